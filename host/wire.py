@@ -1,0 +1,289 @@
+"""The wire contract: registers, commands, limits and codes. The one source.
+
+`python -m tools.generated` writes `firmware/core/wire.h` and the README's register table from this module.
+Change anything here that a node or a PLC could notice, and WIRE_VERSION goes up by one.
+
+Values of more than one register stand high word first and change only whole, within one frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+WIRE_VERSION = 1
+"""Checked by the host before anything else."""
+
+# ----------------------------------------------------------------------------------------------------- limits
+
+LAYERS_MAX = 8
+UNITS_MAX = 64
+"""Inputs of the model, and outputs of any layer."""
+VECTORS_MAX = 32
+"""Self-test vectors of one image."""
+IMAGE_MAX = 8192
+"""Bytes of an image, header and CRC included."""
+NAME_BYTES = 16
+FRACTION_MIN, FRACTION_MAX = -16, 31
+"""Fraction bits of an input or of a layer's output: value = q * 2**-fraction."""
+SHIFT_MIN, SHIFT_MAX = -15, 46
+"""Accumulator's fraction bits minus those of its output: a negative shift goes left, saturating."""
+UID_BYTES = 12
+
+# ------------------------------------------------------------------------------------------------------ image
+
+IMAGE_MAGIC = int.from_bytes(b"N485", "little")
+IMAGE_VERSION = 1
+
+
+class Activation(IntEnum):
+    """How a layer turns its accumulator into its output."""
+
+    IDENTITY = 0
+    RELU = 1
+    STEP = 2
+    SIGMOID = 3
+    TANH = 4
+
+
+SIGMOID_IN_FRACTION = 11
+TANH_IN_FRACTION = 12
+UNIT_OUT_FRACTION = 15
+"""Fraction bits of what sigmoid and tanh give: Q0.15."""
+STEP_OUT_FRACTION = 0
+
+# ------------------------------------------------------------------------------------------------------ codes
+
+
+class Command(IntEnum):
+    """Codes of the COMMAND register. Each may be sent twice: a repeat after a lost reply changes nothing more."""
+
+    NONE = 0
+    VERIFY = 1
+    COMMIT = 2
+    ROLLBACK = 3
+    SAVE_SETTINGS = 4
+    RESTART = 5
+
+
+class State(IntEnum):
+    """What the node is doing beside serving and inferring."""
+
+    IDLE = 0
+    ERASING = 1
+    COMMITTING = 2
+
+
+class Reason(IntEnum):
+    """Why the node refused the last command, or a model at start."""
+
+    NONE = 0
+    MAGIC = 1
+    VERSION = 2
+    LENGTH = 3
+    CRC = 4
+    SIZES = 5
+    ALIGNMENT = 6
+    FRACTION = 7
+    ACTIVATION = 8
+    PADDING = 9
+    SELF_TEST = 10
+    NOT_VERIFIED = 11
+    NO_PREVIOUS = 12
+    SETTINGS = 13
+    FLASH = 14
+    COMMAND = 15
+
+
+REASON_TEXT = {
+    Reason.NONE: "nothing was refused",
+    Reason.MAGIC: "the bytes are not a neuron485 image",
+    Reason.VERSION: "the image has a format version that the node does not know",
+    Reason.LENGTH: "the image's length does not fit its contents or the node",
+    Reason.CRC: "the image's CRC-32 does not match its bytes",
+    Reason.SIZES: "a layer, input, output or vector count is out of range or does not chain",
+    Reason.ALIGNMENT: "the image is not aligned to 4 bytes",
+    Reason.FRACTION: "fraction bits are out of range",
+    Reason.ACTIVATION: "a layer has an unknown activation",
+    Reason.PADDING: "a reserved field, padding byte or the name is not in its one allowed form",
+    Reason.SELF_TEST: "a self-test vector gave another output on the node",
+    Reason.NOT_VERIFIED: "COMMIT names an image that was not verified",
+    Reason.NO_PREVIOUS: "there is no previous model of that CRC-32 to go back to",
+    Reason.SETTINGS: "an address, baud rate, format or gap setting is out of range",
+    Reason.FLASH: "the flash did not keep what was written",
+    Reason.COMMAND: "the command is unknown",
+}
+
+
+class Format(IntEnum):
+    """Character formats of the serial line."""
+
+    F8E1 = 0
+    F8O1 = 1
+    F8N1 = 2
+    F8N2 = 3
+
+
+class Gap(IntEnum):
+    """How long the silence is that ends a frame."""
+
+    STANDARD = 0
+    """3.5 characters, but 1750 us above 19200 baud (Modbus over Serial Line V1.02, 2.5.1.1)."""
+    TRUE_CHARACTERS = 1
+    """3.5 characters at every rate."""
+
+
+DEFAULT_ADDRESS = 1
+DEFAULT_BAUD = 19200
+DEFAULT_FORMAT = Format.F8E1
+DEFAULT_GAP = Gap.STANDARD
+ADDRESS_MIN, ADDRESS_MAX = 1, 247
+BAUD_MIN, BAUD_MAX = 1200, 1_000_000
+
+# -------------------------------------------------------------------------------------------------- registers
+
+
+class Table(IntEnum):
+    """The four Modbus tables."""
+
+    COIL = 0
+    DISCRETE = 1
+    HOLDING = 2
+    INPUT = 3
+
+
+@dataclass(frozen=True)
+class Register:
+    """One named value or row of values on the bus.
+
+    `kind` is bit, u16, i16, u32, f32 or bytes; `count` is how many values stand in a row (for bytes: how many bytes).
+    """
+
+    table: Table
+    address: int
+    name: str
+    kind: str
+    count: int
+    text: str
+
+    @property
+    def width(self) -> int:
+        """Modbus addresses that one value takes."""
+        return {"u32": 2, "f32": 2}.get(self.kind, 1)
+
+    @property
+    def size(self) -> int:
+        """Modbus addresses that the whole row takes."""
+        return self.count // 2 if self.kind == "bytes" else self.count * self.width
+
+    @property
+    def end(self) -> int:
+        return self.address + self.size
+
+
+def _codes(codes: type[IntEnum]) -> str:
+    """ "0 IDLE, 1 ERASING, ...": the codes of a register, for its text."""
+    return ", ".join(f"{code.value} {code.name}" for code in codes)
+
+
+def _rows(table: Table, *rows: tuple[int, str, str, int, str]) -> list[Register]:
+    return [Register(table, *row) for row in rows]
+
+
+REGISTERS: list[Register] = [
+    *_rows(
+        Table.COIL,
+        (0, "LAMP_TEST", "bit", 1, "1: the lamp is lit whatever the neuron says"),
+        (1, "HOLD", "bit", 1, "1: inputs may change, outputs and lamp keep their values until 0"),
+        (2, "IDENTIFY", "bit", 1, "1: the lamp blinks, to find this node among many"),
+    ),
+    *_rows(
+        Table.DISCRETE,
+        (0, "LED", "bit", 1, "the lamp is lit"),
+        (1, "MODEL_VALID", "bit", 1, "a model is running"),
+        (2, "TRAINING", "bit", 1, "the node is training itself"),
+        (3, "FAULT", "bit", 1, "a stored model was refused at start, or the flash failed; see REASON"),
+        (4, "BUSY", "bit", 1, "an erase or a commit is under way; see STATE"),
+        (5, "STAGED", "bit", 1, "a verified image waits for COMMIT"),
+        (6, "DECISION", "bit", 1, "the model's LED output is above its threshold"),
+    ),
+    *_rows(
+        Table.HOLDING,
+        (0x0000, "INPUTS", "i16", UNITS_MAX, "inputs of the neuron, q; see INPUT_FRACTION"),
+        (0x0100, "INPUTS_FLOAT", "f32", UNITS_MAX, "the same inputs in their own units"),
+        (
+            0x0200,
+            "ADDRESS",
+            "u16",
+            1,
+            f"node address, {ADDRESS_MIN}..{ADDRESS_MAX}; SAVE_SETTINGS applies and keeps these four",
+        ),
+        (0x0201, "BAUD", "u32", 1, f"baud rate, {BAUD_MIN}..{BAUD_MAX}; default {DEFAULT_BAUD}"),
+        (
+            0x0203,
+            "FORMAT",
+            "u16",
+            1,
+            _codes(Format).replace(" F8", " 8") + f"; default {DEFAULT_FORMAT.value}",
+        ),
+        (0x0204, "GAP", "u16", 1, "silence that ends a frame: " + _codes(Gap)),
+        (0x0300, "COMMAND", "u16", 1, _codes(Command)),
+        (0x0301, "LENGTH", "u32", 1, "VERIFY: bytes of the staged image"),
+        (0x0303, "CRC", "u32", 1, "VERIFY, COMMIT: the image's CRC-32; ROLLBACK: that of the previous model"),
+        (0x0400, "RESULT_BITS", "u16", 1, "read only: the discrete inputs, number n in bit n"),
+        (
+            0x0401,
+            "RESULTS",
+            "i16",
+            UNITS_MAX,
+            "read only: OUTPUTS, so that one function 23 sets inputs and reads them",
+        ),
+        (0x0500, "RESULTS_FLOAT", "f32", UNITS_MAX, "read only: OUTPUTS_FLOAT, likewise"),
+        (
+            0x1000,
+            "STAGE",
+            "bytes",
+            IMAGE_MAX,
+            "the image being staged, two bytes a register, first byte high",
+        ),
+    ),
+    *_rows(
+        Table.INPUT,
+        (0x0000, "OUTPUTS", "i16", UNITS_MAX, "outputs of the neuron, q; see OUTPUT_FRACTION"),
+        (0x0100, "OUTPUTS_FLOAT", "f32", UNITS_MAX, "the same outputs in their own units"),
+        (0x0200, "WIRE_VERSION", "u16", 1, "version of this table"),
+        (0x0201, "FIRMWARE_VERSION", "u16", 1, "major * 256 + minor"),
+        (0x0202, "UID", "bytes", UID_BYTES, "unique identity of the chip"),
+        (0x0208, "STATE", "u16", 1, _codes(State)),
+        (0x0209, "REASON", "u16", 1, "why the last command, or the stored model, was refused"),
+        (0x020A, "DETAIL", "u16", 1, "where: the layer or the self-test vector, counted from 0"),
+        (
+            0x020B,
+            "SEQUENCE",
+            "u32",
+            1,
+            "of the running model: goes up by one with every commit; 0 without a model",
+        ),
+        (0x020D, "MODEL_CRC", "u32", 1, "CRC-32 of the running image, its identity"),
+        (0x020F, "MODEL_LENGTH", "u32", 1, "bytes of the running image"),
+        (0x0211, "MODEL_LAYERS", "u16", 1, "layers of the running model"),
+        (0x0212, "MODEL_INPUTS", "u16", 1, "inputs of the running model"),
+        (0x0213, "MODEL_OUTPUTS", "u16", 1, "outputs of the running model"),
+        (0x0214, "MODEL_VECTORS", "u16", 1, "self-test vectors of the running model"),
+        (0x0215, "MODEL_NAME", "bytes", NAME_BYTES, "name of the running model, ASCII, NUL padded"),
+        (0x021D, "PREVIOUS_SEQUENCE", "u32", 1, "of the model that ROLLBACK brings back; 0: there is none"),
+        (0x021F, "PREVIOUS_CRC", "u32", 1, "its CRC-32"),
+        (0x0221, "STAGED_CRC", "u32", 1, "CRC-32 of the verified image that waits for COMMIT; 0: none"),
+        (0x0223, "UPTIME", "u32", 1, "milliseconds since start, wraps"),
+        (0x0225, "INFERENCES", "u32", 1, "inferences since start, wraps"),
+        (0x0300, "INPUT_FRACTION", "i16", UNITS_MAX, "fraction bits of each input: value = q * 2^-fraction"),
+        (0x0340, "OUTPUT_FRACTION", "i16", 1, "fraction bits of the outputs"),
+        (0x1000, "IMAGE", "bytes", IMAGE_MAX, "the running image, readable up to MODEL_LENGTH"),
+    ),
+]
+
+BY_NAME: dict[str, Register] = {register.name: register for register in REGISTERS}
+
+VENDOR_NAME = "neuron485"
+PRODUCT_CODE = "N485-F407"
+FIRMWARE_MAJOR, FIRMWARE_MINOR = 0, 1

@@ -1,0 +1,1 @@
+"""Generators, benchmarks and the README's two commands."""
