@@ -1,0 +1,49 @@
+/* The image of a fixed-point model: checked once, then run in place, from RAM or flash. Twin of
+ * host/image.py, which draws the layout.
+ *
+ * Errors are enum wire_reason; `detail` says where: the layer, input or vector, counted from 0. */
+#ifndef NEURON485_CORE_IMAGE_H
+#define NEURON485_CORE_IMAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/wire.h"
+
+/* A dense layer: out = activation(bias + weights * in). Points into the image. */
+struct image_layer {
+    const int16_t *weights; /* (outputs, stride), row by row; a row's padding is 0 */
+    const int32_t *bias;    /* (outputs), at the accumulator's scale */
+    uint8_t inputs;         /* 1..WIRE_UNITS_MAX */
+    uint8_t outputs;        /* 1..WIRE_UNITS_MAX */
+    uint8_t stride;         /* inputs rounded up to even, for two MACs an instruction */
+    uint8_t activation;     /* enum wire_activation */
+    int8_t shift;           /* bits from the accumulator's scale to the activation's, WIRE_SHIFT_MIN..MAX */
+    int8_t out_fraction;    /* fraction bits of the output, WIRE_FRACTION_MIN..MAX */
+};
+
+/* A checked image. It lives as long as the bytes that it points into. */
+struct image {
+    const uint8_t *bytes;         /* the image itself, aligned to 4 */
+    uint32_t length;              /* bytes, CRC included */
+    uint32_t crc;                 /* CRC-32, the model's identity */
+    const char *name;             /* WIRE_NAME_BYTES, NUL padded, not NUL terminated */
+    const int8_t *input_fraction; /* (inputs), WIRE_FRACTION_MIN..MAX */
+    const int16_t *vectors;       /* (vector_count, inputs + outputs): inputs, then expected outputs */
+    int16_t led_threshold;        /* the LED is lit when output[led_output] > led_threshold */
+    uint8_t led_output;
+    uint8_t inputs, outputs; /* 1..WIRE_UNITS_MAX */
+    uint8_t layer_count;     /* 1..WIRE_LAYERS_MAX */
+    uint8_t vector_count;    /* 1..WIRE_VECTORS_MAX */
+    struct image_layer layers[WIRE_LAYERS_MAX];
+};
+
+/* Check everything but the self-test, and fill *image. Any `length` bytes are safe to pass; on an error
+ * *image is not to be used. `detail` may not be NULL. */
+enum wire_reason image_open(struct image *image, const void *bytes, size_t length, uint16_t *detail);
+
+/* Run the image's self-test vectors on this machine: WIRE_REASON_NONE, or SELF_TEST with the first that
+ * differs. */
+enum wire_reason image_self_test(const struct image *image, uint16_t *detail);
+
+#endif
