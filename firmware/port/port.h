@@ -1,0 +1,81 @@
+/* The board contract: all that the application needs of the hardware. A port is a folder, chosen at link
+ * time.
+ *
+ * A port calls link_on_byte, link_on_silence and link_on_sent (app/link.h), from interrupts or as if from
+ * them. */
+#ifndef NEURON485_PORT_H
+#define NEURON485_PORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/wire.h"
+
+struct link;
+
+/* ------------------------------------------------------------------------------------------------ the board
+ */
+
+/* Bring the board up: clocks, pins, lamp test, watchdog. A board ignores the arguments of main. */
+void port_init(int argc, char **argv);
+
+/* End of a round of the main loop: feed the watchdog and, unless there is `more` to do, sleep until an
+ * interrupt. */
+void port_idle(bool more);
+
+/* Milliseconds since start; wraps. */
+uint32_t port_millis(void);
+
+/* The chip's unique identity, WIRE_UID_BYTES. */
+const uint8_t *port_uid(void);
+
+/* Address of a node that was never given one, WIRE_ADDRESS_MIN..MAX. */
+uint8_t port_default_address(void);
+
+/* The lamp LEDR. */
+void port_led(bool lit);
+
+/* Start again from the reset vector. */
+_Noreturn void port_reset(void);
+
+/* --------------------------------------------------------------------------------------------------- RS485
+ */
+
+/* How the line is spoken. */
+struct port_line {
+    uint32_t baud;           /* WIRE_BAUD_MIN..MAX */
+    enum wire_format format; /* 8E1 8O1 8N1 8N2 */
+    uint32_t silence_us;     /* after this long without a byte, link_on_silence is called once */
+};
+
+/* Speak so from now on, listening, with events to `link`. Called again when the settings change. */
+void port_rs485_open(const struct port_line *line, struct link *link);
+
+/* RE: let the receiver hear the bus. SE: drive the bus. Levels at reset: listening, not driving. */
+void port_rs485_receiver(bool listening);
+void port_rs485_driver(bool driving);
+
+/* Begin to send; link_on_sent is called when the last stop bit has left. The bytes stay as they are until
+ * then. */
+void port_rs485_transmit(const uint8_t *bytes, size_t size);
+
+/* --------------------------------------------------------------------------------------------------- flash
+ */
+
+#define PORT_SECTOR_SIZE 16384u
+
+enum port_sector { PORT_MODEL_A, PORT_MODEL_B, PORT_SETTINGS_A, PORT_SETTINGS_B, PORT_SECTORS };
+
+/* Where a sector is read, aligned to 4. */
+const uint8_t *port_flash_sector(enum port_sector sector);
+
+/* Clear bits of a word: flash becomes flash & word. offset: multiple of 4. */
+void port_flash_program(enum port_sector sector, uint32_t offset, uint32_t word);
+
+/* Start to set a whole sector to ones. The processor may stall meanwhile; port_flash_busy tells when it has
+ * ended. */
+void port_flash_erase(enum port_sector sector);
+bool port_flash_busy(void);
+
+#endif
