@@ -1,0 +1,287 @@
+/* The native port: a node as a process of Linux or macOS. Its flash is a file, its RS485 a socket to the
+ * simulated bus (bus.c), its lamp a line that the bus prints. Events arrive in port_idle, where a board would
+ * sleep. */
+#define _DEFAULT_SOURCE
+#include "port/port.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/link.h"
+#include "port/native/wire.h"
+
+#define FLASH_SIZE (PORT_SECTORS * PORT_SECTOR_SIZE)
+#define ERASE_US 250000u /* typical for 16 KiB, STM32F407 data sheet, table 41 */
+#define HELP                                                                                                 \
+    "A simulated node. usage: %s [--nodes 1,2,..] [--link PATH] [--tcp PORT] [--flash FILE] [--pace] "       \
+    "[--until-eof]\n"
+
+static struct {
+    struct options options;
+    uint8_t address;
+    int wire;
+    struct link *link;
+    struct wire_direction direction;
+    bool transmitting;
+    bool lit, lit_known;
+    uint8_t uid[WIRE_UID_BYTES];
+    uint8_t *flash;
+    uint64_t start_us, erase_end_us;
+} port;
+
+/* -----------------------------------------------------------------------------------------------------
+ * options */
+
+static _Noreturn void usage(const char *program)
+{
+    fprintf(stderr, HELP, program);
+    exit(2);
+}
+
+static void parse_nodes(struct options *options, char *list, const char *program)
+{
+    options->node_count = 0;
+    for (char *item = strtok(list, ","); item; item = strtok(NULL, ",")) {
+        char *end;
+        long address = strtol(item, &end, 10);
+        if (*end || address < WIRE_ADDRESS_MIN || address > WIRE_ADDRESS_MAX ||
+            options->node_count == sizeof options->nodes)
+            usage(program);
+        options->nodes[options->node_count++] = (uint8_t)address;
+    }
+    if (options->node_count == 0)
+        usage(program);
+}
+
+static void parse_options(struct options *options, int argc, char **argv)
+{
+    *options = (struct options){.tcp = -1, .nodes = {WIRE_DEFAULT_ADDRESS}, .node_count = 1};
+    for (int i = 1; i < argc; i++) {
+        const char *name = argv[i];
+        if (strcmp(name, "--pace") == 0) {
+            options->pace = true;
+        } else if (strcmp(name, "--until-eof") == 0) {
+            options->until_eof = true;
+        } else if (i + 1 == argc) {
+            usage(argv[0]);
+        } else if (strcmp(name, "--link") == 0) {
+            options->link = argv[++i];
+        } else if (strcmp(name, "--flash") == 0) {
+            options->flash = argv[++i];
+        } else if (strcmp(name, "--tcp") == 0) {
+            char *end;
+            const long number = strtol(argv[++i], &end, 10);
+            if (*end || number < 0 || number > 65535)
+                usage(argv[0]);
+            options->tcp = (int)number;
+        } else if (strcmp(name, "--nodes") == 0) {
+            parse_nodes(options, argv[++i], argv[0]);
+        } else {
+            usage(argv[0]);
+        }
+    }
+}
+
+/* -------------------------------------------------------------------------------------------------------
+ * flash */
+
+static _Noreturn void flash_unusable(const char *path, const char *why)
+{
+    char text[400];
+    const int size = snprintf(text, sizeof text, "flash file %s: %s", path, why);
+    wire_put(port.wire, WIRE_FAULT, text, (size_t)size);
+    exit(2);
+}
+
+/* One file a node; with several nodes their address is added to the name. */
+static int open_flash_file(void)
+{
+    char path[300];
+    const struct options *options = &port.options;
+    const bool alone = options->node_count == 1;
+    snprintf(path, sizeof path, alone ? "%s" : "%s.%u", options->flash, port.address);
+    const int fd = open(path, O_RDWR | O_CREAT, 0666);
+    if (fd < 0)
+        flash_unusable(path, strerror(errno));
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        flash_unusable(path, "another simulated node is using it");
+    struct stat status;
+    fstat(fd, &status);
+    if (status.st_size == 0) {
+        uint8_t ones[4096];
+        memset(ones, 0xFF, sizeof ones);
+        for (size_t done = 0; done < FLASH_SIZE; done += sizeof ones)
+            if (write(fd, ones, sizeof ones) != (ssize_t)sizeof ones)
+                flash_unusable(path, "no room on the disk");
+    } else if (status.st_size != FLASH_SIZE) {
+        flash_unusable(path, "it is not the flash of a simulated node; choose another name");
+    }
+    return fd;
+}
+
+static void open_flash(void)
+{
+    if (port.options.flash) {
+        port.flash = mmap(NULL, FLASH_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, open_flash_file(), 0);
+    } else {
+        port.flash = mmap(NULL, FLASH_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (port.flash != MAP_FAILED)
+            memset(port.flash, 0xFF, FLASH_SIZE);
+    }
+    if (port.flash == MAP_FAILED)
+        flash_unusable(port.options.flash ? port.options.flash : "(none)", strerror(errno));
+}
+
+const uint8_t *port_flash_sector(enum port_sector sector)
+{
+    return port.flash + sector * PORT_SECTOR_SIZE;
+}
+
+void port_flash_program(enum port_sector sector, uint32_t offset, uint32_t word)
+{
+    uint8_t *cell = port.flash + sector * PORT_SECTOR_SIZE + offset;
+    uint32_t kept;
+    memcpy(&kept, cell, sizeof kept);
+    kept &= word; /* NOR flash: programming only clears bits */
+    memcpy(cell, &kept, sizeof kept);
+}
+
+void port_flash_erase(enum port_sector sector)
+{
+    memset(port.flash + sector * PORT_SECTOR_SIZE, 0xFF, PORT_SECTOR_SIZE);
+    port.erase_end_us = clock_us() + (port.options.pace ? ERASE_US : 0);
+}
+
+bool port_flash_busy(void)
+{
+    return clock_us() < port.erase_end_us;
+}
+
+/* -------------------------------------------------------------------------------------------------------
+ * board */
+
+void port_init(int argc, char **argv)
+{
+    unsigned index;
+    parse_options(&port.options, argc, argv);
+    port.wire = bus_run(&port.options, &index); /* the parent stays in there; each node comes out of it */
+    port.address = port.options.nodes[index];
+    port.direction = (struct wire_direction){.listening = true};
+    port.start_us = clock_us();
+    memcpy(port.uid, "simulated", 9);
+    port.uid[WIRE_UID_BYTES - 1] = port.address;
+    open_flash();
+}
+
+static _Noreturn void broke(const char *rule)
+{
+    wire_put(port.wire, WIRE_FAULT, rule, strlen(rule));
+    exit(1);
+}
+
+static void handle(const struct wire_message *message)
+{
+    switch (message->type) {
+    case WIRE_BYTES:
+    case WIRE_DAMAGED:
+        if (port.direction.listening)
+            for (unsigned i = 0; i < message->size; i++)
+                link_on_byte(port.link, message->payload[i], message->type == WIRE_DAMAGED);
+        break;
+    case WIRE_SILENCE:
+        link_on_silence(port.link);
+        break;
+    default:
+        port.transmitting = false;
+        link_on_sent(port.link);
+        if (port.direction.driving)
+            broke("the driver was left on after the last stop bit");
+        break;
+    }
+}
+
+void port_idle(bool more)
+{
+    struct pollfd wire = {.fd = port.wire, .events = POLLIN};
+    const bool waiting = more || port_flash_busy();
+    /* A lamp that blinks needs rounds without events. */
+    if (poll(&wire, 1, waiting ? 0 : 50) <= 0)
+        return;
+    struct wire_message message;
+    if (!wire_get(port.wire, &message))
+        exit(0); /* the bus has gone */
+    handle(&message);
+}
+
+uint32_t port_millis(void)
+{
+    return (uint32_t)((clock_us() - port.start_us) / 1000);
+}
+
+const uint8_t *port_uid(void)
+{
+    return port.uid;
+}
+
+uint8_t port_default_address(void)
+{
+    return port.address;
+}
+
+void port_led(bool lit)
+{
+    if (port.lit_known && port.lit == lit)
+        return;
+    port.lit = lit;
+    port.lit_known = true;
+    const uint8_t level = lit;
+    wire_put(port.wire, WIRE_LED, &level, 1);
+}
+
+_Noreturn void port_reset(void)
+{
+    exit(WIRE_EXIT_RESET);
+}
+
+/* -------------------------------------------------------------------------------------------------------
+ * RS485 */
+
+static void tell_direction(void)
+{
+    wire_put(port.wire, WIRE_DIRECTION, &port.direction, sizeof port.direction);
+}
+
+void port_rs485_open(const struct port_line *line, struct link *link)
+{
+    port.link = link;
+    wire_put(port.wire, WIRE_LINE, line, sizeof *line);
+}
+
+void port_rs485_receiver(bool listening)
+{
+    port.direction.listening = listening;
+    tell_direction();
+}
+
+void port_rs485_driver(bool driving)
+{
+    port.direction.driving = driving;
+    tell_direction();
+}
+
+void port_rs485_transmit(const uint8_t *bytes, size_t size)
+{
+    if (port.transmitting)
+        broke("a reply was begun before the last one had left");
+    port.transmitting = true;
+    wire_put(port.wire, WIRE_TRANSMIT, bytes, size);
+}
