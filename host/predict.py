@@ -1,0 +1,50 @@
+"""Evaluate inputs on a node.
+
+python -m host.predict PORT x1 x2 ...
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from host.errors import command
+from host.fixed import fixed_to_float
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    from host.cli import PORT_HELP, Parser, add_json_option, add_line_options, number, open_from
+    from host.node import NodeError
+
+    parser = Parser(
+        prog="python -m host.predict",
+        description="Evaluate one row of inputs on a node, in the model's own units.",
+    )
+    parser.add_argument("port", metavar="PORT", help=PORT_HELP)
+    parser.add_argument(
+        "inputs", nargs="+", type=number, metavar="x", help="one number for each input of the model"
+    )
+    add_line_options(parser)
+    add_json_option(parser)
+    args = parser.parse_args(argv)
+    with open_from(args, args.port) as node:
+        identity = node.identity()
+        if identity.sequence == 0:
+            raise NodeError("the node runs no model: deploy one first (python -m host.train --deploy PORT)")
+        if len(args.inputs) != identity.inputs:
+            raise NodeError(f"the node's model takes {identity.inputs} inputs, not {len(args.inputs)}")
+        result = node.evaluate_float(args.inputs, identity.outputs)
+        outputs = fixed_to_float(result.outputs[0], node.output_fraction()).tolist()
+    lit = bool(result.led[0])
+    if args.json:
+        print(
+            json.dumps({"inputs": args.inputs, "outputs": outputs, "led": lit, "crc32": identity.model_crc})
+        )
+    else:
+        print(f"{' '.join(f'{value:g}' for value in outputs)}   LED {'on' if lit else 'off'}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
