@@ -1,0 +1,1 @@
+"""The tests. Twins are compared with ==; hardware is opt-in: pytest --port /dev/ttyUSB0."""

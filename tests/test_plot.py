@@ -1,0 +1,133 @@
+"""host/plot.py: tables and curves stay within 80 columns, are plain text, and say what is true."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+
+from host import learn, plot
+from host.dataset import BUILT_IN
+from host.interval import Dense
+from host.learn import Epoch
+from host.quantise import quantise
+from host.wire import Activation
+
+AND = BUILT_IN["and"]
+
+
+def dots(lines: list[str]) -> list[str]:
+    """What stands right of the axis."""
+    return [line.split("|", 1)[1].ljust(62) for line in lines if "|" in line]
+
+
+def test_a_falling_loss_is_a_falling_line() -> None:
+    lines = plot.loss_curve([10.0**-k for k in range(10)], drawn=False)
+    assert lines[0].strip() == "loss, logarithmic"
+    body = dots(lines)
+    assert body[0][0] == "*"
+    assert body[-1][-1] == "*"
+    assert body[0][-1] == body[-1][0] == " "
+    assert "1 |" in lines[1]
+    assert "1e-09 |" in lines[7]
+    assert lines[-1].endswith("epoch 9")
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        [1.0],
+        [0.0],
+        [0.0, 0.0],
+        [2.0, 1.5, 1.9],
+        [1e300, 1e-300, 0.0],
+        [5.0] * 1000,
+        [1 / (k + 1) for k in range(9999)],
+    ],
+)
+@pytest.mark.parametrize("drawn", [True, False])
+def test_any_losses_can_be_drawn(losses: list[float], drawn: bool) -> None:
+    lines = plot.loss_curve(losses, drawn=drawn)
+    assert len(lines) == 10
+    assert max(map(len, lines)) <= 80
+    assert any(set(line) - set(" |│*") for line in lines)
+    if not drawn:
+        assert "".join(lines).isascii()
+
+
+def test_small_spans_are_linear() -> None:
+    assert plot.loss_curve([2.0, 1.0])[0].strip() == "loss"
+    assert plot.loss_curve([2.0, 1.0], "mean loss")[0].strip() == "mean loss"
+
+
+@pytest.mark.parametrize("features", [1, 2, 3, 4, 64])
+@pytest.mark.parametrize("bias", [None, -123456.789])
+@pytest.mark.parametrize("epochs", [1, 2, 6, 7, 100000])
+def test_the_training_table_is_a_handful_of_rows(features: int, bias: float | None, epochs: int) -> None:
+    history = [Epoch(e, 1.25e-17, [-1234.56789012345] * features, bias) for e in range(epochs)]
+    lines = plot.training_table(history)
+    assert len(lines) == 1 + min(epochs, 6)
+    assert max(map(len, lines)) <= 80
+    assert lines[-1].split()[0] == str(epochs - 1)
+    assert ("..." in lines[0]) == (features > 3)
+
+
+def test_the_formula_has_all_digits_and_signs() -> None:
+    assert (
+        plot.formula(AND, Epoch(0, 0, [0.1, -0.2], -0.30000000000000004))
+        == "0.1 x1 - 0.2 x2 - 0.30000000000000004"
+    )
+    assert plot.formula(BUILT_IN["wx"], Epoch(0, 0, [-1.5], None)) == "-1.5 x"
+
+
+def report_of(w: list[float], b: float) -> list[str]:
+    _, report = quantise("and", [Dense(np.array([w]), np.array([b]), Activation.STEP)], AND.x)
+    lines = plot.quantisation(report, AND)
+    assert max(map(len, lines)) <= 80
+    return lines
+
+
+def test_the_report_says_that_all_decisions_are_proven() -> None:
+    text = " ".join(" ".join(report_of([0.4514297388906616, 0.2369025056182418], -0.611635769357402)).split())
+    assert "All 4 decisions are provably unchanged: the sum nearest to 0 is 0.0767 away" in text
+    assert "0..2, step 2^-13" in text
+
+
+def test_the_report_says_what_is_not_proven() -> None:
+    text = " ".join(report_of([1.0, 1.0], -1 + 2.0**-30))
+    assert "2 of 4 decisions are provably unchanged" in text
+
+
+def test_the_report_says_what_changed() -> None:
+    _, report = quantise("and", [Dense(np.array([[1.0, 1.0]]), np.array([-1.5]), Activation.STEP)], AND.x)
+    first = replace(report.decisions[0], proven=False, unchanged=False)
+    changed = replace(report, decisions=[first, *report.decisions[1:]])
+    assert "1 CHANGED, the first at (1, 0)" in plot.decisions_in_words(changed)
+
+
+@dataclass
+class Row:
+    inputs: list[float] = field(default_factory=list)
+    outputs: list[float] = field(default_factory=list)
+    led: bool = False
+
+
+def test_the_lamp_is_seen_at_once() -> None:
+    rows = [Row([a, b], [float(a and b)], bool(a and b)) for a in (0.0, 1.0) for b in (0.0, 1.0)]
+    lines = plot.node_table(rows, AND)
+    assert lines[0].split() == ["x1", "x2", "output", "LED"]
+    assert [line.split() for line in lines[1:4]] == [
+        ["0", "0", "0", "○"],
+        ["0", "1", "0", "○"],
+        ["1", "0", "0", "○"],
+    ]
+    assert lines[4].split() == ["1", "1", "1", "●", "lit"]
+    assert all(line.isascii() for line in plot.node_table(rows, AND, drawn=False))
+
+
+def test_the_tables_of_a_real_training() -> None:
+    history = learn.train(AND.x, AND.y, algorithm="sgd", rate=0.01, epochs=20, w=[0.666, 0.333], b=0.233)
+    lines = plot.training_table(history, "last loss")
+    assert lines[0].split() == ["epoch", "last", "loss", "w1", "w2", "b"]
+    assert lines[-1].split() == ["19", "9.647911e-01", "0.4514297", "0.2369025", "-0.6116358"]

@@ -1,0 +1,354 @@
+"""host/train.py and host/cli.py: the command of the mission, its JSON, and its one-line errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from host import cli, train
+from host.image import Model, decode
+from host.infer import dequantise_outputs, infer, led, quantise_inputs, self_test
+from host.wire import Format
+
+ROOT = Path(__file__).resolve().parents[1]
+AND_W, AND_B = [0.4514297388906616, 0.2369025056182418], -0.611635769357402
+
+
+@dataclass(frozen=True)
+class Row:
+    inputs: list[float]
+    outputs: list[float]
+    led: bool
+
+
+class FakeNode:
+    """A node that is host.infer itself, and remembers what was deployed to it."""
+
+    def __init__(self) -> None:
+        self.images: list[bytes] = []
+        self.opened: list[tuple[str, dict[str, Any]]] = []
+
+
+@pytest.fixture
+def node(monkeypatch: pytest.MonkeyPatch) -> FakeNode:
+    fake = FakeNode()
+
+    @contextmanager
+    def open_node(port: str, **options: Any) -> Iterator[FakeNode]:
+        fake.opened.append((port, options))
+        yield fake
+
+    def deploy(node: FakeNode, image: bytes, *, progress: cli.Progress) -> SimpleNamespace:
+        for done in range(0, len(image) + 1, 4):
+            progress("stage", done, len(image))
+        progress("commit", 1, 1)
+        node.images.append(image)
+        return SimpleNamespace(address=1, crc=train.image_crc(image), sequence=7, seconds=0.25)
+
+    def evaluate_rows(node: FakeNode, model: Model, x: np.ndarray) -> list[Row]:
+        model = decode(node.images[-1])
+        y = infer(model, quantise_inputs(model, x))
+        columns = x.tolist(), dequantise_outputs(model, y).tolist(), led(model, y).tolist()
+        return [Row(*row) for row in zip(*columns, strict=True)]
+
+    monkeypatch.setattr("host.node.open_node", open_node)
+    monkeypatch.setattr("host.deploy.deploy", deploy)
+    monkeypatch.setattr("host.deploy.evaluate_rows", evaluate_rows)
+    return fake
+
+
+def run_json(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, Any]:
+    assert train.main([*argv, "--json"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    result: dict[str, Any] = json.loads(captured.out)
+    return result
+
+
+# ------------------------------------------------------------------------------------------------------ JSON
+
+
+def test_json_of_wx(capsys: pytest.CaptureFixture[str]) -> None:
+    result = run_json(capsys, "--model", "wx")
+    assert result["parameters"] == {"w": [1.9999444396553017], "b": None}
+    assert len(result["history"]) == 100
+    assert result["history"][0] == {
+        "epoch": 0,
+        "loss": 4.666666666666667,
+        "w": [1.0933333333333333],
+        "b": None,
+    }
+    assert result["history"][1] == {
+        "epoch": 1,
+        "loss": 3.8362074074074086,
+        "w": [1.1779555555555554],
+        "b": None,
+    }
+    assert result["history"][99]["loss"] == 1.752432687141379e-08
+    assert "deployed" not in result
+
+
+def test_json_of_wx_one_sample_at_a_time(capsys: pytest.CaptureFixture[str]) -> None:
+    result = run_json(capsys, "--model", "wx", "--algorithm", "sgd")
+    assert result["history"][0] == {"epoch": 0, "loss": 7.315943039999998, "w": [1.260688], "b": None}
+    assert result["history"][99] == {
+        "epoch": 99,
+        "loss": 7.82747233205549e-26,
+        "w": [1.9999999999999236],
+        "b": None,
+    }
+
+
+def test_json_without_a_model_is_that_of_and_and_lists_both(capsys: pytest.CaptureFixture[str]) -> None:
+    result = run_json(capsys)
+    assert result["parameters"] == {"w": AND_W, "b": AND_B}
+    assert len(result["history"]) == 20
+    assert [model["model"] for model in result["models"]] == ["wx", "and"]
+    assert result["models"][1]["parameters"] == result["parameters"]
+    crcs = [model["image"]["crc32"] for model in result["models"]]
+    assert crcs[0] != crcs[1] == result["image"]["crc32"]
+    assert [d["proven"] for d in result["quantisation"]["decisions"]] == [True] * 4
+
+
+def test_json_after_a_deploy(capsys: pytest.CaptureFixture[str], node: FakeNode) -> None:
+    result = run_json(capsys, "--deploy", "sim")
+    deployed = result["deployed"]
+    assert (deployed["address"], deployed["sequence"]) == (1, 7)
+    assert deployed["crc32"] == result["image"]["crc32"] == train.image_crc(node.images[0])
+    assert deployed["rows"] == [
+        {"inputs": [0, 0], "output": 0, "led": False},
+        {"inputs": [0, 1], "output": 0, "led": False},
+        {"inputs": [1, 0], "output": 0, "led": False},
+        {"inputs": [1, 1], "output": 1, "led": True},
+    ]
+    assert len(node.images) == 1
+
+
+def test_given_start_rate_and_epochs_are_used(capsys: pytest.CaptureFixture[str]) -> None:
+    result = run_json(capsys, "--model", "and", "--init", "-.5,0.25,-1", "--lr", "0.5e-1", "--epochs", "1")
+    w1, w2, b = -0.5, 0.25, -1.0
+    for x1, x2, y in [(1, 0, -1), (0, 1, -1), (0, 0, -1), (1, 1, 1)]:
+        slope = 2 * (w1 * x1 + w2 * x2 + b - y)
+        w1, w2, b = w1 - 0.05 * (slope * x1), w2 - 0.05 * (slope * x2), b - 0.05 * slope
+    assert result["parameters"] == {"w": [w1, w2], "b": b}
+
+
+def test_a_seed_gives_one_start(capsys: pytest.CaptureFixture[str]) -> None:
+    first, again, other = (run_json(capsys, "--model", "and", "--seed", s) for s in ("5", "5", "6"))
+    assert first == again
+    assert first["history"] != other["history"]
+
+
+def test_a_csv_file_trains_like_the_built_in_set(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "gate.csv"
+    path.write_text("x1,x2,y\n1,0,0\n0,1,0\n0,0,0\n1,1,1\n")
+    result = run_json(capsys, "--model", "and", "--data", str(path), "--init", "0.666,0.333,0.233")
+    assert result["parameters"] == {"w": AND_W, "b": AND_B}
+    assert result["data"] == "gate"
+
+
+# ---------------------------------------------------------------------------------------------------- people
+
+
+def test_people_see_training_report_and_lamp(capsys: pytest.CaptureFixture[str], node: FakeNode) -> None:
+    assert train.main(["--deploy", "sim"]) == 0
+    captured = capsys.readouterr()
+    text = captured.out
+    assert captured.err == ""
+    assert "\x1b" not in text
+    assert "\r" not in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert "for x = 4 that is 7.999777758621207" in text
+    assert "0.4514297388906616 x1 + 0.2369025056182418 x2 - 0.611635769357402 > 0" in text
+    assert "\n  stage                        108 of 108\n  commit\n  running: CRC-32 " in text
+    assert "All 4 decisions are provably unchanged" in text
+    assert "Deploying AND to sim, 19200 8E1, address 1" in text
+    lamps = [line.split() for line in text.splitlines() if "○" in line or "●" in line]
+    assert lamps == [
+        ["0", "0", "0", "○"],
+        ["0", "1", "0", "○"],
+        ["1", "0", "0", "○"],
+        ["1", "1", "1", "●", "lit"],
+    ]
+
+
+def test_0_and_1_targets_are_said_to_be_taken_as_signs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "gate.csv"
+    path.write_text("x1,x2,y\n1,0,0\n1,1,1\n")
+    assert train.main(["--model", "and", "--data", str(path)]) == 0
+    assert "target y: 0 is taken as -1" in capsys.readouterr().out
+
+
+def run_module(*argv: str, **env: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "host.train", *argv], cwd=ROOT, capture_output=True, env={**os.environ, **env}
+    )
+
+
+def test_the_module_runs_by_itself() -> None:
+    done = run_module("--model", "wx", "--json")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(done.stdout)["parameters"]["w"] == [1.9999444396553017]
+
+
+def test_output_that_can_only_be_ascii_is() -> None:
+    done = run_module(PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"*" in done.stdout
+    assert done.stdout.isascii()
+
+
+def test_help_has_examples() -> None:
+    done = run_module("--help")
+    assert done.returncode == 0
+    assert b"python -m host.train --deploy sim" in done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="ptys are POSIX")
+@pytest.mark.parametrize(("env", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_colours_on_a_terminal_unless_told_not_to(env: dict[str, str], coloured: bool) -> None:
+    import pty
+
+    leader, follower = pty.openpty()
+    clean = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR", "TERM")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "host.train", "--model", "wx"],
+        cwd=ROOT,
+        stdout=follower,
+        env={**clean, "TERM": "xterm-256color", **env},
+    )
+    os.close(follower)
+    text = b""
+    while True:
+        try:
+            part = os.read(leader, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        text += part
+    os.close(leader)
+    assert process.wait() == 0
+    assert (b"\x1b[" in text) == coloured
+
+
+# ---------------------------------------------------------------------------------------------------- saving
+
+
+def test_a_saved_image_is_the_model(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "and.img"
+    path.write_bytes(b"old")
+    result = run_json(capsys, "--save", str(path))
+    model = decode(path.read_bytes())
+    assert model.name == "and"
+    assert train.image_crc(path.read_bytes()) == result["image"]["crc32"]
+    self_test(model)
+    assert os.listdir(tmp_path) == ["and.img"]
+
+
+def test_a_failed_write_leaves_the_old_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "and.img"
+    path.write_bytes(b"old")
+
+    def full(source: str, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    assert_one_line(capsys, ["--save", str(path), "--json"], "No space left on device")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["and.img"]
+
+
+# ---------------------------------------------------------------------------------------------------- errors
+
+
+def assert_one_line(capsys: pytest.CaptureFixture[str], argv: list[str], says: str) -> None:
+    assert train.main(argv) == 2
+    captured = capsys.readouterr()
+    assert says in captured.err
+    assert captured.err.count("\n") == 1
+    if "--json" in argv:
+        assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["--lr", "0"], "'0' is not above 0"),
+        (["--lr", "-0.1"], "'-0.1' is not above 0"),
+        (["--lr", "nan"], "'nan' is not a finite number"),
+        (["--lr", "fast"], "'fast' is not a finite number"),
+        (["--epochs", "0"], "'0' is not a whole number"),
+        (["--epochs", "1.5"], "'1.5' is not a whole number"),
+        (["--epochs", "9" * 5000], "is not a whole number"),
+        (["--seed", "-1"], "'-1' is not a whole number"),
+        (
+            ["--model", "wx", "--init", "1,2"],
+            "--init has 2 numbers, this model has 1 weight and no bias: give 1",
+        ),
+        (["--model", "and", "--init", "1,2"], "this model has 2 weights and a bias: give 3"),
+        (["--model", "and", "--init", "1,2,"], "'' is not a finite number"),
+        (["--model", "and", "--init", "1,2,1e300"], "--init has a number beyond"),
+        (["--init", "1"], "--init needs --model"),
+        (["--data", "x.csv"], "--data needs --model"),
+        (["--model", "wx", "--data", "/no-such-folder/x.csv"], "cannot read"),
+        (["--model", "xor"], "invalid choice"),
+        (["--algorithm", "adam"], "invalid choice"),
+        (["--mod", "wx"], "unrecognized arguments"),
+        (["--address", "0"], "not a whole number of 1..247"),
+        (["--baud", "300"], "not a whole number of 1200..1000000"),
+        (["--parity", "O", "--stop-bits", "2"], "8O2 is no Modbus format"),
+        (["--model", "wx", "--range", "0,1,2"], "--range has 3 numbers"),
+        (["--model", "wx", "--range", "0,1"], "beyond the declared range 0..1"),
+        (["--model", "wx", "--led-threshold", "1e9"], "LED threshold"),
+        (["--save", "/no-such-folder/and.img"], "cannot write /no-such-folder/and.img: No such file"),
+        (["--model", "wx", "--lr", "0.3"], "the largest stable rate for this data is 0.214286"),
+        (["--model", "wx", "--lr", "1e300"], "the largest stable rate for this data is 0.214286"),
+        (["--model", "and", "--lr", "2"], "the largest stable rate for this data is 0.333333"),
+    ],
+)
+def test_bad_values_are_one_line_and_exit_2(
+    capsys: pytest.CaptureFixture[str], argv: list[str], says: str
+) -> None:
+    assert_one_line(capsys, [*argv, "--json"], says)
+
+
+def test_a_training_that_fails_writes_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    argv = ["--model", "wx", "--lr", "0.3", "--save", str(tmp_path / "wx.img")]
+    assert_one_line(capsys, argv, "training diverges")
+    assert os.listdir(tmp_path) == []
+
+
+# ------------------------------------------------------------------------------------------------------ line
+
+
+@pytest.mark.parametrize(
+    ("argv", "line_format"),
+    [
+        ([], Format.F8E1),
+        (["--parity", "O"], Format.F8O1),
+        (["--parity", "N"], Format.F8N1),
+        (["--parity", "N", "--stop-bits", "2"], Format.F8N2),
+    ],
+)
+def test_the_line_is_opened_as_told(
+    capsys: pytest.CaptureFixture[str], node: FakeNode, argv: list[str], line_format: Format
+) -> None:
+    run_json(capsys, "--deploy", "COM3", "--address", "9", "--baud", "115200", "--timeout", "0.5", *argv)
+    expected = {"address": 9, "baud": 115200, "line_format": line_format, "trace": False, "timeout": 0.5}
+    assert node.opened == [("COM3", expected)]

@@ -1,0 +1,33 @@
+"""The main job, end to end, on a simulated node: all set-up, then train w·x and AND, deploy AND, watch the lamp.
+
+    python3 tools/demo.py
+
+Needs Python 3.11, git's clone and a C compiler; makes .venv in the clone on its first run. Linux or macOS.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+
+if sys.version_info < (3, 11):
+    sys.exit("error: Python 3.11 or newer is needed; this is " + sys.version.split()[0])
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from tools.environment import ROOT, ensure_python, stop
+
+
+def main() -> int:
+    if not any(shutil.which(name) for name in (os.environ.get("CC") or "cc", "cc", "gcc", "clang")):
+        stop("a C compiler is needed for the simulated node; on Debian: apt-get install gcc libc6-dev")
+    command = [str(ensure_python()), "-m", "host.train", "--deploy", "sim", *sys.argv[1:]]
+    os.chdir(ROOT)
+    if os.name == "nt":
+        return subprocess.run(command).returncode
+    sys.stdout.flush()
+    os.execv(command[0], command)  # one process: Ctrl-C reaches it, and its exit status is ours
+
+
+if __name__ == "__main__":
+    sys.exit(main())
