@@ -163,6 +163,8 @@ def _as_json(identity: Identity, **more: object) -> str:
             "name": identity.name,
             "uid": identity.uid,
             "firmware": identity.firmware,
+            "start": identity.start.name,
+            "fault": identity.fault,
             **more,
         }
     )

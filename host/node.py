@@ -33,6 +33,7 @@ from host.wire import (
     Format,
     Reason,
     Register,
+    Start,
     State,
     Table,
 )
@@ -96,6 +97,8 @@ class Identity:
     previous_sequence: int
     previous_crc: int
     staged_crc: int
+    start: Start
+    fault: str
 
 
 @dataclass(frozen=True)
@@ -244,7 +247,7 @@ class Node:
             )
 
     def identity(self) -> Identity:
-        first, last = BY_NAME["WIRE_VERSION"], BY_NAME["STAGED_CRC"]
+        first, last = BY_NAME["WIRE_VERSION"], BY_NAME["FAULT_FILE"]
         words = self.read(Table.INPUT, first.address, last.end - first.address)
 
         def field(name: str) -> list[int]:
@@ -268,10 +271,12 @@ class Node:
             inputs=number("MODEL_INPUTS"),
             outputs=number("MODEL_OUTPUTS"),
             vectors=number("MODEL_VECTORS"),
-            name=_bytes(field("MODEL_NAME")).rstrip(b"\0").decode("ascii", "replace"),
+            name=_text(field("MODEL_NAME")),
             previous_sequence=number("PREVIOUS_SEQUENCE"),
             previous_crc=number("PREVIOUS_CRC"),
             staged_crc=number("STAGED_CRC"),
+            start=_code(Start, number("START_CAUSE")),
+            fault=_fault(_text(field("FAULT_FILE")), number("FAULT_LINE"), number("FAULT_PC")),
         )
 
     def wait_idle(self) -> Identity:
@@ -351,6 +356,17 @@ class Node:
         """Fraction bits of the outputs."""
         value = self.read(Table.INPUT, BY_NAME["OUTPUT_FRACTION"].address, 1)[0]
         return value - 0x10000 if value & 0x8000 else value
+
+
+def _fault(file: str, line: int, pc: int) -> str:
+    """Where the node's last fault was, "" for none: main.c:12, or HardFault at 0x08010000."""
+    if not file:
+        return ""
+    return f"{file}:{line}" if line else f"{file} at 0x{pc:08x}"
+
+
+def _text(words: Sequence[int]) -> str:
+    return _bytes(words).rstrip(b"\0").decode("ascii", "replace")
 
 
 def _bytes(words: Sequence[int]) -> bytes:

@@ -208,21 +208,27 @@ def _node_list(text: str) -> list[int]:
     return nodes
 
 
+def _say(text: str) -> None:
+    """Print a line as one piece: two threads speak."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
 def _show(line: str) -> None:
     """A line of the simulation, for people."""
     kind, _, rest = line.partition(" ")
     if kind == "led":
         address, _, level = rest.partition(" ")
-        print(f"node {address}   LED {'(*) on' if level == 'on' else '( ) off'}", flush=True)
+        _say(f"node {address}   LED {'(*) on' if level == 'on' else '( ) off'}")
     elif kind == "node":
         address, baud, format_name = rest.split()
-        print(f"node {address}   listens at {baud} {format_name}", flush=True)
+        _say(f"node {address}   listens at {baud} {format_name}")
     elif kind == "bus":
-        print(f"bus      {rest}", flush=True)
+        _say(f"bus      {rest}")
     elif kind == "tcp":
-        print(f"bus      socket://{rest}", flush=True)
+        _say(f"bus      socket://{rest}")
     else:
-        print(f"{kind}     {rest}", flush=True)
+        _say(f"{kind}     {rest}")
 
 
 @command
@@ -249,7 +255,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with simulate(
         nodes=args.nodes, link=args.link, tcp=args.tcp, flash=args.flash, pace=args.pace, on_line=_show
     ) as sim:
-        print("         Ctrl-C ends it", flush=True)
+        _say("         Ctrl-C ends it")
         while sim.running:
             sim.wait(lambda sim: False, timeout=3600)
     raise NeuronError("the simulation ended by itself; its last line says why")

@@ -29,6 +29,7 @@ FRACTION_MIN, FRACTION_MAX = -16, 31
 SHIFT_MIN, SHIFT_MAX = -15, 46
 """Accumulator's fraction bits minus those of its output: a negative shift goes left, saturating."""
 UID_BYTES = 12
+FAULT_FILE_BYTES = 16
 
 # ------------------------------------------------------------------------------------------------------ image
 
@@ -72,6 +73,16 @@ class State(IntEnum):
     IDLE = 0
     ERASING = 1
     COMMITTING = 2
+
+
+class Start(IntEnum):
+    """Why the node last started."""
+
+    POWER = 0
+    PIN = 1
+    SOFTWARE = 2
+    WATCHDOG = 3
+    FAULT = 4
 
 
 class Reason(IntEnum):
@@ -276,6 +287,16 @@ REGISTERS: list[Register] = [
         (0x0221, "STAGED_CRC", "u32", 1, "CRC-32 of the verified image that waits for COMMIT; 0: none"),
         (0x0223, "UPTIME", "u32", 1, "milliseconds since start, wraps"),
         (0x0225, "INFERENCES", "u32", 1, "inferences since start, wraps"),
+        (0x0227, "START_CAUSE", "u16", 1, "why the node last started: " + _codes(Start)),
+        (0x0228, "FAULT_LINE", "u16", 1, "after a FAULT: line of the source file; 0 for a processor fault"),
+        (0x0229, "FAULT_PC", "u32", 1, "after a FAULT of the processor: the address of the instruction"),
+        (
+            0x022B,
+            "FAULT_FILE",
+            "bytes",
+            FAULT_FILE_BYTES,
+            "after a FAULT: source file or kind, ASCII, NUL padded",
+        ),
         (0x0300, "INPUT_FRACTION", "i16", UNITS_MAX, "fraction bits of each input: value = q * 2^-fraction"),
         (0x0340, "OUTPUT_FRACTION", "i16", 1, "fraction bits of the outputs"),
         (0x1000, "IMAGE", "bytes", IMAGE_MAX, "the running image, readable up to MODEL_LENGTH"),

@@ -21,12 +21,16 @@ if sys.version_info < (3, 11):
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from tools import firmware
 from tools.environment import ROOT, ensure_debian, ensure_python
 
 DEBIAN = {
     "clang": "clang",
     "/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer*.a": "libclang-rt-14-dev",
     "cppcheck": "cppcheck",
+    "arm-none-eabi-gcc": "gcc-arm-none-eabi",
+    "/usr/lib/arm-none-eabi/lib/nano.specs": "libnewlib-arm-none-eabi",
+    "npm": "npm",
     "mbpoll": "mbpoll",
 }
 """What the checks use beside PyPI's packages: program, or file, and Debian's package of it."""
@@ -40,11 +44,12 @@ JUNIT = ROOT / "build" / "pytest.xml"
 
 @dataclass(frozen=True)
 class Step:
-    """One check. `needs`: a program without which it is left out."""
+    """One check. `needs`: a program without which it is left out; `lacks`: why it is left out in any case."""
 
     name: str
     command: list[str]
     needs: str | None = None
+    lacks: str | None = None
 
 
 def files(*patterns: str) -> list[str]:
@@ -65,6 +70,7 @@ def steps(python: str) -> list[Step]:
             needs="cppcheck",
         ),
         Step("native build", [python, "-c", "from host.sim import build; build()"]),
+        Step("firmware build", [python, "-m", "tools.firmware", "build"], lacks=firmware.lacking()),
         Step("pytest", [python, "-m", "pytest", "-q", "--junit-xml", str(JUNIT)]),
     ]
 
@@ -79,15 +85,16 @@ def left_out_by_pytest() -> Counter[str]:
 
 def main(names: list[str]) -> int:
     missing = ensure_debian(DEBIAN)
-    python = str(ensure_python(["dev"]))
+    python = str(ensure_python(["dev", "firmware"]))
     os.chdir(ROOT)
     chosen = [step for step in steps(python) if not names or step.name in names]
     failed: list[str] = []
     left_out: Counter[str] = Counter()
     JUNIT.unlink(missing_ok=True)
     for step in chosen:
-        if step.needs in missing:
-            left_out[f"{step.name}: {missing[step.needs]}"] += 1
+        why = step.lacks or missing.get(step.needs or "")
+        if why:
+            left_out[f"{step.name}: {why}"] += 1
             continue
         began = time.monotonic()
         print(f"== {step.name}", flush=True)

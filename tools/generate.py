@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,19 +25,17 @@ class Generated:
         (ROOT / self.path).write_text(self.text, encoding="utf-8", newline="\n")
 
 
-def between(name: str) -> tuple[str, str]:
-    """The two marks around a generated part of a Markdown file."""
-    return f"<!-- {name}: generated, do not edit -->\n", f"<!-- end of {name} -->\n"
-
-
-def replace_between(path: str, marks: tuple[str, str], text: str) -> str:
-    """The file's text with what stands between the marks replaced."""
-    whole = (ROOT / path).read_text(encoding="utf-8")
-    before, found, rest = whole.partition(marks[0])
-    _, closed, after = rest.partition(marks[1])
-    if not found or not closed:
-        raise SystemExit(f"{path}: the marks {marks[0].strip()} and {marks[1].strip()} are missing")
-    return before + marks[0] + text + marks[1] + after
+def fill(path: str, parts: Mapping[str, str]) -> Generated:
+    """A document whose parts between `<!-- NAME: generated, do not edit -->` and `<!-- end of NAME -->` are ours."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    for name, part in parts.items():
+        start, end = f"<!-- {name}: generated, do not edit -->\n", f"<!-- end of {name} -->\n"
+        before, found, rest = text.partition(start)
+        _, closed, after = rest.partition(end)
+        if not found or not closed:
+            raise SystemExit(f"{path}: the marks {start.strip()} and {end.strip()} are missing")
+        text = before + start + part + end + after
+    return Generated(path, text)
 
 
 def main(generated: Callable[[], Sequence[Generated]]) -> int:
@@ -45,7 +43,7 @@ def main(generated: Callable[[], Sequence[Generated]]) -> int:
     stale = [file for file in generated() if not file.fresh()]
     if "--check" in sys.argv[1:]:
         for file in stale:
-            print(f"{file.path} is stale: run its generator without --check")
+            print(f"{file.path} is stale: run python -m tools.generated")
         return 1 if stale else 0
     for file in stale:
         file.write()

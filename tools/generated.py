@@ -6,12 +6,17 @@ python -m tools.generated --check    exit 1, naming them
 
 from __future__ import annotations
 
-from tools import make_tables, make_wire
-from tools.generate import Generated, main
+from tools import draw_wiring, make_demo, make_tables, make_wire
+from tools.generate import Generated, fill, main
 
 
 def generated() -> list[Generated]:
-    return [*make_wire.generated(), *make_tables.generated()]
+    return [
+        Generated("firmware/core/wire.h", make_wire.header()),
+        Generated("firmware/core/tables.h", make_tables.header()),
+        Generated("tools/wiring.svg", draw_wiring.svg()),
+        fill("README.md", {"registers": make_wire.table(), "demo": make_demo.block()}),
+    ]
 
 
 if __name__ == "__main__":

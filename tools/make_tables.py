@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from host.crc import CRC16_TABLE, CRC32_TABLE
 from host.fixed import TANH_STEP_BITS, TANH_TABLE
-from tools.generate import Generated
 
 
 def _array(kind: str, name: str, values: Sequence[int], digits: int, per_line: int) -> list[str]:
@@ -35,7 +34,3 @@ def header() -> str:
         "#endif",
     ]
     return "\n".join(lines) + "\n"
-
-
-def generated() -> list[Generated]:
-    return [Generated("firmware/core/tables.h", header())]

@@ -8,11 +8,10 @@ from __future__ import annotations
 from enum import IntEnum
 
 from host import wire
-from tools.generate import Generated, between, replace_between
 
 CONSTANTS = """
     WIRE_VERSION LAYERS_MAX UNITS_MAX VECTORS_MAX IMAGE_MAX NAME_BYTES FRACTION_MIN FRACTION_MAX
-    SHIFT_MIN SHIFT_MAX UID_BYTES IMAGE_MAGIC IMAGE_VERSION SIGMOID_IN_FRACTION TANH_IN_FRACTION
+    SHIFT_MIN SHIFT_MAX UID_BYTES FAULT_FILE_BYTES IMAGE_MAGIC IMAGE_VERSION SIGMOID_IN_FRACTION TANH_IN_FRACTION
     UNIT_OUT_FRACTION STEP_OUT_FRACTION DEFAULT_ADDRESS DEFAULT_BAUD DEFAULT_FORMAT DEFAULT_GAP
     ADDRESS_MIN ADDRESS_MAX BAUD_MIN BAUD_MAX FIRMWARE_MAJOR FIRMWARE_MINOR
 """.split()
@@ -21,6 +20,7 @@ CODES: list[type[IntEnum]] = [
     wire.Activation,
     wire.Command,
     wire.State,
+    wire.Start,
     wire.Reason,
     wire.Format,
     wire.Gap,
@@ -83,10 +83,3 @@ def table() -> str:
             shape = KINDS[row.kind] + (f" x {row.count}" if row.count > 1 else "")
             lines.append(f"| {span} | {row.name} | {shape} | {row.text} |")
     return "\n".join(lines) + "\n"
-
-
-def generated() -> list[Generated]:
-    return [
-        Generated("firmware/core/wire.h", header()),
-        Generated("README.md", replace_between("README.md", between("registers"), table())),
-    ]

@@ -125,7 +125,9 @@ void node_boot(struct node *node)
 
 size_t node_serve(struct node *node, const uint8_t *request, size_t size, uint8_t *reply)
 {
-    node->server.counters.overruns = node->link.overruns;
+    const uint16_t overruns = node->link.overruns;
+    node->server.counters.overruns += (uint16_t)(overruns - node->overruns);
+    node->overruns = overruns;
     return modbus_serve(&node->server, request, size, reply);
 }
 

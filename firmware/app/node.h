@@ -26,6 +26,7 @@ struct node_command {
 struct node {
     struct link link;
     struct modbus_server server;
+    uint16_t overruns;        /* of the link, as far as the server has counted them */
     struct settings settings;                /* in force */
     struct settings next;                    /* being kept; in force once it is */
     uint16_t settings_words[SETTINGS_WORDS]; /* as last written by the bus */

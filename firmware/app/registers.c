@@ -9,7 +9,7 @@
 
 #define COILS 3u
 #define DISCRETES 7u
-#define IDENTITY_WORDS (WIRE_INPUT_INFERENCES + WIRE_INPUT_INFERENCES_SIZE - WIRE_INPUT_WIRE_VERSION)
+#define IDENTITY_WORDS (WIRE_INPUT_FAULT_FILE + WIRE_INPUT_FAULT_FILE_SIZE - WIRE_INPUT_WIRE_VERSION)
 #define COMMAND_WORDS (WIRE_HOLDING_CRC + WIRE_HOLDING_CRC_SIZE - WIRE_HOLDING_COMMAND)
 #define RESULT_WORDS (WIRE_HOLDING_RESULTS + WIRE_HOLDING_RESULTS_SIZE - WIRE_HOLDING_RESULT_BITS)
 #define FRACTION_WORDS (WIRE_INPUT_OUTPUT_FRACTION + 1u - WIRE_INPUT_INPUT_FRACTION)
@@ -136,12 +136,13 @@ static void put32(struct identity *identity, uint16_t address, uint32_t value)
 
 static void put_bytes(struct identity *identity, uint16_t address, const void *bytes, size_t words)
 {
-    bytes_to_words(identity->words + address - WIRE_INPUT_WIRE_VERSION, bytes, words);
+    bytes_to_words(&identity->words[address - WIRE_INPUT_WIRE_VERSION], bytes, words);
 }
 
 static void identify(const struct node *node, struct identity *out)
 {
     const struct image *model = &node->model;
+    const struct port_start *start = port_start();
     *out = (struct identity){0};
     put16(out, WIRE_INPUT_WIRE_VERSION, WIRE_VERSION);
     put16(out, WIRE_INPUT_FIRMWARE_VERSION, WIRE_FIRMWARE_MAJOR << 8 | WIRE_FIRMWARE_MINOR);
@@ -164,6 +165,10 @@ static void identify(const struct node *node, struct identity *out)
     put32(out, WIRE_INPUT_STAGED_CRC, node->verified ? node->staged.crc : 0);
     put32(out, WIRE_INPUT_UPTIME, port_millis());
     put32(out, WIRE_INPUT_INFERENCES, node->inferences);
+    put16(out, WIRE_INPUT_START_CAUSE, start->cause);
+    put16(out, WIRE_INPUT_FAULT_LINE, start->line);
+    put32(out, WIRE_INPUT_FAULT_PC, start->pc);
+    put_bytes(out, WIRE_INPUT_FAULT_FILE, start->file, WIRE_INPUT_FAULT_FILE_SIZE);
 }
 
 /* Registers of a row of floats, from the `offset`th register of the row. */

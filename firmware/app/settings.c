@@ -55,6 +55,7 @@ struct port_line settings_line(const struct settings *settings)
     const enum wire_format format = (enum wire_format)settings->format;
     return (struct port_line){
         .baud = settings->baud,
+        .address = settings->address,
         .format = format,
         .silence_us = link_silence_us(settings->baud, format, (enum wire_gap)settings->gap),
     };

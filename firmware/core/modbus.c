@@ -222,6 +222,14 @@ static void clear_counters(struct modbus_server *server)
     memset(&server->counters, 0, sizeof server->counters);
 }
 
+/* The sub-functions whose data must be 0; an unknown one is refused before its data is looked at. */
+static bool diagnostic_known(uint16_t function)
+{
+    return function == DIAGNOSTIC_REGISTER || function == DIAGNOSTIC_LISTEN_ONLY ||
+           (function >= DIAGNOSTIC_CLEAR && function <= DIAGNOSTIC_LAST_COUNTER) ||
+           function == DIAGNOSTIC_CLEAR_OVERRUN;
+}
+
 static enum modbus_exception diagnostics(struct modbus_server *server, struct exchange *x)
 {
     if (x->request_size < 5)
@@ -229,17 +237,16 @@ static enum modbus_exception diagnostics(struct modbus_server *server, struct ex
     uint16_t function = get16(x->request + 1), data = get16(x->request + 3);
     if (function == DIAGNOSTIC_ECHO)
         return echo(x);
-    if (x->request_size != 5)
-        return MODBUS_ILLEGAL_VALUE;
     if (function == DIAGNOSTIC_RESTART) {
-        if (data != COIL_ON && data != COIL_OFF)
+        if (x->request_size != 5 || (data != COIL_ON && data != COIL_OFF))
             return MODBUS_ILLEGAL_VALUE;
-        x->silent = server->listen_only;
         server->listen_only = false;
         clear_counters(server);
         return echo(x);
     }
-    if (data != 0)
+    if (!diagnostic_known(function))
+        return MODBUS_ILLEGAL_FUNCTION;
+    if (x->request_size != 5 || data != 0)
         return MODBUS_ILLEGAL_VALUE;
 
     const struct modbus_counters *counters = &server->counters;
@@ -262,8 +269,6 @@ static enum modbus_exception diagnostics(struct modbus_server *server, struct ex
         server->counters.overruns = 0;
         return MODBUS_OK;
     default:
-        if (function < DIAGNOSTIC_FIRST_COUNTER || function > DIAGNOSTIC_LAST_COUNTER)
-            return MODBUS_ILLEGAL_FUNCTION;
         put16(x->reply + 3, values[function - DIAGNOSTIC_FIRST_COUNTER]);
         return MODBUS_OK;
     }
@@ -388,7 +393,12 @@ size_t modbus_serve(struct modbus_server *server, const uint8_t *request, size_t
         return 0;
     server->counters.server_messages++;
 
-    struct exchange x = {.request = request + 1, .request_size = size - 3, .reply = reply + 1};
+    struct exchange x = {
+        .request = request + 1,
+        .request_size = size - 3,
+        .reply = reply + 1,
+        .silent = server->listen_only, /* even its end, and even an exception, are not answered */
+    };
     bool broadcast = address == MODBUS_BROADCAST;
     if ((broadcast && !broadcastable(x.request[0])) ||
         (server->listen_only && !is_restart(x.request, x.request_size))) {

@@ -7,8 +7,8 @@
 #define RECORD_MAGIC 0x3552344Eu /* "N4R5" */
 #define RECORD_VERSION 1u
 #define COMMITTED 0x5AC3A53Cu
-#define CONFIRMED 0x3CA5C35Au
-#define VOID 0x00000000u
+#define REFUSED 0x3CA5C35Au
+#define UNMARKED 0x00000000u
 #define BLANK 0xFFFFFFFFu
 
 static const uint32_t prepared_mark[STORE_MARK_SIZE / 4] = {0x50345E2Du, ~0x50345E2Du};
@@ -16,10 +16,12 @@ static const uint32_t prepared_mark[STORE_MARK_SIZE / 4] = {0x50345E2Du, ~0x5034
 struct record_header {
     uint32_t magic, version, sequence, length, crc, header_crc;
 };
-_Static_assert(sizeof(struct record_header) + 8 == STORE_RECORD_OVERHEAD, "header, commit and confirm words");
 
 #define HEADER_SIZE ((uint32_t)sizeof(struct record_header))
 #define HEADER_WORDS (HEADER_SIZE / 4)
+#define VERDICT_WORDS 3u /* to commit a record, and as many to refuse it */
+#define VERDICT_SIZE (4 * VERDICT_WORDS)
+_Static_assert(sizeof(struct record_header) + 2 * VERDICT_SIZE == STORE_RECORD_OVERHEAD, "what a record takes");
 
 static uint32_t read_word(const struct store *store, unsigned sector, uint32_t offset)
 {
@@ -60,7 +62,31 @@ static void make_active(struct store *store, const struct store_record *record)
     store->active = *record;
 }
 
-/* Walk the log of a sector: note its records, settle their commit words, find where the next one may go. */
+/* How many words in a row, from `offset` on, give that verdict. */
+static unsigned count_verdict(const struct store *store, unsigned sector, uint32_t offset, uint32_t verdict)
+{
+    unsigned count = 0;
+    while (count < VERDICT_WORDS && read_word(store, sector, offset + 4 * count) == verdict)
+        count++;
+    return count;
+}
+
+/* Is the record committed, whose verdict begins at `offset`? Makes whatever is found last: a word that is programmed
+ * again, by the same value, keeps it. Commits and refusals have words of their own, for a word that was torn by one
+ * value can never be trusted to keep another. */
+static bool settle(struct store *store, unsigned sector, uint32_t offset)
+{
+    const unsigned commits = count_verdict(store, sector, offset, COMMITTED);
+    const unsigned refusals = count_verdict(store, sector, offset + VERDICT_SIZE, REFUSED);
+    const bool committed = commits > refusals;
+    const uint32_t from = committed ? offset : offset + VERDICT_SIZE;
+    if ((committed ? commits : refusals) < VERDICT_WORDS)
+        for (uint32_t i = 0; i < VERDICT_WORDS; i++)
+            program(store, sector, from + 4 * i, committed ? COMMITTED : REFUSED);
+    return committed;
+}
+
+/* Walk the log of a sector: note its records, settle their verdicts, find where the next one may go. */
 static void scan(struct store *store, unsigned sector)
 {
     const uint32_t size = store->flash.size;
@@ -73,19 +99,9 @@ static void scan(struct store *store, unsigned sector)
             header.header_crc != crc32(&header, HEADER_SIZE - 4) || header.length == 0 ||
             header.length % 4 != 0 || header.length > size - offset - STORE_RECORD_OVERHEAD)
             break;
-        const uint32_t commit = offset + HEADER_SIZE + header.length, confirm = commit + 4;
         if (header.sequence > store->sequence)
             store->sequence = header.sequence;
-        if (read_word(store, sector, commit) != COMMITTED) {
-            if (read_word(store, sector, commit) != VOID)
-                program(store, sector, commit, VOID);
-            closed = true;
-            break;
-        }
-        if (read_word(store, sector, confirm) != CONFIRMED) {
-            program(store, sector, commit, COMMITTED);
-            program(store, sector, confirm, CONFIRMED);
-        }
+        const bool committed = settle(store, sector, offset + HEADER_SIZE + header.length);
         const struct store_record record = {
             .payload = store->flash.sector[sector] + offset + HEADER_SIZE,
             .length = header.length,
@@ -93,9 +109,11 @@ static void scan(struct store *store, unsigned sector)
             .sequence = header.sequence,
             .sector = sector,
         };
-        if (crc32(record.payload, record.length) == record.crc)
+        if (!committed)
+            closed = true;
+        else if (crc32(record.payload, record.length) == record.crc)
             make_active(store, &record);
-        offset = confirm + 4;
+        offset += header.length + STORE_RECORD_OVERHEAD;
     }
     store->end[sector] = closed || !blank(store, sector, offset) ? size : offset;
 }
@@ -142,6 +160,15 @@ static void start_erase(struct store *store, unsigned sector)
     next_step(store, STORE_STEP_UNMARK);
 }
 
+/* End the commit. */
+static void finish(struct store *store, int result)
+{
+    store->result = result;
+    store->waiting = false;
+    store->worn = result == STORE_FLASH;
+    next_step(store, STORE_STEP_IDLE);
+}
+
 /* Give the waiting commit its place, or erase the spare to make one. */
 static void place(struct store *store)
 {
@@ -154,16 +181,13 @@ static void place(struct store *store)
             next_step(store, STORE_STEP_RECORD);
             return;
         }
-    start_erase(store, spare(store));
+    if (store->worn)
+        finish(store, STORE_FLASH);
+    else
+        start_erase(store, spare(store));
 }
 
-static void finish(struct store *store, int result)
-{
-    store->result = result;
-    next_step(store, STORE_STEP_IDLE);
-}
-
-/* The record stands in the flash, all but its last two words: is it what was asked for? */
+/* The record stands in the flash, all but its verdict: is it what was asked for? */
 static bool kept(const struct store *store, uint32_t offset, const struct record_header *header)
 {
     const uint8_t *record = store->flash.sector[store->target] + offset;
@@ -174,7 +198,7 @@ static bool kept(const struct store *store, uint32_t offset, const struct record
 static void write_record(struct store *store)
 {
     const uint32_t offset = store->end[store->target], length = store->pending.length;
-    const uint32_t commit = offset + HEADER_SIZE + length, confirm = commit + 4;
+    const uint32_t verdict = offset + HEADER_SIZE + length;
     struct record_header header = {RECORD_MAGIC, RECORD_VERSION,     store->sequence + 1,
                                    length,       store->pending.crc, 0};
     header.header_crc = crc32(&header, HEADER_SIZE - 4);
@@ -189,40 +213,40 @@ static void write_record(struct store *store)
         program(store, store->target, offset + 4 * index, word);
         if (4 * store->word == HEADER_SIZE + length)
             next_step(store, STORE_STEP_COMMIT);
-    } else if (store->step == STORE_STEP_COMMIT) {
-        if (!kept(store, offset, &header)) {
-            /* The cells are worn. The place stays uncommitted: nothing goes behind it until the sector is
-             * erased. */
-            store->end[store->target] = store->flash.size;
-            finish(store, STORE_FLASH);
-            return;
-        }
-        program(store, store->target, commit, COMMITTED);
-        next_step(store, STORE_STEP_CONFIRM);
-    } else {
-        program(store, store->target, confirm, CONFIRMED);
-        const bool good = read_word(store, store->target, commit) == COMMITTED;
-        store->end[store->target] = good ? confirm + 4 : store->flash.size;
-        if (good) {
-            store->sequence++;
-            store->previous = store->active;
-            store->active = (struct store_record){
-                .payload = store->flash.sector[store->target] + offset + HEADER_SIZE,
-                .length = length,
-                .crc = store->pending.crc,
-                .sequence = store->sequence,
-                .sector = store->target,
-            };
-        }
-        finish(store, good ? STORE_OK : STORE_FLASH);
+        return;
     }
+    if (store->word == 0 && !kept(store, offset, &header)) {
+        /* The cells are worn. The place stays uncommitted: nothing goes behind it until the sector is erased. */
+        store->end[store->target] = store->flash.size;
+        finish(store, STORE_FLASH);
+        return;
+    }
+    program(store, store->target, verdict + 4 * store->word, COMMITTED);
+    if (++store->word < VERDICT_WORDS)
+        return;
+    if (!settle(store, store->target, verdict)) {
+        store->end[store->target] = store->flash.size;
+        finish(store, STORE_FLASH);
+        return;
+    }
+    store->end[store->target] = offset + length + STORE_RECORD_OVERHEAD;
+    store->sequence++;
+    store->previous = store->active;
+    store->active = (struct store_record){
+        .payload = store->flash.sector[store->target] + offset + HEADER_SIZE,
+        .length = length,
+        .crc = store->pending.crc,
+        .sequence = store->sequence,
+        .sector = store->target,
+    };
+    finish(store, STORE_OK);
 }
 
 static void erase_step(struct store *store)
 {
     const uint32_t offset = 4 * store->word;
     if (store->step == STORE_STEP_UNMARK) {
-        program(store, store->target, offset, VOID);
+        program(store, store->target, offset, UNMARKED);
         if (++store->word == STORE_MARK_SIZE / 4)
             next_step(store, STORE_STEP_ERASE);
     } else if (store->step == STORE_STEP_ERASE) {
@@ -237,11 +261,8 @@ static void erase_step(struct store *store)
             return;
         const bool good = prepared(store, store->target) && blank(store, store->target, STORE_MARK_SIZE);
         store->end[store->target] = good ? STORE_MARK_SIZE : store->flash.size;
+        store->worn = !good;
         next_step(store, STORE_STEP_IDLE);
-        if (!good && store->waiting) {
-            store->waiting = false;
-            finish(store, STORE_FLASH);
-        }
     }
 }
 
@@ -254,6 +275,7 @@ int store_commit(struct store *store, const void *payload, uint32_t length, uint
         return STORE_SIZE;
     store->pending = (struct store_record){.payload = payload, .length = length, .crc = crc};
     store->waiting = true;
+    store->worn = false;
     store->result = STORE_BUSY;
     return STORE_OK;
 }
@@ -263,7 +285,7 @@ int store_commit(struct store *store, const void *payload, uint32_t length, uint
 static bool should_prepare(const struct store *store)
 {
     const unsigned sector = spare(store);
-    return !empty_and_ready(store, sector) && store->result != STORE_FLASH &&
+    return !empty_and_ready(store, sector) && !store->worn &&
            !(store->previous.payload && store->previous.sector == sector);
 }
 
@@ -280,7 +302,6 @@ bool store_step(struct store *store)
         return true;
     case STORE_STEP_RECORD:
     case STORE_STEP_COMMIT:
-    case STORE_STEP_CONFIRM:
         write_record(store);
         return true;
     default:

@@ -5,22 +5,25 @@
  * A sector is a log:
  *
  *     | prepared mark, 8 bytes | record | record | ... blank ...
- *     record: magic, version, sequence, length, CRC-32, header CRC | payload | commit | confirm     (32-bit
- * words)
+ *     record: magic, version, sequence, length, CRC-32, header CRC | payload | commit x 3 | refuse x 3
+ *     (32-bit words)
  *
  * A record goes behind the active one while there is room, otherwise into the other sector, the spare, which
  * is erased beforehand while nothing is to be done; so a commit only programs words, and the active record is
  * never touched. The record before the active one stays readable: `previous`, what a rollback brings back.
  *
  * What makes a cut harmless:
- * - A record counts once its commit word, its last step, reads exactly right and its CRCs hold.
- * - A half-programmed word may read differently at every start. store_boot settles the only one that matters:
- * a commit word that reads right is programmed again and confirmed, one that does not is overwritten with
- * zeros.
+ * - A record counts once its first commit word, programmed last, reads exactly right and its CRCs hold.
+ * - A half-programmed word may read differently at every start. store_boot settles the only ones that matter,
+ *   the verdict: a record with more commit words than refuse words gets all its commit words, any other all its
+ *   refuse words. A word programmed again by its own value keeps it; one that was torn by another value might
+ *   not, which is why a refusal does not simply overwrite the commit word.
+ *   Cells that read as they please can carry the doubt one word on with every further cut, so no number of words
+ *   is safe from any number of cuts; these are from four during one and the same commit and its recovery.
  * - Nothing is ever appended behind a broken or uncommitted record: its sector is closed until it is erased.
  *   A torn first word that reads blank is no exception: the next record programs the same constant there.
- * - The prepared mark is programmed after an erase has ended and overwritten before the next begins; without
- * it a sector that looks blank may be half erased, and is erased again before use.
+ * - The prepared mark is programmed after an erase has ended and overwritten before the next begins; without it
+ *   a sector that looks blank may be half erased, and is erased again before use.
  *
  * Flash promises: programming clears bits, erasing sets the whole sector; a word can be programmed again with
  * more bits cleared (no ECC: STM32F4, RM0090 3.6). Errors: negative enum store_error. */
@@ -31,7 +34,7 @@
 #include <stdint.h>
 
 #define STORE_MARK_SIZE 8u        /* bytes at the start of a sector */
-#define STORE_RECORD_OVERHEAD 32u /* bytes that a record takes beside its payload */
+#define STORE_RECORD_OVERHEAD 48u /* bytes that a record takes beside its payload */
 
 enum store_error {
     STORE_OK = 0,
@@ -67,7 +70,6 @@ enum store_step {
     STORE_STEP_MARK,
     STORE_STEP_RECORD, /* header and payload */
     STORE_STEP_COMMIT,
-    STORE_STEP_CONFIRM,
 };
 
 struct store {
@@ -81,6 +83,7 @@ struct store {
     struct store_record
         pending;  /* being written; payload is the source, waiting for a sector while not placed */
     bool waiting; /* a commit waits for room */
+    bool worn;    /* the flash did not keep what was last written: no more erases until the next commit */
     int result;   /* of the last commit: STORE_BUSY while it runs */
 };
 

@@ -15,6 +15,7 @@
 #define WIRE_SHIFT_MIN (-15)
 #define WIRE_SHIFT_MAX 46
 #define WIRE_UID_BYTES 12
+#define WIRE_FAULT_FILE_BYTES 16
 #define WIRE_IMAGE_MAGIC 0x3538344Eu
 #define WIRE_IMAGE_VERSION 1
 #define WIRE_SIGMOID_IN_FRACTION 11
@@ -55,6 +56,14 @@ enum wire_state {
     WIRE_STATE_IDLE = 0,
     WIRE_STATE_ERASING = 1,
     WIRE_STATE_COMMITTING = 2,
+};
+
+enum wire_start {
+    WIRE_START_POWER = 0,
+    WIRE_START_PIN = 1,
+    WIRE_START_SOFTWARE = 2,
+    WIRE_START_WATCHDOG = 3,
+    WIRE_START_FAULT = 4,
 };
 
 enum wire_reason {
@@ -162,6 +171,12 @@ enum wire_table {
 #define WIRE_INPUT_UPTIME_SIZE 2u
 #define WIRE_INPUT_INFERENCES 0x0225u /* inferences since start, wraps */
 #define WIRE_INPUT_INFERENCES_SIZE 2u
+#define WIRE_INPUT_START_CAUSE 0x0227u /* why the node last started: 0 POWER, 1 PIN, 2 SOFTWARE, 3 WATCHDOG, 4 FAULT */
+#define WIRE_INPUT_FAULT_LINE 0x0228u /* after a FAULT: line of the source file; 0 for a processor fault */
+#define WIRE_INPUT_FAULT_PC 0x0229u /* after a FAULT of the processor: the address of the instruction */
+#define WIRE_INPUT_FAULT_PC_SIZE 2u
+#define WIRE_INPUT_FAULT_FILE 0x022Bu /* after a FAULT: source file or kind, ASCII, NUL padded */
+#define WIRE_INPUT_FAULT_FILE_SIZE 8u
 #define WIRE_INPUT_INPUT_FRACTION 0x0300u /* fraction bits of each input: value = q * 2^-fraction */
 #define WIRE_INPUT_INPUT_FRACTION_SIZE 64u
 #define WIRE_INPUT_OUTPUT_FRACTION 0x0340u /* fraction bits of the outputs */

@@ -33,6 +33,15 @@ const uint8_t *port_uid(void);
 /* Address of a node that was never given one, WIRE_ADDRESS_MIN..MAX. */
 uint8_t port_default_address(void);
 
+/* Why the board last started. file: NUL padded; line and pc: 0 where they say nothing. */
+struct port_start {
+    enum wire_start cause;
+    uint16_t line;
+    uint32_t pc;
+    char file[WIRE_FAULT_FILE_BYTES];
+};
+const struct port_start *port_start(void);
+
 /* The lamp LEDR. */
 void port_led(bool lit);
 
@@ -47,6 +56,7 @@ struct port_line {
     uint32_t baud;           /* WIRE_BAUD_MIN..MAX */
     enum wire_format format; /* 8E1 8O1 8N1 8N2 */
     uint32_t silence_us;     /* after this long without a byte, link_on_silence is called once */
+    uint8_t address; /* whom a port answers for, with exception 06, while an erase stalls all else */
 };
 
 /* Speak so from now on, listening, with events to `link`. Called again when the settings change. */
@@ -73,8 +83,8 @@ const uint8_t *port_flash_sector(enum port_sector sector);
 /* Clear bits of a word: flash becomes flash & word. offset: multiple of 4. */
 void port_flash_program(enum port_sector sector, uint32_t offset, uint32_t word);
 
-/* Start to set a whole sector to ones. The processor may stall meanwhile; port_flash_busy tells when it has
- * ended. */
+/* Start to set a whole sector to ones; port_flash_busy tells when it has ended. A port whose processor stalls meanwhile
+ * answers requests to the node with exception 06 until then. */
 void port_flash_erase(enum port_sector sector);
 bool port_flash_busy(void);
 

@@ -162,8 +162,6 @@ static void change_direction(struct member *member, struct wire_direction direct
     const bool released = member->direction.driving && !direction.driving;
     if (direction.driving && direction.listening)
         fault(member, "its driver is on (SE high) while its receiver is (RE low)");
-    if (released && member->sent_at != FOREVER)
-        fault(member, "it let go of the bus before the last stop bit had left");
     member->direction = direction;
     if (released && member->reply_size > 0)
         deliver(member);

@@ -32,6 +32,7 @@ static struct {
     struct link *link;
     struct wire_direction direction;
     bool transmitting;
+    bool turn; /* the line has been silent since the last character: a reply may begin */
     bool lit, lit_known;
     uint8_t uid[WIRE_UID_BYTES];
     uint8_t *flash;
@@ -128,17 +129,23 @@ static int open_flash_file(void)
     return fd;
 }
 
-static void open_flash(void)
+/* Without a file the flash of all nodes is memory that the bus keeps too: it outlives their restarts. */
+static void share_flash(void)
 {
-    if (port.options.flash) {
+    const size_t size = (size_t)FLASH_SIZE * port.options.node_count;
+    port.flash = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (port.flash != MAP_FAILED)
+        memset(port.flash, 0xFF, size);
+}
+
+static void open_flash(unsigned index)
+{
+    if (port.options.flash)
         port.flash = mmap(NULL, FLASH_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, open_flash_file(), 0);
-    } else {
-        port.flash = mmap(NULL, FLASH_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (port.flash != MAP_FAILED)
-            memset(port.flash, 0xFF, FLASH_SIZE);
-    }
     if (port.flash == MAP_FAILED)
         flash_unusable(port.options.flash ? port.options.flash : "(none)", strerror(errno));
+    if (!port.options.flash)
+        port.flash += (size_t)FLASH_SIZE * index;
 }
 
 const uint8_t *port_flash_sector(enum port_sector sector)
@@ -173,13 +180,15 @@ void port_init(int argc, char **argv)
 {
     unsigned index;
     parse_options(&port.options, argc, argv);
+    if (!port.options.flash)
+        share_flash();
     port.wire = bus_run(&port.options, &index); /* the parent stays in there; each node comes out of it */
     port.address = port.options.nodes[index];
     port.direction = (struct wire_direction){.listening = true};
     port.start_us = clock_us();
     memcpy(port.uid, "simulated", 9);
     port.uid[WIRE_UID_BYTES - 1] = port.address;
-    open_flash();
+    open_flash(index);
 }
 
 static _Noreturn void broke(const char *rule)
@@ -193,11 +202,13 @@ static void handle(const struct wire_message *message)
     switch (message->type) {
     case WIRE_BYTES:
     case WIRE_DAMAGED:
+        port.turn = false;
         if (port.direction.listening)
             for (unsigned i = 0; i < message->size; i++)
                 link_on_byte(port.link, message->payload[i], message->type == WIRE_DAMAGED);
         break;
     case WIRE_SILENCE:
+        port.turn = true;
         link_on_silence(port.link);
         break;
     default:
@@ -237,6 +248,12 @@ uint8_t port_default_address(void)
     return port.address;
 }
 
+const struct port_start *port_start(void)
+{
+    static const struct port_start start = {.cause = WIRE_START_POWER};
+    return &start;
+}
+
 void port_led(bool lit)
 {
     if (port.lit_known && port.lit == lit)
@@ -274,6 +291,8 @@ void port_rs485_receiver(bool listening)
 
 void port_rs485_driver(bool driving)
 {
+    if (!driving && port.transmitting)
+        broke("it let go of the bus before the last stop bit had left");
     port.direction.driving = driving;
     tell_direction();
 }
@@ -282,6 +301,9 @@ void port_rs485_transmit(const uint8_t *bytes, size_t size)
 {
     if (port.transmitting)
         broke("a reply was begun before the last one had left");
+    if (!port.turn)
+        broke("it talks out of turn: no request has ended");
+    port.turn = false;
     port.transmitting = true;
     wire_put(port.wire, WIRE_TRANSMIT, bytes, size);
 }

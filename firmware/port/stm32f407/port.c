@@ -1,0 +1,148 @@
+/* The board comes up: clocks, pins, lamp, identity, time. */
+#include "port/port.h"
+
+#include <string.h>
+
+#include "board.h"
+#include "internal.h"
+
+static volatile bool woken;
+
+static void write_pin(struct board_pin pin, GPIO_PinState level)
+{
+    HAL_GPIO_WritePin(pin.port, pin.pin, level);
+}
+
+/* Levels first, then modes, so that no pin ever shows a level that was not meant: lamp lit (its test), receiver on,
+ * driver off. */
+static void MX_GPIO_Init(void)
+{
+    __HAL_RCC_GPIOB_CLK_ENABLE();
+    __HAL_RCC_GPIOC_CLK_ENABLE();
+    __HAL_RCC_GPIOD_CLK_ENABLE();
+
+    write_pin(BOARD_LED, BOARD_LED_LIT);
+    write_pin(BOARD_RE, BOARD_RE_LISTEN);
+    write_pin(BOARD_SE, !BOARD_SE_DRIVE);
+
+    const struct board_pin outputs[] = {BOARD_LED, BOARD_RE, BOARD_SE};
+    for (unsigned i = 0; i < sizeof outputs / sizeof *outputs; i++) {
+        GPIO_InitTypeDef init = {
+            .Pin = outputs[i].pin,
+            .Mode = GPIO_MODE_OUTPUT_PP,
+            .Pull = GPIO_PULLUP,
+            .Speed = GPIO_SPEED_FREQ_VERY_HIGH,
+        };
+        HAL_GPIO_Init(outputs[i].port, &init);
+    }
+    const struct board_pin serial[] = {BOARD_USART_TX, BOARD_USART_RX};
+    for (unsigned i = 0; i < sizeof serial / sizeof *serial; i++) {
+        GPIO_InitTypeDef init = {
+            .Pin = serial[i].pin,
+            .Mode = GPIO_MODE_AF_PP,
+            .Pull = GPIO_PULLUP,
+            .Speed = GPIO_SPEED_FREQ_VERY_HIGH,
+            .Alternate = GPIO_AF7_USART3,
+        };
+        HAL_GPIO_Init(serial[i].port, &init);
+    }
+}
+
+/* HSE 8 MHz / 8 * 336 / 2 = 168 MHz; APB1 42 MHz, APB2 84 MHz; 5 wait states (RM0090, table 11). */
+static void start_clocks(void)
+{
+    RCC_OscInitTypeDef oscillator = {
+        .OscillatorType = RCC_OSCILLATORTYPE_HSE,
+        .HSEState = RCC_HSE_ON,
+        .PLL = {.PLLState = RCC_PLL_ON,
+                .PLLSource = RCC_PLLSOURCE_HSE,
+                .PLLM = BOARD_HSE_MHZ,
+                .PLLN = 336,
+                .PLLP = RCC_PLLP_DIV2,
+                .PLLQ = 7},
+    };
+    RCC_ClkInitTypeDef clocks = {
+        .ClockType = RCC_CLOCKTYPE_SYSCLK | RCC_CLOCKTYPE_HCLK | RCC_CLOCKTYPE_PCLK1 | RCC_CLOCKTYPE_PCLK2,
+        .SYSCLKSource = RCC_SYSCLKSOURCE_PLLCLK,
+        .AHBCLKDivider = RCC_SYSCLK_DIV1,
+        .APB1CLKDivider = RCC_HCLK_DIV4,
+        .APB2CLKDivider = RCC_HCLK_DIV2,
+    };
+    __HAL_RCC_PWR_CLK_ENABLE();
+    __HAL_PWR_VOLTAGESCALING_CONFIG(PWR_REGULATOR_VOLTAGE_SCALE1);
+    if (HAL_RCC_OscConfig(&oscillator) != HAL_OK)
+        _Error_Handler(__FILE__, __LINE__);
+    if (HAL_RCC_ClockConfig(&clocks, FLASH_LATENCY_5) != HAL_OK)
+        _Error_Handler(__FILE__, __LINE__);
+}
+
+void port_init(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    HAL_Init();
+    MX_GPIO_Init();
+    fault_init();
+    start_clocks();
+}
+
+void SysTick_Handler(void)
+{
+    HAL_IncTick();
+}
+
+void port_wake(void)
+{
+    woken = true;
+}
+
+void port_idle(bool more)
+{
+    IWDG->KR = 0xAAAA;
+    __disable_irq(); /* an interrupt between the look and the sleep would be slept over; a masked one ends the sleep */
+    if (!more && !woken)
+        __WFI();
+    woken = false;
+    __enable_irq();
+}
+
+uint32_t port_millis(void)
+{
+    return HAL_GetTick();
+}
+
+const uint8_t *port_uid(void)
+{
+    return (const uint8_t *)UID_BASE;
+}
+
+uint8_t port_default_address(void)
+{
+    return WIRE_DEFAULT_ADDRESS;
+}
+
+void port_led(bool lit)
+{
+    if (!lit && HAL_GetTick() < BOARD_LAMP_TEST_MS)
+        return;
+    write_pin(BOARD_LED, lit ? BOARD_LED_LIT : !BOARD_LED_LIT);
+}
+
+_Noreturn void port_reset(void)
+{
+    NVIC_SystemReset();
+}
+
+void port_rs485_receiver(bool listening)
+{
+    write_pin(BOARD_RE, listening ? BOARD_RE_LISTEN : !BOARD_RE_LISTEN);
+    if (listening) {
+        (void)USART3->SR; /* drop what the receiver still holds */
+        (void)USART3->DR;
+    }
+}
+
+void port_rs485_driver(bool driving)
+{
+    write_pin(BOARD_SE, driving ? BOARD_SE_DRIVE : !BOARD_SE_DRIVE);
+}

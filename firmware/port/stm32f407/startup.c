@@ -1,0 +1,46 @@
+/* The first instructions, in sector 0: vectors, RAM, then main. ST's start-up file is not linked, as this one defines
+ * Reset_Handler. */
+#include <stdint.h>
+
+#include "stm32f4xx.h"
+
+#include "internal.h"
+
+typedef void (*handler)(void);
+
+extern uint32_t _estack[], _sidata[], _sdata[], _edata[], _sbss[], _ebss[];
+int main(int argc, char **argv);
+
+#define IRQ(number) (16 + (number))
+
+/* Only these are ever enabled; any other would fetch 0 here and end in a fault. */
+__attribute__((section(".isr_vector"), used)) static const union {
+    uint32_t *stack;
+    handler handler;
+} vectors[IRQ(FPU_IRQn) + 1] = {
+    [0] = {.stack = _estack},
+    [1] = {.handler = Reset_Handler},
+    [IRQ(NonMaskableInt_IRQn)] = {.handler = HardFault_Handler},
+    [IRQ(NonMaskableInt_IRQn) + 1] = {.handler = HardFault_Handler},
+    [IRQ(MemoryManagement_IRQn)] = {.handler = MemManage_Handler},
+    [IRQ(BusFault_IRQn)] = {.handler = BusFault_Handler},
+    [IRQ(UsageFault_IRQn)] = {.handler = UsageFault_Handler},
+    [IRQ(SysTick_IRQn)] = {.handler = SysTick_Handler},
+    [IRQ(USART3_IRQn)] = {.handler = USART3_IRQHandler},
+    [IRQ(TIM7_IRQn)] = {.handler = TIM7_IRQHandler},
+};
+
+__attribute__((section(".startup"), noreturn)) void Reset_Handler(void)
+{
+    SCB->CPACR |= 0xFu << 20; /* the FPU on, before any code may use it */
+    __DSB();
+    __ISB();
+    for (uint32_t *to = _sdata, *from = _sidata; to < _edata;)
+        *to++ = *from++;
+    for (uint32_t *to = _sbss; to < _ebss;)
+        *to++ = 0;
+    SystemInit();
+    main(0, 0);
+    for (;;)
+        ;
+}
