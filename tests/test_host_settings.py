@@ -1,0 +1,64 @@
+"""python -m host.settings: what a node's line settings are, and how they change and stay."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from host import settings
+from host.sim import Sim, simulate
+
+
+@pytest.fixture
+def sim(tmp_path: Path) -> Iterator[Sim]:
+    with simulate(flash=str(tmp_path / "flash"), tcp=0) as running:
+        yield running
+
+
+def shown(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, object]:
+    assert settings.main([*argv, "--json"]) == 0
+    return dict(json.loads(capsys.readouterr().out))
+
+
+DEFAULTS = {"address": 1, "baud": 19200, "line_format": "8E1", "gap": "standard"}
+
+
+def test_a_new_node_has_the_standard_s_defaults(sim: Sim, capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(capsys, sim.port) == DEFAULTS
+
+
+def test_changes_are_in_force_at_once_and_after_a_restart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flash = str(tmp_path / "flash")
+    wanted = {"address": 9, "baud": 115200, "line_format": "8N2", "gap": "true"}
+    new = ("--new-address", "9", "--new-baud", "115200", "--new-format", "8N2", "--new-gap", "true")
+    spoken = ("--address", "9", "--baud", "115200", "--parity", "N", "--stop-bits", "2")
+    with simulate(flash=flash) as sim:
+        assert shown(capsys, sim.port, *new) == wanted
+        assert shown(capsys, sim.port, *spoken) == wanted
+    with simulate(flash=flash) as sim:
+        assert shown(capsys, sim.port, *spoken) == wanted
+
+
+def test_through_a_serial_server_only_the_node_changes(sim: Sim, capsys: pytest.CaptureFixture[str]) -> None:
+    port = f"socket://{sim.tcp}"
+    assert shown(capsys, port, "--new-address", "3") == {**DEFAULTS, "address": 3}
+    assert shown(capsys, port, "--address", "3") == {**DEFAULTS, "address": 3}
+
+
+@pytest.mark.parametrize(
+    "option", [("--new-baud", "5"), ("--new-address", "0"), ("--new-address", "248"), ("--new-format", "7E1")]
+)
+def test_what_no_node_can_be_is_refused_here(
+    sim: Sim, capsys: pytest.CaptureFixture[str], option: tuple[str, str]
+) -> None:
+    assert settings.main([sim.port, *option]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    assert shown(capsys, sim.port) == DEFAULTS
