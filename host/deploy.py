@@ -99,6 +99,15 @@ def deploy(node: Node, image: bytes, *, progress: Progress = _nothing) -> Deploy
     stage(node, image, progress)
     node.command(Command.VERIFY, "accept the image", len(image), crc)
     progress("verify", 1, 1)
+    return commit_staged(node, image, progress=progress, began=began)
+
+
+def commit_staged(
+    node: Node, image: bytes, *, progress: Progress = _nothing, began: float | None = None
+) -> Deployed:
+    """Commit the image that stands verified in the node's stage, and prove it. began: when the deployment did."""
+    began = time.monotonic() if began is None else began
+    model, crc = decode(image), image_crc(image)
     node.command(Command.COMMIT, "commit the image", crc=crc)
     identity = _committed(node, crc, "commit the image")
     progress("commit", 1, 1)

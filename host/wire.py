@@ -23,6 +23,8 @@ VECTORS_MAX = 32
 """Self-test vectors of one image."""
 IMAGE_MAX = 8192
 """Bytes of an image, header and CRC included."""
+ARENA_BYTES = 61440
+"""Memory of a node for the data of a training and all that it needs."""
 NAME_BYTES = 16
 FRACTION_MIN, FRACTION_MAX = -16, 31
 """Fraction bits of an input or of a layer's output: value = q * 2**-fraction."""
@@ -65,6 +67,9 @@ class Command(IntEnum):
     ROLLBACK = 3
     SAVE_SETTINGS = 4
     RESTART = 5
+    TRAIN = 6
+    RESUME = 7
+    STOP = 8
 
 
 class State(IntEnum):
@@ -73,6 +78,29 @@ class State(IntEnum):
     IDLE = 0
     ERASING = 1
     COMMITTING = 2
+    TRAINING = 3
+
+
+class Training(IntEnum):
+    """How the training on the board stands. DONE and CONVERGED: its model is quantised, tested and staged."""
+
+    NONE = 0
+    RUNNING = 1
+    PAUSED = 2
+    DONE = 3
+    CONVERGED = 4
+    DIVERGED = 5
+    STOPPED = 6
+    REFUSED = 7
+
+
+class Loss(IntEnum):
+    """What a training makes small."""
+
+    MEAN = 0
+    HALF = 1
+    SUM = 2
+    CROSS = 3
 
 
 class Start(IntEnum):
@@ -104,6 +132,9 @@ class Reason(IntEnum):
     SETTINGS = 13
     FLASH = 14
     COMMAND = 15
+    TRAIN_SHAPE = 16
+    TRAIN_ROOM = 17
+    TRAIN_DATA = 18
 
 
 REASON_TEXT = {
@@ -123,6 +154,9 @@ REASON_TEXT = {
     Reason.SETTINGS: "an address, baud rate, format or gap setting is out of range",
     Reason.FLASH: "the flash did not keep what was written",
     Reason.COMMAND: "the command is unknown",
+    Reason.TRAIN_SHAPE: "the training asked for has sizes, activations or options that the node does not know",
+    Reason.TRAIN_ROOM: "data and parameters of the training do not fit into the node's memory",
+    Reason.TRAIN_DATA: "a number of the training's data is not finite, or a range is reversed",
 }
 
 
@@ -167,7 +201,8 @@ class Table(IntEnum):
 class Register:
     """One named value or row of values on the bus.
 
-    `kind` is bit, u16, i16, u32, f32 or bytes; `count` is how many values stand in a row (for bytes: how many bytes).
+    `kind` is bit, u16, i16, u32, f32, f64 or bytes; `count` is how many values stand in a row, of bytes
+    how many bytes.
     """
 
     table: Table
@@ -180,7 +215,7 @@ class Register:
     @property
     def width(self) -> int:
         """Modbus addresses that one value takes."""
-        return {"u32": 2, "f32": 2}.get(self.kind, 1)
+        return {"u32": 2, "f32": 2, "f64": 4}.get(self.kind, 1)
 
     @property
     def size(self) -> int:
@@ -250,12 +285,38 @@ REGISTERS: list[Register] = [
             "read only: OUTPUTS, so that one function 23 sets inputs and reads them",
         ),
         (0x0500, "RESULTS_FLOAT", "f32", UNITS_MAX, "read only: OUTPUTS_FLOAT, likewise"),
+        (0x0600, "TRAIN_LAYERS", "u16", 1, "training: layers"),
+        (0x0601, "TRAIN_UNITS", "u16", LAYERS_MAX + 1, "training: inputs, then the outputs of each layer"),
+        (0x060A, "TRAIN_ACTIVATION", "u16", LAYERS_MAX, "training: of each layer, " + _codes(Activation)),
+        (0x0612, "TRAIN_BIAS", "u16", 1, "training: 1 where layers have biases"),
+        (0x0613, "TRAIN_LOSS_KIND", "u16", 1, "training: " + _codes(Loss)),
+        (0x0614, "TRAIN_ADAM", "u16", 1, "training: 0 plain descent, 1 Adam"),
+        (0x0615, "TRAIN_SHUFFLE", "u16", 1, "training: 1 takes the samples in a new order every epoch"),
+        (0x0616, "TRAIN_BITS", "u16", 1, "training: 32 or 64, the float type"),
+        (0x0617, "TRAIN_SEED", "u32", 1, "training: of the shuffling"),
+        (0x0619, "TRAIN_SAMPLES", "u32", 1, "training: rows of data"),
+        (0x061B, "TRAIN_BATCH", "u32", 1, "training: samples a step; 1 sgd, 0 all"),
+        (0x061D, "TRAIN_EPOCHS", "u32", 1, "training: epochs"),
+        (0x061F, "TRAIN_PAUSE", "u32", 1, "training: pause when this epoch is done, 0 never; RESUME goes on"),
+        (0x0621, "TRAIN_RATE", "f64", 1, "training: rate"),
+        (0x0625, "TRAIN_TOLERANCE", "f64", 1, "training: end when an epoch changes the loss less, 0 never"),
+        (0x0629, "TRAIN_VECTORS", "u16", 1, "training: rows of the model's self-test"),
+        (0x062A, "TRAIN_LED_OUTPUT", "u16", 1, "training: output of the model that drives the LED"),
+        (0x062B, "TRAIN_LED_THRESHOLD", "f64", 1, "training: the LED is lit above this output"),
+        (0x062F, "TRAIN_NAME", "bytes", NAME_BYTES, "training: name of the model"),
         (
             0x1000,
             "STAGE",
             "bytes",
             IMAGE_MAX,
             "the image being staged, two bytes a register, first byte high",
+        ),
+        (
+            0x4000,
+            "ARENA",
+            "bytes",
+            ARENA_BYTES,
+            "training: ranges, x, y, start, vectors, as trainer.h has them",
         ),
     ),
     *_rows(
@@ -297,6 +358,11 @@ REGISTERS: list[Register] = [
             FAULT_FILE_BYTES,
             "after a FAULT: source file or kind, ASCII, NUL padded",
         ),
+        (0x0240, "TRAIN_STATE", "u16", 1, _codes(Training)),
+        (0x0241, "TRAIN_EPOCH", "u32", 1, "whole epochs done"),
+        (0x0243, "TRAIN_LOSS", "f64", 1, "loss of the last epoch, as a float64"),
+        (0x0247, "TRAIN_CHAIN", "u32", 1, "CRC-32 over the parameters after every epoch so far, in turn"),
+        (0x0249, "TRAIN_PARAMETERS", "u32", 1, "byte of ARENA at which the parameters begin"),
         (0x0300, "INPUT_FRACTION", "i16", UNITS_MAX, "fraction bits of each input: value = q * 2^-fraction"),
         (0x0340, "OUTPUT_FRACTION", "i16", 1, "fraction bits of the outputs"),
         (0x1000, "IMAGE", "bytes", IMAGE_MAX, "the running image, readable up to MODEL_LENGTH"),

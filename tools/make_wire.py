@@ -10,7 +10,7 @@ from enum import IntEnum
 from host import wire
 
 CONSTANTS = """
-    WIRE_VERSION LAYERS_MAX UNITS_MAX VECTORS_MAX IMAGE_MAX NAME_BYTES FRACTION_MIN FRACTION_MAX
+    WIRE_VERSION LAYERS_MAX UNITS_MAX VECTORS_MAX IMAGE_MAX ARENA_BYTES NAME_BYTES FRACTION_MIN FRACTION_MAX
     SHIFT_MIN SHIFT_MAX UID_BYTES FAULT_FILE_BYTES IMAGE_MAGIC IMAGE_VERSION SIGMOID_IN_FRACTION TANH_IN_FRACTION
     UNIT_OUT_FRACTION STEP_OUT_FRACTION DEFAULT_ADDRESS DEFAULT_BAUD DEFAULT_FORMAT DEFAULT_GAP
     ADDRESS_MIN ADDRESS_MAX BAUD_MIN BAUD_MAX FIRMWARE_MAJOR FIRMWARE_MINOR
@@ -20,6 +20,8 @@ CODES: list[type[IntEnum]] = [
     wire.Activation,
     wire.Command,
     wire.State,
+    wire.Training,
+    wire.Loss,
     wire.Start,
     wire.Reason,
     wire.Format,
@@ -32,6 +34,7 @@ KINDS = {
     "u16": "uint16",
     "u32": "uint32, 2 registers",
     "f32": "float32, 2 registers",
+    "f64": "float64, 4 registers",
     "bytes": "bytes, 2 a register",
 }
 TABLE_TITLES = {

@@ -10,24 +10,32 @@ static enum modbus_exception refuse(struct node *node, enum wire_reason reason, 
     return MODBUS_DEVICE_FAILURE;
 }
 
-/* Is what stands in the stage an image that this node can run, and does it compute what its maker computed?
- */
-static enum modbus_exception check_stage(struct node *node, uint32_t length, uint32_t crc)
+void node_check_stage(struct node *node, uint32_t length)
 {
     uint16_t detail = 0;
-    node->verified = false;
-    if (length > sizeof node->stage)
-        return refuse(node, WIRE_REASON_LENGTH, 0);
-    enum wire_reason reason = image_open(&node->staged, node->stage, length, &detail);
-    if (reason == WIRE_REASON_NONE && node->staged.crc != crc)
-        reason = WIRE_REASON_CRC;
+    enum wire_reason reason = WIRE_REASON_LENGTH;
+    if (length <= sizeof node->stage)
+        reason = image_open(&node->staged, node->stage, length, &detail);
     if (reason == WIRE_REASON_NONE)
         reason = image_self_test(&node->staged, &detail);
-    if (reason != WIRE_REASON_NONE)
-        return refuse(node, reason, detail);
-    node->verified = true;
-    node_refuse(node, WIRE_REASON_NONE, 0);
-    return MODBUS_OK;
+    node->verified = reason == WIRE_REASON_NONE;
+    node_refuse(node, reason, detail);
+}
+
+/* Is what stands in the stage the image that is meant? */
+static enum modbus_exception verify(struct node *node, uint32_t length, uint32_t crc)
+{
+    node_check_stage(node, length);
+    if (node->verified && node->staged.crc != crc) {
+        node->verified = false;
+        node_refuse(node, WIRE_REASON_CRC, 0);
+    }
+    return node->verified ? MODBUS_OK : MODBUS_DEVICE_FAILURE;
+}
+
+static bool stage_taken(const struct node *node)
+{
+    return node->committing || trainer_active(&node->trainer);
 }
 
 static enum modbus_exception start_commit(struct node *node)
@@ -71,11 +79,13 @@ static enum modbus_exception rollback(struct node *node, uint32_t crc)
         return node->staged.crc == crc ? MODBUS_OK : MODBUS_DEVICE_BUSY;
     if (runs(node, crc))
         return MODBUS_OK;
+    if (stage_taken(node))
+        return MODBUS_DEVICE_BUSY;
     const struct store_record *previous = &node->models.previous;
     if (!previous->payload || previous->length > sizeof node->stage || node_previous_crc(node) != crc)
         return refuse(node, WIRE_REASON_NO_PREVIOUS, 0);
     memcpy(node->stage, previous->payload, previous->length);
-    enum modbus_exception exception = check_stage(node, previous->length, crc);
+    enum modbus_exception exception = verify(node, previous->length, crc);
     return exception ? exception : start_commit(node);
 }
 
@@ -95,13 +105,28 @@ static enum modbus_exception save_settings(struct node *node)
     return MODBUS_OK;
 }
 
+/* A repeated TRAIN finds the training under way, and changes nothing. */
+static enum modbus_exception train(struct node *node)
+{
+    if (trainer_active(&node->trainer))
+        return MODBUS_OK;
+    if (node->committing)
+        return MODBUS_DEVICE_BUSY;
+    node->verified = false;
+    enum wire_reason reason = trainer_start(&node->trainer);
+    if (reason != WIRE_REASON_NONE)
+        return refuse(node, reason, 0);
+    node_refuse(node, WIRE_REASON_NONE, 0);
+    return MODBUS_OK;
+}
+
 enum modbus_exception node_execute(struct node *node, const struct node_command *command)
 {
     switch (command->code) {
     case WIRE_COMMAND_NONE:
         return MODBUS_OK;
     case WIRE_COMMAND_VERIFY:
-        return node->committing ? MODBUS_DEVICE_BUSY : check_stage(node, command->length, command->crc);
+        return stage_taken(node) ? MODBUS_DEVICE_BUSY : verify(node, command->length, command->crc);
     case WIRE_COMMAND_COMMIT:
         return commit(node, command->crc);
     case WIRE_COMMAND_ROLLBACK:
@@ -112,6 +137,15 @@ enum modbus_exception node_execute(struct node *node, const struct node_command 
         if (node->committing || node->saving)
             return MODBUS_DEVICE_BUSY;
         node->restart = true;
+        return MODBUS_OK;
+    case WIRE_COMMAND_TRAIN:
+        return train(node);
+    case WIRE_COMMAND_RESUME:
+        trainer_resume(&node->trainer);
+        return MODBUS_OK;
+    case WIRE_COMMAND_STOP:
+        if (trainer_active(&node->trainer))
+            node->trainer.state = WIRE_TRAINING_STOPPED;
         return MODBUS_OK;
     default:
         node_refuse(node, WIRE_REASON_COMMAND, 0);

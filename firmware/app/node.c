@@ -116,6 +116,7 @@ void node_boot(struct node *node)
 {
     boot_settings(node);
     boot_model(node);
+    trainer_init(&node->trainer, port_arena());
     node->server.data = node_registers(node);
     open_line(node);
 }
@@ -176,7 +177,9 @@ enum wire_state node_state(const struct node *node)
     for (unsigned i = 0; i < 2; i++)
         if (steps[i] >= STORE_STEP_UNMARK && steps[i] <= STORE_STEP_MARK)
             return WIRE_STATE_ERASING;
-    return node->committing || node->saving ? WIRE_STATE_COMMITTING : WIRE_STATE_IDLE;
+    if (node->committing || node->saving)
+        return WIRE_STATE_COMMITTING;
+    return node->trainer.state == WIRE_TRAINING_RUNNING ? WIRE_STATE_TRAINING : WIRE_STATE_IDLE;
 }
 
 void node_refuse(struct node *node, enum wire_reason reason, uint16_t detail)
@@ -212,24 +215,50 @@ static void end_saving(struct node *node)
     node->reopen = true;
 }
 
+/* One sample; at the end of the training its image goes into the stage, and is taken as any staged image is.
+ */
+static bool train(struct node *node)
+{
+    if (trainer_step(&node->trainer))
+        return true;
+    if (!trainer_learnt(&node->trainer) || node->committing)
+        return false;
+    enum wire_reason reason;
+    uint16_t detail;
+    const size_t length = trainer_finish(&node->trainer, node->stage, sizeof node->stage, &reason, &detail);
+    if (length > 0)
+        node_check_stage(node, (uint32_t)length);
+    else
+        node_refuse(node, reason, detail);
+    return false;
+}
+
+/* There is one flash: a store that has begun goes on before the other begins. */
+static bool step_stores(struct node *node)
+{
+    struct store *models = &node->models, *settings = &node->settings_store;
+    if (settings->step != STORE_STEP_IDLE)
+        return store_step(settings);
+    return store_step(models) || store_step(settings);
+}
+
 bool node_work(struct node *node)
 {
+    const bool training = train(node);
     if (!link_quiet(&node->link))
-        return false; /* the bus comes first: no stall of the flash may fall into a frame */
+        return training; /* the bus comes first: no stall of the flash may fall into a frame */
     if (node->restart)
         port_reset();
     if (node->reopen) {
         node->reopen = false;
         open_line(node);
     }
-    bool more = store_step(&node->models);
-    if (!more)
-        more = store_step(&node->settings_store);
+    const bool more = step_stores(node);
     if (node->committing && node->models.result != STORE_BUSY)
         end_commit(node);
     if (node->saving && node->settings_store.result != STORE_BUSY)
         end_saving(node);
-    return more || node->reopen;
+    return more || training || node->reopen;
 }
 
 /* --------------------------------------------------------------------------------------------------------

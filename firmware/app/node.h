@@ -11,6 +11,7 @@
 
 #include "app/link.h"
 #include "app/settings.h"
+#include "app/trainer.h"
 #include "core/image.h"
 #include "core/modbus.h"
 #include "core/store.h"
@@ -26,7 +27,7 @@ struct node_command {
 struct node {
     struct link link;
     struct modbus_server server;
-    uint16_t overruns;        /* of the link, as far as the server has counted them */
+    uint16_t overruns;                       /* of the link, as far as the server has counted them */
     struct settings settings;                /* in force */
     struct settings next;                    /* being kept; in force once it is */
     uint16_t settings_words[SETTINGS_WORDS]; /* as last written by the bus */
@@ -48,6 +49,8 @@ struct node {
     int16_t outputs[WIRE_UNITS_MAX]; /* at the model's scale */
     bool decision;                   /* the model's LED output is above its threshold */
     uint32_t inferences;
+
+    struct trainer trainer;
 
     uint8_t coils; /* bit n: coil n */
     struct node_command command;
@@ -95,6 +98,10 @@ enum wire_state node_state(const struct node *node);
 
 /* The registers, for the Modbus server; context is the node. */
 struct modbus_data node_registers(struct node *node);
+
+/* Take the image in the stage, of `length` bytes, if it can run here and computes what its maker computed:
+ * `verified` tells, and node->reason why not. */
+void node_check_stage(struct node *node, uint32_t length);
 
 /* Do what `command` asks. Answers MODBUS_OK or an exception, with the reason in node->reason. */
 enum modbus_exception node_execute(struct node *node, const struct node_command *command);

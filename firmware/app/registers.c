@@ -12,6 +12,8 @@
 #define IDENTITY_WORDS (WIRE_INPUT_FAULT_FILE + WIRE_INPUT_FAULT_FILE_SIZE - WIRE_INPUT_WIRE_VERSION)
 #define COMMAND_WORDS (WIRE_HOLDING_CRC + WIRE_HOLDING_CRC_SIZE - WIRE_HOLDING_COMMAND)
 #define RESULT_WORDS (WIRE_HOLDING_RESULTS + WIRE_HOLDING_RESULTS_SIZE - WIRE_HOLDING_RESULT_BITS)
+#define PROGRESS_WORDS                                                                                       \
+    (WIRE_INPUT_TRAIN_PARAMETERS + WIRE_INPUT_TRAIN_PARAMETERS_SIZE - WIRE_INPUT_TRAIN_STATE)
 #define FRACTION_WORDS (WIRE_INPUT_OUTPUT_FRACTION + 1u - WIRE_INPUT_INPUT_FRACTION)
 
 _Static_assert(WIRE_COIL_IDENTIFY == COILS - 1 && WIRE_DISCRETE_DECISION == DISCRETES - 1,
@@ -76,9 +78,13 @@ static uint8_t discretes(const struct node *node)
         unsigned number;
         bool set;
     } bits[] = {
-        {WIRE_DISCRETE_LED, node_lamp(node)},   {WIRE_DISCRETE_MODEL_VALID, node->model_valid},
-        {WIRE_DISCRETE_FAULT, node->fault},     {WIRE_DISCRETE_BUSY, node_state(node) != WIRE_STATE_IDLE},
-        {WIRE_DISCRETE_STAGED, node->verified}, {WIRE_DISCRETE_DECISION, node->decision},
+        {WIRE_DISCRETE_LED, node_lamp(node)},
+        {WIRE_DISCRETE_MODEL_VALID, node->model_valid},
+        {WIRE_DISCRETE_TRAINING, trainer_active(&node->trainer)},
+        {WIRE_DISCRETE_FAULT, node->fault},
+        {WIRE_DISCRETE_BUSY, node_state(node) != WIRE_STATE_IDLE},
+        {WIRE_DISCRETE_STAGED, node->verified},
+        {WIRE_DISCRETE_DECISION, node->decision},
     };
     unsigned packed = 0;
     for (unsigned i = 0; i < sizeof bits / sizeof *bits; i++)
@@ -193,6 +199,19 @@ static void outputs_float(const struct node *node, uint16_t *words, uint32_t off
     floats_to_words(words, row, offset, count);
 }
 
+static void training_progress(const struct trainer *trainer, uint16_t words[PROGRESS_WORDS])
+{
+    uint64_t loss;
+    memcpy(&loss, &trainer->loss, sizeof loss);
+    const uint32_t values[] = {trainer->epoch, (uint32_t)(loss >> 32), (uint32_t)loss, trainer->chain,
+                               trainer->parameters};
+    words[0] = (uint16_t)trainer->state;
+    for (unsigned i = 0; i < sizeof values / sizeof *values; i++) {
+        words[1 + 2 * i] = high(values[i]);
+        words[2 + 2 * i] = low(values[i]);
+    }
+}
+
 static enum modbus_exception read_input(struct node *node, uint16_t address, uint16_t count, uint16_t *values)
 {
     const size_t size = count * sizeof *values;
@@ -212,6 +231,10 @@ static enum modbus_exception read_input(struct node *node, uint16_t address, uin
         for (unsigned i = 0; node->model_valid && i < node->model.inputs; i++)
             words[i] = (uint16_t)node->model.input_fraction[i];
         words[WIRE_INPUT_OUTPUT_FRACTION - WIRE_INPUT_INPUT_FRACTION] = (uint16_t)out_fraction(node);
+        memcpy(values, words + offset, size);
+    } else if ((offset = offset_in(address, count, WIRE_INPUT_TRAIN_STATE, PROGRESS_WORDS)) >= 0) {
+        uint16_t words[PROGRESS_WORDS];
+        training_progress(&node->trainer, words);
         memcpy(values, words + offset, size);
     } else if (node->model_valid &&
                (offset = offset_in(address, count, WIRE_INPUT_IMAGE, node->model.length / 2)) >= 0) {
@@ -255,6 +278,10 @@ static enum modbus_exception read_holding(struct node *node, uint16_t address, u
     } else if ((offset = offset_in(address, count, WIRE_HOLDING_RESULTS_FLOAT,
                                    WIRE_HOLDING_RESULTS_FLOAT_SIZE)) >= 0) {
         outputs_float(node, values, (uint32_t)offset, count);
+    } else if ((offset = offset_in(address, count, WIRE_HOLDING_TRAIN_LAYERS, TRAINER_WORDS)) >= 0) {
+        memcpy(values, node->trainer.words + offset, size);
+    } else if ((offset = offset_in(address, count, WIRE_HOLDING_ARENA, WIRE_HOLDING_ARENA_SIZE)) >= 0) {
+        bytes_to_words(values, node->trainer.arena + 2 * offset, count);
     } else if ((offset = offset_in(address, count, WIRE_HOLDING_STAGE, WIRE_HOLDING_STAGE_SIZE)) >= 0) {
         bytes_to_words(values, node->stage + 2 * offset, count);
     } else {
@@ -337,10 +364,28 @@ static enum modbus_exception write_command(struct node *node, uint32_t offset, u
 static enum modbus_exception write_stage(struct node *node, uint32_t offset, uint16_t count,
                                          const uint16_t *values)
 {
-    if (node->committing)
-        return MODBUS_DEVICE_BUSY; /* the stage is being copied into the flash */
+    if (node->committing || trainer_active(&node->trainer))
+        return MODBUS_DEVICE_BUSY; /* it is being copied into the flash, or waits for what is learnt */
     words_to_bytes(node->stage + 2 * offset, values, count);
     node->verified = false;
+    return MODBUS_OK;
+}
+
+static enum modbus_exception write_training(struct node *node, uint32_t offset, uint16_t count,
+                                            const uint16_t *values)
+{
+    if (trainer_splits(offset, count))
+        return MODBUS_ILLEGAL_ADDRESS;
+    memcpy(node->trainer.words + offset, values, count * sizeof *values);
+    return MODBUS_OK;
+}
+
+static enum modbus_exception write_arena(struct node *node, uint32_t offset, uint16_t count,
+                                         const uint16_t *values)
+{
+    if (trainer_active(&node->trainer))
+        return MODBUS_DEVICE_BUSY;
+    words_to_bytes(node->trainer.arena + 2 * offset, values, count);
     return MODBUS_OK;
 }
 
@@ -356,6 +401,8 @@ static enum modbus_exception write_registers(void *context, uint16_t address, ui
         {WIRE_HOLDING_ADDRESS, SETTINGS_WORDS, write_settings},
         {WIRE_HOLDING_COMMAND, COMMAND_WORDS, write_command},
         {WIRE_HOLDING_STAGE, WIRE_HOLDING_STAGE_SIZE, write_stage},
+        {WIRE_HOLDING_TRAIN_LAYERS, TRAINER_WORDS, write_training},
+        {WIRE_HOLDING_ARENA, WIRE_HOLDING_ARENA_SIZE, write_arena},
     };
     for (unsigned i = 0; i < sizeof areas / sizeof *areas; i++) {
         const int32_t offset = offset_in(address, count, areas[i].start, areas[i].size);

@@ -9,6 +9,9 @@
 /* CRC-32 of `size` bytes. */
 uint32_t crc32(const void *data, size_t size);
 
+/* CRC-32 of `size` bytes behind those of which `crc` is the CRC-32; that of no bytes is 0. */
+uint32_t crc32_more(uint32_t crc, const void *data, size_t size);
+
 /* CRC-16/MODBUS of `size` bytes; on the wire its low byte goes first. */
 uint16_t crc16(const void *data, size_t size);
 

@@ -6,18 +6,6 @@
 #include "core/crc.h"
 #include "core/infer.h"
 
-/* The fixed part of the image, as host/image.py draws it. */
-struct header {
-    uint32_t magic;
-    uint16_t version, flags;
-    uint32_t length;
-    char name[WIRE_NAME_BYTES];
-    uint16_t layers, inputs, outputs, vectors;
-    uint16_t led_output;
-    int16_t led_threshold;
-};
-_Static_assert(sizeof(struct header) == 40, "the image's header is 40 bytes");
-
 struct layer_header {
     uint16_t inputs, outputs;
     uint8_t activation;
@@ -78,6 +66,24 @@ static bool within(int value, int low, int high)
     return value >= low && value <= high;
 }
 
+/* Whether no inputs can take an accumulator of the layer, or any sum on the way to it, out of 32 bits; and
+ * whether its shift is one that infer.c can do in 32 bits. Twin of the rule by which host/quantise.py chooses
+ * scales. */
+static bool is_narrow(const struct image_layer *layer)
+{
+    if (layer->activation != WIRE_ACTIVATION_STEP && !within(layer->shift, 1, 32))
+        return false;
+    const int16_t *weight = layer->weights;
+    for (unsigned row = 0; row < layer->outputs; row++) {
+        int64_t largest = layer->bias[row] < 0 ? -(int64_t)layer->bias[row] : layer->bias[row];
+        for (unsigned i = 0; i < layer->stride; i++, weight++)
+            largest += (int64_t)(*weight < 0 ? -*weight : *weight) * -INT16_MIN;
+        if (largest > INT32_MAX)
+            return false;
+    }
+    return true;
+}
+
 static enum wire_reason open_layer(struct image_layer *layer, struct reader *reader, unsigned inputs)
 {
     struct layer_header head;
@@ -128,10 +134,11 @@ static enum wire_reason open_layer(struct image_layer *layer, struct reader *rea
         .shift = (int8_t)shift,
         .out_fraction = head.out_fraction,
     };
+    layer->narrow = is_narrow(layer);
     return WIRE_REASON_NONE;
 }
 
-static enum wire_reason open_header(struct header *head, const uint8_t *bytes, size_t length)
+static enum wire_reason open_header(struct image_header *head, const uint8_t *bytes, size_t length)
 {
     if (length < sizeof *head + CRC_SIZE)
         return WIRE_REASON_LENGTH;
@@ -157,7 +164,7 @@ static enum wire_reason open_header(struct header *head, const uint8_t *bytes, s
 
 enum wire_reason image_open(struct image *image, const void *bytes, size_t length, uint16_t *detail)
 {
-    struct header head;
+    struct image_header head;
     *detail = 0;
     if ((uintptr_t)bytes % 4 != 0)
         return WIRE_REASON_ALIGNMENT;
@@ -203,7 +210,7 @@ enum wire_reason image_open(struct image *image, const void *bytes, size_t lengt
     image->bytes = bytes;
     image->length = (uint32_t)length;
     memcpy(&image->crc, image->bytes + length - CRC_SIZE, CRC_SIZE);
-    image->name = (const char *)bytes + offsetof(struct header, name);
+    image->name = (const char *)bytes + offsetof(struct image_header, name);
     image->input_fraction = fractions;
     image->vectors = vectors;
     image->led_threshold = head.led_threshold;

@@ -5,10 +5,23 @@
 #ifndef NEURON485_CORE_IMAGE_H
 #define NEURON485_CORE_IMAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "core/wire.h"
+
+/* The fixed part at the start of an image, as host/image.py draws it. */
+struct image_header {
+    uint32_t magic;
+    uint16_t version, flags;
+    uint32_t length;
+    char name[WIRE_NAME_BYTES];
+    uint16_t layers, inputs, outputs, vectors;
+    uint16_t led_output;
+    int16_t led_threshold;
+};
+_Static_assert(sizeof(struct image_header) == 40, "the image's header is 40 bytes");
 
 /* A dense layer: out = activation(bias + weights * in). Points into the image. */
 struct image_layer {
@@ -20,6 +33,7 @@ struct image_layer {
     uint8_t activation;     /* enum wire_activation */
     int8_t shift;           /* bits from the accumulator's scale to the activation's, WIRE_SHIFT_MIN..MAX */
     int8_t out_fraction;    /* fraction bits of the output, WIRE_FRACTION_MIN..MAX */
+    bool narrow;            /* 32 bits hold its accumulators for any inputs: infer.c has a faster way then */
 };
 
 /* A checked image. It lives as long as the bytes that it points into. */

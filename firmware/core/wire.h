@@ -9,6 +9,7 @@
 #define WIRE_UNITS_MAX 64
 #define WIRE_VECTORS_MAX 32
 #define WIRE_IMAGE_MAX 8192
+#define WIRE_ARENA_BYTES 61440
 #define WIRE_NAME_BYTES 16
 #define WIRE_FRACTION_MIN (-16)
 #define WIRE_FRACTION_MAX 31
@@ -50,12 +51,34 @@ enum wire_command {
     WIRE_COMMAND_ROLLBACK = 3,
     WIRE_COMMAND_SAVE_SETTINGS = 4,
     WIRE_COMMAND_RESTART = 5,
+    WIRE_COMMAND_TRAIN = 6,
+    WIRE_COMMAND_RESUME = 7,
+    WIRE_COMMAND_STOP = 8,
 };
 
 enum wire_state {
     WIRE_STATE_IDLE = 0,
     WIRE_STATE_ERASING = 1,
     WIRE_STATE_COMMITTING = 2,
+    WIRE_STATE_TRAINING = 3,
+};
+
+enum wire_training {
+    WIRE_TRAINING_NONE = 0,
+    WIRE_TRAINING_RUNNING = 1,
+    WIRE_TRAINING_PAUSED = 2,
+    WIRE_TRAINING_DONE = 3,
+    WIRE_TRAINING_CONVERGED = 4,
+    WIRE_TRAINING_DIVERGED = 5,
+    WIRE_TRAINING_STOPPED = 6,
+    WIRE_TRAINING_REFUSED = 7,
+};
+
+enum wire_loss {
+    WIRE_LOSS_MEAN = 0,
+    WIRE_LOSS_HALF = 1,
+    WIRE_LOSS_SUM = 2,
+    WIRE_LOSS_CROSS = 3,
 };
 
 enum wire_start {
@@ -83,6 +106,9 @@ enum wire_reason {
     WIRE_REASON_SETTINGS = 13,
     WIRE_REASON_FLASH = 14,
     WIRE_REASON_COMMAND = 15,
+    WIRE_REASON_TRAIN_SHAPE = 16,
+    WIRE_REASON_TRAIN_ROOM = 17,
+    WIRE_REASON_TRAIN_DATA = 18,
 };
 
 enum wire_format {
@@ -125,7 +151,7 @@ enum wire_table {
 #define WIRE_HOLDING_BAUD_SIZE 2u
 #define WIRE_HOLDING_FORMAT 0x0203u /* 0 8E1, 1 8O1, 2 8N1, 3 8N2; default 0 */
 #define WIRE_HOLDING_GAP 0x0204u /* silence that ends a frame: 0 STANDARD, 1 TRUE_CHARACTERS */
-#define WIRE_HOLDING_COMMAND 0x0300u /* 0 NONE, 1 VERIFY, 2 COMMIT, 3 ROLLBACK, 4 SAVE_SETTINGS, 5 RESTART */
+#define WIRE_HOLDING_COMMAND 0x0300u /* 0 NONE, 1 VERIFY, 2 COMMIT, 3 ROLLBACK, 4 SAVE_SETTINGS, 5 RESTART, 6 TRAIN, 7 RESUME, 8 STOP */
 #define WIRE_HOLDING_LENGTH 0x0301u /* VERIFY: bytes of the staged image */
 #define WIRE_HOLDING_LENGTH_SIZE 2u
 #define WIRE_HOLDING_CRC 0x0303u /* VERIFY, COMMIT: the image's CRC-32; ROLLBACK: that of the previous model */
@@ -135,8 +161,40 @@ enum wire_table {
 #define WIRE_HOLDING_RESULTS_SIZE 64u
 #define WIRE_HOLDING_RESULTS_FLOAT 0x0500u /* read only: OUTPUTS_FLOAT, likewise */
 #define WIRE_HOLDING_RESULTS_FLOAT_SIZE 128u
+#define WIRE_HOLDING_TRAIN_LAYERS 0x0600u /* training: layers */
+#define WIRE_HOLDING_TRAIN_UNITS 0x0601u /* training: inputs, then the outputs of each layer */
+#define WIRE_HOLDING_TRAIN_UNITS_SIZE 9u
+#define WIRE_HOLDING_TRAIN_ACTIVATION 0x060Au /* training: of each layer, 0 IDENTITY, 1 RELU, 2 STEP, 3 SIGMOID, 4 TANH */
+#define WIRE_HOLDING_TRAIN_ACTIVATION_SIZE 8u
+#define WIRE_HOLDING_TRAIN_BIAS 0x0612u /* training: 1 where layers have biases */
+#define WIRE_HOLDING_TRAIN_LOSS_KIND 0x0613u /* training: 0 MEAN, 1 HALF, 2 SUM, 3 CROSS */
+#define WIRE_HOLDING_TRAIN_ADAM 0x0614u /* training: 0 plain descent, 1 Adam */
+#define WIRE_HOLDING_TRAIN_SHUFFLE 0x0615u /* training: 1 takes the samples in a new order every epoch */
+#define WIRE_HOLDING_TRAIN_BITS 0x0616u /* training: 32 or 64, the float type */
+#define WIRE_HOLDING_TRAIN_SEED 0x0617u /* training: of the shuffling */
+#define WIRE_HOLDING_TRAIN_SEED_SIZE 2u
+#define WIRE_HOLDING_TRAIN_SAMPLES 0x0619u /* training: rows of data */
+#define WIRE_HOLDING_TRAIN_SAMPLES_SIZE 2u
+#define WIRE_HOLDING_TRAIN_BATCH 0x061Bu /* training: samples a step; 1 sgd, 0 all */
+#define WIRE_HOLDING_TRAIN_BATCH_SIZE 2u
+#define WIRE_HOLDING_TRAIN_EPOCHS 0x061Du /* training: epochs */
+#define WIRE_HOLDING_TRAIN_EPOCHS_SIZE 2u
+#define WIRE_HOLDING_TRAIN_PAUSE 0x061Fu /* training: pause when this epoch is done, 0 never; RESUME goes on */
+#define WIRE_HOLDING_TRAIN_PAUSE_SIZE 2u
+#define WIRE_HOLDING_TRAIN_RATE 0x0621u /* training: rate */
+#define WIRE_HOLDING_TRAIN_RATE_SIZE 4u
+#define WIRE_HOLDING_TRAIN_TOLERANCE 0x0625u /* training: end when an epoch changes the loss less, 0 never */
+#define WIRE_HOLDING_TRAIN_TOLERANCE_SIZE 4u
+#define WIRE_HOLDING_TRAIN_VECTORS 0x0629u /* training: rows of the model's self-test */
+#define WIRE_HOLDING_TRAIN_LED_OUTPUT 0x062Au /* training: output of the model that drives the LED */
+#define WIRE_HOLDING_TRAIN_LED_THRESHOLD 0x062Bu /* training: the LED is lit above this output */
+#define WIRE_HOLDING_TRAIN_LED_THRESHOLD_SIZE 4u
+#define WIRE_HOLDING_TRAIN_NAME 0x062Fu /* training: name of the model */
+#define WIRE_HOLDING_TRAIN_NAME_SIZE 8u
 #define WIRE_HOLDING_STAGE 0x1000u /* the image being staged, two bytes a register, first byte high */
 #define WIRE_HOLDING_STAGE_SIZE 4096u
+#define WIRE_HOLDING_ARENA 0x4000u /* training: ranges, x, y, start, vectors, as trainer.h has them */
+#define WIRE_HOLDING_ARENA_SIZE 30720u
 
 #define WIRE_INPUT_OUTPUTS 0x0000u /* outputs of the neuron, q; see OUTPUT_FRACTION */
 #define WIRE_INPUT_OUTPUTS_SIZE 64u
@@ -146,7 +204,7 @@ enum wire_table {
 #define WIRE_INPUT_FIRMWARE_VERSION 0x0201u /* major * 256 + minor */
 #define WIRE_INPUT_UID 0x0202u /* unique identity of the chip */
 #define WIRE_INPUT_UID_SIZE 6u
-#define WIRE_INPUT_STATE 0x0208u /* 0 IDLE, 1 ERASING, 2 COMMITTING */
+#define WIRE_INPUT_STATE 0x0208u /* 0 IDLE, 1 ERASING, 2 COMMITTING, 3 TRAINING */
 #define WIRE_INPUT_REASON 0x0209u /* why the last command, or the stored model, was refused */
 #define WIRE_INPUT_DETAIL 0x020Au /* where: the layer or the self-test vector, counted from 0 */
 #define WIRE_INPUT_SEQUENCE 0x020Bu /* of the running model: goes up by one with every commit; 0 without a model */
@@ -177,6 +235,15 @@ enum wire_table {
 #define WIRE_INPUT_FAULT_PC_SIZE 2u
 #define WIRE_INPUT_FAULT_FILE 0x022Bu /* after a FAULT: source file or kind, ASCII, NUL padded */
 #define WIRE_INPUT_FAULT_FILE_SIZE 8u
+#define WIRE_INPUT_TRAIN_STATE 0x0240u /* 0 NONE, 1 RUNNING, 2 PAUSED, 3 DONE, 4 CONVERGED, 5 DIVERGED, 6 STOPPED, 7 REFUSED */
+#define WIRE_INPUT_TRAIN_EPOCH 0x0241u /* whole epochs done */
+#define WIRE_INPUT_TRAIN_EPOCH_SIZE 2u
+#define WIRE_INPUT_TRAIN_LOSS 0x0243u /* loss of the last epoch, as a float64 */
+#define WIRE_INPUT_TRAIN_LOSS_SIZE 4u
+#define WIRE_INPUT_TRAIN_CHAIN 0x0247u /* CRC-32 over the parameters after every epoch so far, in turn */
+#define WIRE_INPUT_TRAIN_CHAIN_SIZE 2u
+#define WIRE_INPUT_TRAIN_PARAMETERS 0x0249u /* byte of ARENA at which the parameters begin */
+#define WIRE_INPUT_TRAIN_PARAMETERS_SIZE 2u
 #define WIRE_INPUT_INPUT_FRACTION 0x0300u /* fraction bits of each input: value = q * 2^-fraction */
 #define WIRE_INPUT_INPUT_FRACTION_SIZE 64u
 #define WIRE_INPUT_OUTPUT_FRACTION 0x0340u /* fraction bits of the outputs */

@@ -42,6 +42,9 @@ struct port_start {
 };
 const struct port_start *port_start(void);
 
+/* Memory for training, WIRE_ARENA_BYTES, aligned to 8. */
+uint8_t *port_arena(void);
+
 /* The lamp LEDR. */
 void port_led(bool lit);
 
@@ -56,7 +59,7 @@ struct port_line {
     uint32_t baud;           /* WIRE_BAUD_MIN..MAX */
     enum wire_format format; /* 8E1 8O1 8N1 8N2 */
     uint32_t silence_us;     /* after this long without a byte, link_on_silence is called once */
-    uint8_t address; /* whom a port answers for, with exception 06, while an erase stalls all else */
+    uint8_t address;         /* whom a port answers for, with exception 06, while an erase stalls all else */
 };
 
 /* Speak so from now on, listening, with events to `link`. Called again when the settings change. */
@@ -83,8 +86,8 @@ const uint8_t *port_flash_sector(enum port_sector sector);
 /* Clear bits of a word: flash becomes flash & word. offset: multiple of 4. */
 void port_flash_program(enum port_sector sector, uint32_t offset, uint32_t word);
 
-/* Start to set a whole sector to ones; port_flash_busy tells when it has ended. A port whose processor stalls meanwhile
- * answers requests to the node with exception 06 until then. */
+/* Start to set a whole sector to ones; port_flash_busy tells when it has ended. A port whose processor stalls
+ * meanwhile answers requests to the node with exception 06 until then. */
 void port_flash_erase(enum port_sector sector);
 bool port_flash_busy(void);
 

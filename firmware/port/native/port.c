@@ -254,6 +254,12 @@ const struct port_start *port_start(void)
     return &start;
 }
 
+uint8_t *port_arena(void)
+{
+    static _Alignas(8) uint8_t arena[WIRE_ARENA_BYTES];
+    return arena;
+}
+
 void port_led(bool lit)
 {
     if (port.lit_known && port.lit == lit)

@@ -1,0 +1,249 @@
+"""Let a node train itself, and train beside it: the same bits after every epoch, and the same image at the end.
+
+The board's memory for it, ARENA, is drawn in firmware/app/trainer.h.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from host import learn
+from host.errors import NeuronError
+from host.fixed import fixed_to_float
+from host.image import Model, encode, image_crc
+from host.modbus import READ_REGISTERS_MAX, WRITE_REGISTERS_MAX
+from host.node import Node, NodeError
+from host.wire import (
+    ARENA_BYTES,
+    BY_NAME,
+    LAYERS_MAX,
+    NAME_BYTES,
+    REASON_TEXT,
+    UNITS_MAX,
+    Command,
+    Reason,
+    Table,
+    Training,
+)
+
+POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a board is to learn. x: (samples, inputs); y: (samples, outputs); start: a parameter each, as host.learn
+    orders them; ranges: (low, high) of each input; model: what the host's own training became, whose self-test and
+    lamp the board's image is to have; led_threshold: in units of the output."""
+
+    config: learn.Config
+    x: NDArray[Any]
+    y: NDArray[Any]
+    start: list[float]
+    ranges: list[tuple[float, float]]
+    model: Model
+    led_threshold: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How the training on the board stands."""
+
+    state: Training
+    epoch: int
+    loss: float
+    chain: int
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A training on the board that gave the bits of our own. parameters: as the board has them; crc: of the image
+    that is staged there."""
+
+    epochs: int
+    loss: float
+    parameters: list[float]
+    crc: int
+    compared: int
+
+
+def _arena(wish: Wish) -> bytes:
+    """The part of the arena that the board is given."""
+    config, model = wish.config, wish.model
+    real = np.dtype(config.dtype).newbyteorder("<")
+    rows = [fixed_to_float(column, f) for column, f in zip(model.vector_inputs.T, model.input_fraction, strict=True)]
+    parts = [
+        np.array(wish.ranges, "<f8"),
+        np.asarray(wish.x).astype(real),
+        np.asarray(wish.y).astype(real),
+        np.array(wish.start).astype(real),
+        np.stack(rows, axis=1).astype("<f4"),
+    ]
+    data = b"".join(part.tobytes() for part in parts)
+    if len(data) > ARENA_BYTES:
+        raise NeuronError(
+            f"the data take {len(data)} bytes, a node has room for {ARENA_BYTES} with all that training needs: "
+            "use fewer rows or --dtype float32"
+        )
+    return data + bytes(len(data) % 2)
+
+
+def _words(wish: Wish) -> list[int]:
+    """The training's registers, TRAIN_LAYERS to TRAIN_NAME."""
+    config, model = wish.config, wish.model
+    fields = {
+        "TRAIN_LAYERS": len(config.units) - 1,
+        "TRAIN_UNITS": [*config.units, *[0] * (LAYERS_MAX + 1 - len(config.units))],
+        "TRAIN_ACTIVATION": [*config.activation, *[0] * (LAYERS_MAX - len(config.activation))],
+        "TRAIN_BIAS": config.bias,
+        "TRAIN_LOSS_KIND": config.loss,
+        "TRAIN_ADAM": config.adam,
+        "TRAIN_SHUFFLE": config.shuffle,
+        "TRAIN_BITS": 8 * np.dtype(config.dtype).itemsize,
+        "TRAIN_SEED": config.seed,
+        "TRAIN_SAMPLES": len(wish.x),
+        "TRAIN_BATCH": config.batch,
+        "TRAIN_EPOCHS": config.epochs,
+        "TRAIN_PAUSE": 0,
+        "TRAIN_RATE": config.rate,
+        "TRAIN_TOLERANCE": config.tolerance,
+        "TRAIN_VECTORS": len(model.vector_inputs),
+        "TRAIN_LED_OUTPUT": model.led_output,
+        "TRAIN_LED_THRESHOLD": wish.led_threshold,
+        "TRAIN_NAME": model.name.encode("ascii")[:NAME_BYTES].ljust(NAME_BYTES, b"\0"),
+    }
+    codes = {"u16": "H", "u32": "I", "f64": "d"}
+    first = BY_NAME["TRAIN_LAYERS"]
+    data = bytearray(2 * (BY_NAME["TRAIN_NAME"].end - first.address))
+    for name, value in fields.items():
+        row = BY_NAME[name]
+        if isinstance(value, bytes):
+            packed = value
+        else:
+            items = value if isinstance(value, list) else [value]
+            packed = struct.pack(f">{len(items)}{codes[row.kind]}", *items)
+        at = 2 * (row.address - first.address)
+        data[at : at + len(packed)] = packed
+    return np.frombuffer(data, ">u2").tolist()
+
+
+def read_progress(node: Node) -> Progress:
+    first, last = BY_NAME["TRAIN_STATE"], BY_NAME["TRAIN_PARAMETERS"]
+    words = node.read(Table.INPUT, first.address, last.end - first.address)
+    state, epoch, loss, chain, parameters = struct.unpack(">HIdII", struct.pack(f">{len(words)}H", *words))
+    return Progress(Training(state), epoch, loss, chain, parameters)
+
+
+def _upload(node: Node, wish: Wish, progress: Any) -> None:
+    words = np.frombuffer(_arena(wish), ">u2").tolist()
+    start = BY_NAME["ARENA"].address
+    frames = range(0, len(words), WRITE_REGISTERS_MAX)
+    for done, first in enumerate(frames):
+        node.write(start + first, words[first : first + WRITE_REGISTERS_MAX])
+        progress("send the data", done + 1, len(frames))
+    node.write(BY_NAME["TRAIN_LAYERS"].address, _words(wish))
+
+
+def _read_parameters(node: Node, wish: Wish, at: int) -> NDArray[Any]:
+    """The parameters as they stand in the board's memory."""
+    real = np.dtype(wish.config.dtype).newbyteorder("<")
+    first, count = BY_NAME["ARENA"].address + at // 2, wish.config.count * real.itemsize // 2
+    words: list[int] = []
+    while len(words) < count:
+        part = min(READ_REGISTERS_MAX, count - len(words))
+        words += node.read(Table.HOLDING, first + len(words), part)
+    return np.frombuffer(struct.pack(f">{count}H", *words), real)
+
+
+def chains(wish: Wish) -> Iterator[tuple[int, learn.Learner]]:
+    """Our own training beside the board's: after each epoch the CRC-32 over all parameters so far, and the learner."""
+    learner = learn.begin(wish.config, wish.x, wish.y, wish.start)
+    real = np.dtype(wish.config.dtype).newbyteorder("<")
+    chain = 0
+    while learner.epoch < wish.config.epochs:
+        while not learn.step(learner):
+            pass
+        chain = zlib.crc32(np.array(learner.parameters).astype(real).tobytes(), chain)
+        yield chain, learner
+
+
+class Companion:
+    """Our own training, run as far as the board's has come, to compare."""
+
+    def __init__(self, wish: Wish) -> None:
+        self._epochs = chains(wish)
+        self._chain = 0
+        self.learner: learn.Learner | None = None
+        self.epoch = 0
+
+    def compare(self, board: Progress) -> None:
+        """NodeError unless the board had our bits after every epoch so far."""
+        while self.epoch < board.epoch:
+            self._chain, self.learner = next(self._epochs)
+            self.epoch += 1
+        if board.epoch and self._chain != board.chain:
+            raise NodeError(
+                f"the board's parameters differ from ours in epoch {board.epoch} or before: "
+                "is its firmware of the same version?"
+            )
+
+
+def stop_on_board(node: Node) -> None:
+    """End a training that is under way; the running model goes on."""
+    node.command(Command.STOP, "stop training")
+
+
+def train_on_board(node: Node, wish: Wish, progress: Any = lambda step, done, total: None) -> Learnt:
+    """Have the node train, and compare. In the end the image of what it learnt is verified and staged there.
+
+    NodeError where the bits differ, or where the node refuses, diverges or is stopped by somebody else; the running
+    model is not touched by any of it.
+    """
+    if max(wish.config.units) > UNITS_MAX:
+        raise NeuronError(f"a node takes at most {UNITS_MAX} units a layer")
+    _upload(node, wish, progress)
+    companion = Companion(wish)
+    node.command(Command.TRAIN, "train")
+    try:
+        while True:
+            board = read_progress(node)
+            if board.state not in (Training.STOPPED, Training.REFUSED):
+                companion.compare(board)
+            progress("train on the board", min(board.epoch, wish.config.epochs), wish.config.epochs)
+            if board.state is not Training.RUNNING:
+                break
+            time.sleep(POLL_SECONDS)
+    except BaseException:
+        stop_on_board(node)
+        raise
+    return _learnt(node, wish, board, companion)
+
+
+def _learnt(node: Node, wish: Wish, board: Progress, companion: Companion) -> Learnt:
+    identity = node.identity()
+    if board.state is Training.DIVERGED:
+        raise NodeError(f"the training on the board diverged in epoch {board.epoch}: try a smaller --lr")
+    if board.state is Training.STOPPED:
+        raise NodeError(f"the training on the board was stopped after {board.epoch} epochs")
+    if board.state not in (Training.DONE, Training.CONVERGED):
+        reason = identity.reason
+        raise NodeError(f"the board could not make a model of what it learnt: {REASON_TEXT[reason]} ({reason.name})")
+    assert companion.learner is not None
+    ours = np.array(companion.learner.parameters).astype(wish.config.dtype)
+    theirs = _read_parameters(node, wish, board.parameters)
+    if theirs.tobytes() != ours.astype(theirs.dtype).tobytes() or board.loss != float(companion.learner.loss):
+        raise NodeError("the board's final parameters differ from ours")
+    crc = image_crc(encode(wish.model))
+    if identity.reason is not Reason.NONE or identity.staged_crc != crc:
+        raise NodeError(
+            f"the board's image, CRC-32 {identity.staged_crc:08x}, is not ours, {crc:08x} (reason {identity.reason.name})"
+        )
+    return Learnt(board.epoch, board.loss, theirs.tolist(), crc, companion.epoch)

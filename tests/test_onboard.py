@@ -1,0 +1,218 @@
+"""A node trains itself and has, after every epoch, the bits that host/learn.py has; and in the end the same image."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from host import learn
+from host.deploy import commit_staged, deploy
+from host.image import encode
+from host.infer import infer, led
+from host.interval import Dense
+from host.node import Node, NodeError, Refused, open_node
+from host.onboard import Wish, chains, read_progress, stop_on_board, train_on_board
+from host.quantise import default_ranges, quantise
+from host.sim import simulate
+from host.wire import ARENA_BYTES, BY_NAME, Activation, Command, Loss, Reason, Table, Training
+
+IDENTITY, STEP, RELU, SIGMOID = Activation.IDENTITY, Activation.STEP, Activation.RELU, Activation.SIGMOID
+STEPS = 1000
+
+AND_X = [[1, 0], [0, 1], [0, 0], [1, 1]]
+AND_Y = [-1, -1, -1, 1]
+AND_START = [0.666, 0.333, 0.233]
+AND = learn.Config((2, 1), (STEP,), batch=1, epochs=20, rate=0.01)
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[Node]:
+    with simulate() as sim, open_node(sim.port) as opened:
+        yield opened
+
+
+def wish(config: learn.Config, x: Any, y: Any, start: list[float], threshold: float = 0.0) -> Wish:
+    """What a board is asked to learn, with the model that our own training becomes."""
+    table = np.array(x, dtype=np.float64).reshape(len(x), -1)
+    targets = np.array(y, dtype=np.float64).reshape(len(x), -1)
+    asked = Wish(config, table, targets, start, [], None, threshold)  # type: ignore[arg-type]
+    learner = None
+    for _, learner in chains(asked):
+        pass
+    assert learner is not None
+    p = np.array(learner.parameters, dtype=np.float64)
+    layers = []
+    for first, inputs, outputs, activation in config.layers():
+        end = first + inputs * outputs
+        bias = p[end : end + outputs] if config.bias else np.zeros(outputs)
+        layers.append(Dense(p[first:end].reshape(outputs, inputs), bias, activation))
+    ranges = default_ranges(table)
+    model, _ = quantise("learnt", layers, table, ranges=ranges, led_threshold=threshold)
+    return replace(asked, ranges=ranges, model=model)
+
+
+def samples(units: tuple[int, ...], count: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(len(units))
+    return rng.normal(size=(count, units[0])), rng.uniform(0, 1, size=(count, units[-1])).round(3)
+
+
+MODELS = {
+    "wx": ((1, 1), (IDENTITY,), False, Loss.MEAN),
+    "wxb": ((3, 1), (IDENTITY,), True, Loss.HALF),
+    "logistic": ((2, 1), (SIGMOID,), True, Loss.CROSS),
+    "mlp": ((2, 4, 1), (RELU, IDENTITY), True, Loss.SUM),
+}
+METHODS = {
+    "batch": {"batch": 0},
+    "sgd": {"batch": 1},
+    "shuffled": {"batch": 1, "shuffle": True, "seed": 7},
+    "minibatch": {"batch": 2, "shuffle": True, "seed": 1},
+    "adam": {"batch": 0, "adam": True},
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("model", MODELS)
+def test_the_board_has_our_bits_after_every_epoch(node: Node, model: str, method: str, dtype: type) -> None:
+    units, activation, bias, loss = MODELS[model]
+    options = METHODS[method]
+    steps = {0: 1, 1: 5, 2: 3}[int(options["batch"])]
+    config = learn.Config(
+        units, activation, bias=bias, loss=loss, rate=0.01, dtype=dtype, epochs=-(-STEPS // steps), **options
+    )
+    x, y = samples(units, 5)
+    start = np.random.default_rng(3).normal(size=config.count) * 0.5
+    learnt = train_on_board(node, wish(config, x, y, start.tolist()))
+    assert learnt.epochs == learnt.compared == config.epochs
+    assert learnt.epochs * steps >= STEPS
+    assert len(learnt.parameters) == config.count
+
+
+def test_the_article_s_and_comes_out_of_the_board_and_lights_the_lamp(node: Node) -> None:
+    asked = wish(AND, AND_X, AND_Y, AND_START)
+    learnt = train_on_board(node, asked)
+    assert learnt.parameters == [0.4514297388906616, 0.2369025056182418, -0.611635769357402]
+    before = node.identity()
+    assert before.staged_crc == learnt.crc
+    deployed = commit_staged(node, encode(asked.model))
+    assert deployed.crc == learnt.crc
+    assert deployed.sequence == before.sequence + 1
+    result = node.evaluate_float(AND_X, 1)
+    assert result.outputs.ravel().tolist() == [0, 0, 0, 1]
+    assert result.led.tolist() == [False, False, False, True]
+
+
+def test_the_neuron_works_while_the_board_trains_and_stops_when_told(node: Node) -> None:
+    asked = wish(AND, AND_X, AND_Y, AND_START)
+    deploy(node, encode(asked.model))
+    identity = node.identity()
+    endless = wish(AND, AND_X, AND_Y, AND_START)
+    endless = replace(endless, config=replace(AND, epochs=10**9))
+    seen: list[int] = []
+
+    def watch(step: str, done: int, total: int) -> None:
+        """In the midst of the training: the neuron answers, then someone stops the training."""
+        if step != "train on the board" or seen:
+            return
+        seen.append(done)
+        expected = infer(asked.model, asked.model.vector_inputs)
+        result = node.evaluate(asked.model.vector_inputs, 1)
+        assert (result.outputs == expected).all()
+        assert (result.led == led(asked.model, expected)).all()
+        assert node.read(Table.DISCRETE, BY_NAME["TRAINING"].address, 1) == [1]
+        with pytest.raises(NodeError, match="busy"):
+            node_busy(node)
+        stop_on_board(node)
+
+    with pytest.raises(NodeError, match="stopped"):
+        train_on_board(node, endless, watch)
+    assert seen
+    assert read_progress(node).state is Training.STOPPED
+    after = node.identity()
+    assert (after.model_crc, after.sequence) == (identity.model_crc, identity.sequence)
+    assert node.read(Table.DISCRETE, BY_NAME["TRAINING"].address, 1) == [0]
+
+
+def node_busy(node: Node) -> None:
+    """A write to the stage, which the training will need, without the patience for a busy node."""
+    from host import node as module
+
+    patience, module.BUSY_SECONDS = module.BUSY_SECONDS, 0.0
+    try:
+        node.write(BY_NAME["STAGE"].address, [0])
+    finally:
+        module.BUSY_SECONDS = patience
+
+
+def refused(node: Node, asked: Wish) -> Reason:
+    with pytest.raises(Refused) as caught:
+        train_on_board(node, asked)
+    assert read_progress(node).state is Training.REFUSED
+    return caught.value.reason
+
+
+def test_what_cannot_be_trained_is_refused_and_the_model_goes_on(node: Node) -> None:
+    asked = wish(AND, AND_X, AND_Y, AND_START)
+    deploy(node, encode(asked.model))
+    before = node.identity()
+    nan = replace(asked, start=[float("nan"), 0.0, 0.0])
+    assert refused(node, nan) is Reason.TRAIN_DATA
+    swapped = replace(asked, ranges=[(1.0, 0.0), (0.0, 1.0)])
+    assert refused(node, swapped) is Reason.TRAIN_DATA
+    cross = replace(asked, config=replace(AND, loss=Loss.CROSS))
+    assert refused(node, cross) is Reason.TRAIN_SHAPE
+    after = node.identity()
+    assert (after.model_crc, after.sequence) == (before.model_crc, before.sequence)
+
+
+def test_data_that_leave_no_room_for_training_are_refused(node: Node) -> None:
+    rows = (ARENA_BYTES - 150) // (3 * 8)
+    config = replace(AND, epochs=1)
+    asked = wish(config, AND_X, AND_Y, AND_START)
+    full = replace(asked, x=np.zeros((rows, 2)), y=np.zeros((rows, 1)), config=replace(config, adam=True))
+    assert refused(node, full) is Reason.TRAIN_ROOM
+
+
+def test_256_samples_of_10_features_fit_in_either_type(node: Node) -> None:
+    x, y = samples((10, 1), 256)
+    for dtype in (np.float32, np.float64):
+        config = learn.Config((10, 1), (IDENTITY,), batch=1, epochs=4, rate=0.01, dtype=dtype)
+        assert train_on_board(node, wish(config, x, y, [0.0] * config.count)).compared == 4
+
+
+def test_a_training_that_diverges_says_so(node: Node) -> None:
+    asked = wish(replace(AND, epochs=1), AND_X, AND_Y, AND_START)
+    with np.errstate(all="ignore"), pytest.raises(NodeError, match="diverged"):
+        train_on_board(node, replace(asked, config=replace(AND, epochs=10**6, rate=10.0)))
+    assert read_progress(node).state is Training.DIVERGED
+
+
+def test_a_training_can_pause_at_an_epoch_and_go_on(node: Node) -> None:
+    asked = wish(AND, AND_X, AND_Y, AND_START)
+    train_on_board(node, asked)
+    pause = BY_NAME["TRAIN_PAUSE"].address
+    node.write(pause, [0, 3])
+    node.command(Command.TRAIN, "train")
+    assert ended(node).epoch == 3
+    assert read_progress(node).state is Training.PAUSED
+    node.command(Command.TRAIN, "train")  # a repeat finds it under way
+    node.command(Command.RESUME, "go on")  # nothing to do: it has reached its epoch
+    assert read_progress(node).epoch == 3
+    node.write(pause, [0, 0])
+    node.command(Command.RESUME, "go on")
+    last = ended(node)
+    assert (last.state, last.epoch) == (Training.DONE, 20)
+    assert last.chain == [chain for chain, _ in chains(asked)][-1]
+
+
+def ended(node: Node) -> Any:
+    """The progress once the board no longer runs."""
+    while (board := read_progress(node)).state is Training.RUNNING:
+        time.sleep(0.005)
+    return board
