@@ -92,9 +92,13 @@ def pays(config: Config, samples: int) -> bool:
 
 
 def epochs(
-    config: Config, x: NDArray[np.float64], y: NDArray[np.float64], start: Sequence[float]
+    config: Config,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    start: Sequence[float],
+    at_once: int | None = None,
 ) -> Iterator[tuple[float, list[float]]]:
-    """(loss, parameters) of each epoch."""
+    """(loss, parameters) of each epoch. at_once: epochs a call of C; by itself as many as take a SLICE."""
     loaded = library(True)
     assert loaded is not None
     bits, dtype = 8 * np.dtype(config.dtype).itemsize, config.dtype
@@ -110,8 +114,9 @@ def epochs(
     )
     if not learner:
         raise NeuronError("this training does not fit into memory, or has sizes that no node takes")
+    most = 1 + 10_000_000 // config.count
     try:
-        done, chunk = 0, 1
+        done, chunk = 0, at_once or 1
         while done < config.epochs:
             chunk = min(chunk, config.epochs - done)
             losses, rows = np.empty(chunk, dtype), np.empty((chunk, config.count), dtype)
@@ -122,9 +127,7 @@ def epochs(
             if count < chunk:
                 return
             done += count
-            chunk = max(
-                1, min(16 * chunk, int(chunk * SLICE / max(seconds, 1e-6)), 1 + 10_000_000 // config.count)
-            )
+            chunk = at_once or max(1, min(16 * chunk, int(chunk * SLICE / max(seconds, 1e-6)), most))
     finally:
         end(learner)
 

@@ -248,12 +248,13 @@ static void update(struct learner_type *l)
 static void end_epoch(struct learner_type *l)
 {
     real change = magnitude(l->loss - l->epoch_loss);
-    bool finite = isfinite(l->loss);
+    real doubt =
+        0 * l->loss; /* 0 times what is not finite is NaN; one isfinite after the other costs twice */
     for (uint32_t i = 0; i < l->count; i++)
-        finite = finite && isfinite(l->parameters[i]);
+        doubt += 0 * l->parameters[i];
     l->epoch++;
     l->sample = 0;
-    if (!finite)
+    if (doubt != 0)
         l->state = LEARN_DIVERGED;
     else if (l->epoch > 1 && change < l->tolerance)
         l->state = LEARN_CONVERGED;
