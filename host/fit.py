@@ -17,7 +17,7 @@ Float = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Epoch:
     """One pass over the data: the loss of its last step, before that step, and the parameters after it.
 
@@ -68,28 +68,28 @@ def fit(
     neuron = len(config.units) == 2 and config.units[1] == 1 and config.bias
     for loss, parameters in epochs(config, x, y, start):
         w, b = (parameters[:-1], parameters[-1]) if neuron else (parameters, None)
-        held_out = mean_loss(config, parameters, *validation) if validation else None
-        history.append(Epoch(len(history), loss, w, b, held_out))
+        epoch = Epoch(len(history), loss, w, b)
+        history.append(epoch)
         if progress:
             progress("training", len(history), config.epochs)
-        if not all(map(math.isfinite, (loss, *parameters))):
-            break
-        if len(history) > 1 and abs(config.dtype(loss) - config.dtype(history[-2].loss)) < tolerance:
-            stopped = f"the loss changed by less than {config.tolerance:g}"
-            break
-        if held_out is not None:
-            best = len(history) - 1 if held_out < (history[best].validation or 0.0) else best
-            if patience and len(history) - 1 - best >= patience:
+        if tolerance and len(history) > 1:
+            change = abs(config.dtype(loss) - config.dtype(history[-2].loss))
+            if change < tolerance:
+                stopped = f"the loss changed by less than {config.tolerance:g}"
+                break
+        if validation:
+            epoch.validation = mean_loss(config, parameters, *validation)
+            best = epoch.epoch if epoch.validation < (history[best].validation or 0.0) else best
+            if patience and epoch.epoch - best >= patience:
                 stopped = f"no lower validation loss for {patience} epochs"
                 break
     last = history[-1]
-    finite = all(map(math.isfinite, (last.loss, *last.parameters)))
-    require_stable(config, x, y, start, last.parameters, len(history), finite)
+    require_stable(config, x, y, start, last.parameters, [epoch.loss for epoch in history])
     return Fit(history, history[best] if patience and validation else last, stopped)
 
 
 def epochs(config: Config, x: Float, y: Float, start: Sequence[float]) -> Iterator[tuple[float, list[float]]]:
-    """(loss, parameters) of each epoch: the same bits whether C or Python computes them."""
+    """(loss, parameters) of each epoch, up to the first that is not finite: the same bits from C and Python."""
     if native.pays(config, len(x)):
         yield from native.epochs(config, x, y, start)
         return
@@ -98,4 +98,7 @@ def epochs(config: Config, x: Float, y: Float, start: Sequence[float]) -> Iterat
         for _ in range(config.epochs):
             while not step(learner):
                 pass
-            yield float(learner.loss), [float(value) for value in learner.parameters]
+            loss, parameters = float(learner.loss), [float(value) for value in learner.parameters]
+            yield loss, parameters
+            if not all(map(math.isfinite, (loss, *parameters))):
+                return

@@ -25,6 +25,8 @@ samples of a batch at once, with a column for each: only `total` differs, and it
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -74,18 +76,21 @@ class Config:
     tolerance: float = 0.0
     dtype: type[np.floating[Any]] = np.float64
 
+    @functools.cached_property
     def layers(self) -> list[tuple[int, int, int, Activation]]:
         """(number of the first parameter, inputs, outputs, activation) of each layer."""
         layers, first = [], 0
-        for inputs, outputs, activation in zip(self.units, self.units[1:], self.activation, strict=False):
+        for (inputs, outputs), activation in zip(
+            itertools.pairwise(self.units), self.activation, strict=True
+        ):
             layers.append((first, inputs, outputs, activation))
             first += (inputs + self.bias) * outputs
         return layers
 
-    @property
+    @functools.cached_property
     def count(self) -> int:
         """Number of parameters: layer by layer, weights (outputs, inputs), then biases (outputs)."""
-        return sum((i + self.bias) * o for i, o in zip(self.units, self.units[1:], strict=False))
+        return sum((inputs + self.bias) * outputs for _, inputs, outputs, _ in self.layers)
 
 
 # -------------------------------------------------------------------------------------------- exp and log1p
@@ -176,7 +181,7 @@ def forward(
 ) -> tuple[list[Number], list[list[Number]]]:
     """The sums of the last layer, and the activations of every layer, the inputs first."""
     z, values = [], [list(x)]
-    for first, inputs, outputs, activation in config.layers():
+    for first, inputs, outputs, activation in config.layers:
         bias = first + outputs * inputs
         z = [
             dot(parameters[first + j * inputs : first + (j + 1) * inputs], values[-1]) for j in range(outputs)
@@ -220,7 +225,7 @@ def backward(
 ) -> list[Number]:
     """From the deltas of the last layer to the gradient of every parameter."""
     gradient: list[Number] = [0] * config.count
-    for k, (first, inputs, outputs, _) in reversed(list(enumerate(config.layers()))):
+    for k, (first, inputs, outputs, _) in reversed(list(enumerate(config.layers))):
         x = values[k]
         back: list[Number] = [0] * inputs
         for j in range(outputs):

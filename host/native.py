@@ -8,9 +8,11 @@ from __future__ import annotations
 import ctypes
 import functools
 import hashlib
+import platform
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +37,8 @@ WORTH_BUILDING = 3_000_000
 
 SLICE = 0.1
 """Seconds between signs of life."""
+SURELY_QUICK = 1_000_000
+"""Products that take less than that on any computer."""
 
 
 class _Config(ctypes.Structure):
@@ -55,8 +59,17 @@ class _Config(ctypes.Structure):
     )
 
 
+def _processor() -> str:
+    """What this processor is: a library built for its vectors must not run on a lesser one."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.platform() + platform.processor()
+    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
+
+
 def library_path(cc: str) -> Path:
-    digest = hashlib.sha256(repr((cc, FLAGS, DIALECT)).encode())
+    digest = hashlib.sha256(repr((cc, FLAGS, DIALECT, _processor())).encode())
     for name in SOURCES + HEADERS:
         digest.update((ROOT / name).read_bytes())
     return ROOT / "build" / "native" / digest.hexdigest()[:16] / "learn.so"
@@ -88,7 +101,8 @@ def library(build: bool) -> ctypes.CDLL | None:
 
 def pays(config: Config, samples: int) -> bool:
     """Whether C is there, or the work is large enough to build it."""
-    return library(samples * config.epochs * (config.count + 3) > WORTH_BUILDING) is not None
+    large = samples * config.epochs * (config.count + 3) > WORTH_BUILDING
+    return library(large) is not None
 
 
 def epochs(
@@ -107,21 +121,21 @@ def epochs(
     parameters = np.array(start, dtype) + dtype(0)  # + 0: no -0
     learner = begin(
         ctypes.byref(_c_config(config, len(x))),
-        x.ctypes.data,
-        y.ctypes.data,
+        _address(x),
+        _address(y),
         config.rate,
-        parameters.ctypes.data,
+        _address(parameters),
     )
     if not learner:
         raise NeuronError("this training does not fit into memory, or has sizes that no node takes")
     most = 1 + 10_000_000 // config.count
     try:
-        done, chunk = 0, at_once or 1
+        done, chunk = 0, at_once or max(1, SURELY_QUICK // (len(x) * config.count))
         while done < config.epochs:
             chunk = min(chunk, config.epochs - done)
             losses, rows = np.empty(chunk, dtype), np.empty((chunk, config.count), dtype)
             began = time.perf_counter()
-            count = run(learner, chunk, losses.ctypes.data, rows.ctypes.data)
+            count = run(learner, chunk, _address(losses), _address(rows))
             seconds = time.perf_counter() - began
             yield from zip(losses[:count].tolist(), rows[:count].tolist(), strict=True)
             if count < chunk:
@@ -130,6 +144,11 @@ def epochs(
             chunk = at_once or max(1, min(16 * chunk, int(chunk * SLICE / max(seconds, 1e-6)), most))
     finally:
         end(learner)
+
+
+def _address(values: NDArray[Any]) -> int:
+    """Where an array lies; its own `ctypes.data` takes a microsecond."""
+    return int(values.__array_interface__["data"][0])
 
 
 def _c_config(config: Config, samples: int) -> _Config:

@@ -171,7 +171,7 @@ def random_start(config: Config, seed: int) -> list[float]:
     """He's uniform weights, by the seed, and biases of 0: layer by layer, row by row."""
     random = Pcg32(seed)
     start: list[float] = []
-    for _, inputs, outputs, _ in config.layers():
+    for _, inputs, outputs, _ in config.layers:
         limit = math.sqrt(6 / inputs)
         start += [random.uniform(-limit, limit) for _ in range(inputs * outputs)]
         start += [0.0] * (outputs * config.bias)
@@ -181,7 +181,7 @@ def random_start(config: Config, seed: int) -> list[float]:
 def dense_layers(config: Config, parameters: Sequence[float]) -> list[Dense]:
     """The float model, for quantising."""
     layers = []
-    for first, inputs, outputs, activation in config.layers():
+    for first, inputs, outputs, activation in config.layers:
         end = first + inputs * outputs
         weights = np.array(parameters[first:end]).reshape(outputs, inputs)
         bias = np.array(parameters[end : end + outputs]) if config.bias else np.zeros(outputs)

@@ -37,10 +37,15 @@ def _with_bias(config: Config, x: Float) -> Float:
     return np.hstack([x, np.ones((len(x), 1))]) if config.bias else x
 
 
+def _slope(config: Config) -> float:
+    """The second derivative of a sample's loss by one of its outputs."""
+    return {Loss.MEAN: 2 / config.units[-1], Loss.HALF: 1 / config.units[-1]}.get(config.loss, 2.0)
+
+
 def _batches(config: Config, x: Float) -> list[Float]:
     """The Hessian of each step's loss is a'a of these."""
     a = _with_bias(config, x)
-    slope = {Loss.MEAN: 2 / config.units[-1], Loss.HALF: 1 / config.units[-1]}.get(config.loss, 2.0)
+    slope = _slope(config)
     size = min(config.batch or len(a), len(a))
     parts = [a[first : first + size] for first in range(0, len(a), size)]
     return [part * math.sqrt(slope / (1 if config.loss is Loss.SUM else len(part))) for part in parts]
@@ -48,11 +53,10 @@ def _batches(config: Config, x: Float) -> list[Float]:
 
 def stable_rate(config: Config, x: Float) -> float:
     """2 / the largest eigenvalue of any step's Hessian: a larger rate climbs along that eigenvector."""
-    parts = _batches(config, x)
-    if len(parts) > 1 and parts[0].shape[0] == 1:
-        curvature = max(float((part * part).sum()) for part in parts)
+    if config.batch == 1 and len(x) > 1:
+        curvature = _slope(config) * float(((x * x).sum(axis=1)).max() + config.bias)
     else:
-        curvature = max(float(np.linalg.eigvalsh(part.T @ part)[-1]) for part in parts)
+        curvature = max(float(np.linalg.eigvalsh(part.T @ part)[-1]) for part in _batches(config, x))
     return 2 / curvature if curvature > 0 else math.inf
 
 
@@ -85,31 +89,26 @@ def _constant_loss(config: Config, y: Float) -> float:
 
 
 def require_stable(
-    config: Config,
-    x: Float,
-    y: Float,
-    start: Sequence[float],
-    end: Sequence[float],
-    epochs: int,
-    finite: bool,
+    config: Config, x: Float, y: Float, start: Sequence[float], end: Sequence[float], losses: Sequence[float]
 ) -> None:
-    """A training that diverged is a NeuronError of one line that says what to do."""
+    """A training that diverged is a NeuronError of one line that says what to do. losses: of each epoch."""
     linear = is_linear(config) and not config.adam
-    limit = stable_rate(config, x) if linear else 0.0
-    before = mean_loss(config, start, x, y)
-    if finite:
-        after = mean_loss(config, end, x, y)
+    whole = config.batch == 0 or config.batch >= len(x)
+    if not all(map(math.isfinite, (losses[-1], *end))):
+        what = f"the loss is no longer finite in epoch {len(losses) - 1}"
+    elif linear and ((whole and losses[-1] < losses[0]) or config.rate <= stable_rate(config, x)):
+        return
+    else:
+        before, after = (mean_loss(config, parameters, x, y) for parameters in (start, end))
         if linear:
-            single = config.batch == 0 or config.batch >= len(x)
-            expands = config.rate > limit and after > before and (single or _epoch_expands(config, x))
+            expands = after > before and (whole or _epoch_expands(config, x))
         else:
             worst = 2 * max(before, _constant_loss(config, y)) + 1e-9 * float(np.mean(y * y))
             expands = not after <= worst
         if not expands:
             return
-        what = f"the loss grew from {before:.4g} to {after:.4g} in {epochs} epochs"
-    else:
-        what = f"the loss is no longer finite in epoch {epochs - 1}"
+        what = f"the loss grew from {before:.4g} to {after:.4g} in {len(losses)} epochs"
+    limit = stable_rate(config, x) if linear else 0.0
     if not linear:
         advice = f"try --lr {config.rate / 10:.2g}, or --standardise the data"
     elif config.rate > limit:

@@ -39,7 +39,7 @@ def train(config: Config, x: Any, y: Any, start: list[float]) -> tuple[list[floa
     import torch
 
     modules: list[Any] = []
-    for first, inputs, outputs, activation in config.layers():
+    for first, inputs, outputs, activation in config.layers:
         linear = torch.nn.Linear(inputs, outputs, bias=config.bias, dtype=torch.float64)
         end = first + inputs * outputs
         with torch.no_grad():
