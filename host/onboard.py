@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from host import learn
 from host.errors import NeuronError
+from host.fit import epochs
 from host.fixed import fixed_to_float
 from host.image import Model, encode, image_crc
+from host.learn import Config
 from host.modbus import READ_REGISTERS_MAX, WRITE_REGISTERS_MAX
 from host.node import Node, NodeError
 from host.wire import (
@@ -43,7 +44,7 @@ class Wish:
     orders them; ranges: (low, high) of each input; model: what the host's own training became, whose self-test and
     lamp the board's image is to have; led_threshold: in units of the output."""
 
-    config: learn.Config
+    config: Config
     x: NDArray[Any]
     y: NDArray[Any]
     start: list[float]
@@ -79,7 +80,10 @@ def _arena(wish: Wish) -> bytes:
     """The part of the arena that the board is given."""
     config, model = wish.config, wish.model
     real = np.dtype(config.dtype).newbyteorder("<")
-    rows = [fixed_to_float(column, f) for column, f in zip(model.vector_inputs.T, model.input_fraction, strict=True)]
+    rows = [
+        fixed_to_float(column, f)
+        for column, f in zip(model.vector_inputs.T, model.input_fraction, strict=True)
+    ]
     parts = [
         np.array(wish.ranges, "<f8"),
         np.asarray(wish.x).astype(real),
@@ -132,7 +136,7 @@ def _words(wish: Wish) -> list[int]:
             packed = struct.pack(f">{len(items)}{codes[row.kind]}", *items)
         at = 2 * (row.address - first.address)
         data[at : at + len(packed)] = packed
-    return np.frombuffer(data, ">u2").tolist()
+    return [int(word) for word in np.frombuffer(data, ">u2")]
 
 
 def read_progress(node: Node) -> Progress:
@@ -163,16 +167,14 @@ def _read_parameters(node: Node, wish: Wish, at: int) -> NDArray[Any]:
     return np.frombuffer(struct.pack(f">{count}H", *words), real)
 
 
-def chains(wish: Wish) -> Iterator[tuple[int, learn.Learner]]:
-    """Our own training beside the board's: after each epoch the CRC-32 over all parameters so far, and the learner."""
-    learner = learn.begin(wish.config, wish.x, wish.y, wish.start)
+def chains(wish: Wish) -> Iterator[tuple[int, float, list[float]]]:
+    """Our own training beside the board's: after each epoch the CRC-32 over all parameters so far, the loss, and the
+    parameters."""
     real = np.dtype(wish.config.dtype).newbyteorder("<")
     chain = 0
-    while learner.epoch < wish.config.epochs:
-        while not learn.step(learner):
-            pass
-        chain = zlib.crc32(np.array(learner.parameters).astype(real).tobytes(), chain)
-        yield chain, learner
+    for loss, parameters in epochs(wish.config, wish.x, wish.y, wish.start):
+        chain = zlib.crc32(np.array(parameters).astype(real).tobytes(), chain)
+        yield chain, loss, parameters
 
 
 class Companion:
@@ -181,13 +183,14 @@ class Companion:
     def __init__(self, wish: Wish) -> None:
         self._epochs = chains(wish)
         self._chain = 0
-        self.learner: learn.Learner | None = None
         self.epoch = 0
+        self.loss = 0.0
+        self.parameters: list[float] = []
 
     def compare(self, board: Progress) -> None:
         """NodeError unless the board had our bits after every epoch so far."""
         while self.epoch < board.epoch:
-            self._chain, self.learner = next(self._epochs)
+            self._chain, self.loss, self.parameters = next(self._epochs, (0, 0.0, []))
             self.epoch += 1
         if board.epoch and self._chain != board.chain:
             raise NodeError(
@@ -235,15 +238,17 @@ def _learnt(node: Node, wish: Wish, board: Progress, companion: Companion) -> Le
         raise NodeError(f"the training on the board was stopped after {board.epoch} epochs")
     if board.state not in (Training.DONE, Training.CONVERGED):
         reason = identity.reason
-        raise NodeError(f"the board could not make a model of what it learnt: {REASON_TEXT[reason]} ({reason.name})")
-    assert companion.learner is not None
-    ours = np.array(companion.learner.parameters).astype(wish.config.dtype)
+        raise NodeError(
+            f"the board could not make a model of what it learnt: {REASON_TEXT[reason]} ({reason.name})"
+        )
     theirs = _read_parameters(node, wish, board.parameters)
-    if theirs.tobytes() != ours.astype(theirs.dtype).tobytes() or board.loss != float(companion.learner.loss):
+    ours = np.array(companion.parameters).astype(theirs.dtype)
+    if theirs.tobytes() != ours.tobytes() or board.loss != companion.loss:
         raise NodeError("the board's final parameters differ from ours")
     crc = image_crc(encode(wish.model))
     if identity.reason is not Reason.NONE or identity.staged_crc != crc:
         raise NodeError(
-            f"the board's image, CRC-32 {identity.staged_crc:08x}, is not ours, {crc:08x} (reason {identity.reason.name})"
+            f"the board's image, CRC-32 {identity.staged_crc:08x}, is not ours, {crc:08x} "
+            f"(reason {identity.reason.name})"
         )
     return Learnt(board.epoch, board.loss, theirs.tolist(), crc, companion.epoch)

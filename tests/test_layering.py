@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import subprocess
 import sys
@@ -18,7 +19,7 @@ C_FILES = sorted(FIRMWARE.rglob("*.[ch]"))
 HOST_FILES = sorted((ROOT / "host").glob("*.py"))
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 LIBC = set(
-    "assert errno float inttypes limits math stdarg stdatomic stdbool stddef stdint stdlib string".split()
+    "arm_acle assert errno float inttypes limits math stdarg stdatomic stdbool stddef stdint stdlib string".split()
 )
 MAY_INCLUDE = {"core": ("core/",), "app": ("app/", "core/", "port/port.h")}
 
@@ -78,7 +79,7 @@ def test_wire_numbers_are_written_once() -> None:
 def test_rows_of_the_wire_do_not_overlap() -> None:
     for table in wire.Table:
         rows = sorted((row for row in wire.REGISTERS if row.table is table), key=lambda row: row.address)
-        for before, after in zip(rows, rows[1:], strict=False):
+        for before, after in itertools.pairwise(rows):
             assert before.end <= after.address, (before.name, after.name)
         assert rows[-1].end <= 0x10000
 

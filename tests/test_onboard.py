@@ -14,10 +14,10 @@ from host import learn
 from host.deploy import commit_staged, deploy
 from host.image import encode
 from host.infer import infer, led
-from host.interval import Dense
 from host.node import Node, NodeError, Refused, open_node
 from host.onboard import Wish, chains, read_progress, stop_on_board, train_on_board
 from host.quantise import default_ranges, quantise
+from host.recipes import dense_layers
 from host.sim import simulate
 from host.wire import ARENA_BYTES, BY_NAME, Activation, Command, Loss, Reason, Table, Training
 
@@ -41,16 +41,8 @@ def wish(config: learn.Config, x: Any, y: Any, start: list[float], threshold: fl
     table = np.array(x, dtype=np.float64).reshape(len(x), -1)
     targets = np.array(y, dtype=np.float64).reshape(len(x), -1)
     asked = Wish(config, table, targets, start, [], None, threshold)  # type: ignore[arg-type]
-    learner = None
-    for _, learner in chains(asked):
-        pass
-    assert learner is not None
-    p = np.array(learner.parameters, dtype=np.float64)
-    layers = []
-    for first, inputs, outputs, activation in config.layers():
-        end = first + inputs * outputs
-        bias = p[end : end + outputs] if config.bias else np.zeros(outputs)
-        layers.append(Dense(p[first:end].reshape(outputs, inputs), bias, activation))
+    _, _, parameters = list(chains(asked))[-1]
+    layers = dense_layers(config, parameters)
     ranges = default_ranges(table)
     model, _ = quantise("learnt", layers, table, ranges=ranges, led_threshold=threshold)
     return replace(asked, ranges=ranges, model=model)
@@ -208,7 +200,7 @@ def test_a_training_can_pause_at_an_epoch_and_go_on(node: Node) -> None:
     node.command(Command.RESUME, "go on")
     last = ended(node)
     assert (last.state, last.epoch) == (Training.DONE, 20)
-    assert last.chain == [chain for chain, _ in chains(asked)][-1]
+    assert last.chain == [chain for chain, _, _ in chains(asked)][-1]
 
 
 def ended(node: Node) -> Any:

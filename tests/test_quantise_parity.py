@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 import subprocess
 
@@ -50,7 +51,7 @@ def random_case(rng: np.random.Generator) -> tuple[list[Dense], np.ndarray, type
     dtype = np.float32 if rng.random() < 0.5 else np.float64
     size = 10.0 ** rng.uniform(-6, 5)
     layers = []
-    for inputs, outputs in zip(units, units[1:], strict=False):
+    for inputs, outputs in itertools.pairwise(units):
         weights = (rng.normal(size=(outputs, inputs)) * size).astype(dtype).astype(np.float64)
         bias = (rng.normal(size=outputs) * size * rng.choice([0, 1, 100])).astype(dtype).astype(np.float64)
         layers.append(Dense(weights, bias, Activation(int(rng.integers(0, len(Activation))))))

@@ -69,7 +69,9 @@ def steps(python: str) -> list[Step]:
             [*CPPCHECK, "firmware/core", "firmware/app", "firmware/port/native"],
             needs="cppcheck",
         ),
-        Step("native build", [python, "-c", "from host.sim import build; build()"]),
+        Step(
+            "native build", [python, "-c", "from host import native, sim; sim.build(); native.library(True)"]
+        ),
         Step("firmware build", [python, "-m", "tools.firmware", "build"], lacks=firmware.lacking()),
         Step("pytest", [python, "-m", "pytest", "-q", "--junit-xml", str(JUNIT)]),
     ]

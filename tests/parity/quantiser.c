@@ -1,7 +1,7 @@
 /* core/quantise as a filter: a record in, an image out. Twin of tests/test_quantise_parity.py.
  *
- * in:  struct wanted, then float64 or float32 parameters, float64 ranges, float32 vectors, each at its natural size
- * out: u32 reason, u32 detail, u32 length, then the image */
+ * in:  struct wanted, then float64 or float32 parameters, float64 ranges, float32 vectors, each at its
+ * natural size out: u32 reason, u32 detail, u32 length, then the image */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -121,6 +121,13 @@ uint8_t port_default_address(void)
     return WIRE_DEFAULT_ADDRESS;
 }
 
+/* The core-coupled memory is the processor's alone, and nothing else wants it. */
+uint8_t *port_arena(void)
+{
+    static __attribute__((section(".ccm"), aligned(8))) uint8_t arena[WIRE_ARENA_BYTES];
+    return arena;
+}
+
 void port_led(bool lit)
 {
     if (!lit && HAL_GetTick() < BOARD_LAMP_TEST_MS)

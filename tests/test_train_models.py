@@ -1,0 +1,252 @@
+"""host/train.py: every model is trained, quantised, deployed and compared; splits, scaling, stopping, grids."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from host import train
+from host.dataset import read_csv, split, synthetic, with_zero_one_targets
+from host.errors import NeuronError
+from host.fit import Epoch
+from host.interval import Dense, reference
+from host.pcg32 import Pcg32
+from host.report import overfitting
+from host.scaler import fold, scaler_of
+from host.wire import Activation
+
+
+def run(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, Any]:
+    assert train.main([*argv, "--json"]) == 0
+    result: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return result
+
+
+def table(folder: Path, rows: list[list[float]], header: str) -> str:
+    path = folder / "data.csv"
+    path.write_text("\n".join([header, *(",".join(f"{v!r}" for v in row) for row in rows)]) + "\n")
+    return str(path)
+
+
+# ----------------------------------------------------------------------------------------------------- models
+
+MODELS = {
+    "wx": ["--model", "wx"],
+    "wxb": ["--model", "wxb"],
+    "and": ["--model", "and"],
+    "logistic": ["--model", "logistic"],
+    "xor": ["--model", "mlp", "--layers", "2-4-1"],
+    "mlp": ["--model", "mlp"],
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the simulated node is POSIX")
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_arrives_on_a_node(capsys: pytest.CaptureFixture[str], model: str, dtype: str) -> None:
+    result = run(capsys, *MODELS[model], "--dtype", dtype, "--deploy", "sim")
+    deployed, report = result["deployed"], result["quantisation"]
+    assert deployed["crc32"] == result["image"]["crc32"]
+    assert report["error_observed"] <= report["error_bound"]
+    assert deployed["difference"] <= (0 if model == "and" else report["error_bound"])
+    lit = [row["led"] for row in deployed["rows"]]
+    expected = {
+        "wx": [False, False, True],
+        "wxb": [False, False, False, True, True],
+        "and": [False, False, False, True],
+        "logistic": [False, False, True],
+        "xor": [False, True, True, False],
+    }
+    if model in expected:
+        assert lit == expected[model]
+    else:
+        assert len(deployed["rows"][0]["outputs"]) == 10
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("algorithm", ["batch", "sgd", "minibatch", "adam"])
+def test_every_model_by_every_method(capsys: pytest.CaptureFixture[str], model: str, algorithm: str) -> None:
+    rate = {"adam": "0.02"}.get(algorithm, "0.0001" if model == "mlp" else "0.01")
+    options = ["--lr", rate, "--epochs", "200"]
+    if algorithm in ("sgd", "minibatch"):
+        options += ["--shuffle", "--seed", "3"]
+    result = run(capsys, *MODELS[model], "--algorithm", algorithm, *options)
+    assert result["algorithm"] == algorithm
+    assert len(result["history"]) == 200
+    assert result["losses"]["training"] < {"mlp": 12, "and": 0.6}.get(model, 0.7)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_people_see_every_model(capsys: pytest.CaptureFixture[str], model: str) -> None:
+    assert train.main(MODELS[model]) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    assert "the LED is lit" in text
+
+
+def test_wxb_has_the_articles_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    result = run(capsys, "--model", "wxb")
+    assert result["parameters"] == {"w": [1.9999999943842544], "b": 2.0274623625998433e-08}
+    result = run(capsys, "--model", "wxb", "--loss", "mse", "--lr", "0.01")
+    assert result["parameters"] == {"w": [1.9951803506719779], "b": 0.017400463340610635}
+
+
+def test_grid(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    result = run(capsys, "--model", "wx", "--algorithm", "grid")
+    assert result["parameters"] == {"w": [2.0], "b": None}
+    path = table(tmp_path, [[1, 4], [2, 6], [3, 8]], "x,y")
+    result = run(capsys, "--model", "wxb", "--data", path, "--algorithm", "grid", "--loss", "mse")
+    assert result["parameters"] == {"w": [2.0], "b": 2.0}
+    assert result["losses"] == {"training": 0}
+    assert train.main(["--model", "wx", "--algorithm", "grid"]) == 0
+    assert "3 samples, grid search, 41 points" in capsys.readouterr().out
+
+
+# ------------------------------------------------------------------------------------------------------ split
+
+
+def test_a_split_takes_every_row_once_and_keeps_their_order() -> None:
+    data = synthetic()
+    parts = split(data, [70, 15, 15], 5)
+    assert [len(part) for part in parts] == [163, 35, 35]
+    assert sorted(row for part in parts for row in part.rows) == list(data.rows)
+    assert all(list(part.rows) == sorted(part.rows) for part in parts)
+    assert parts[0].rows == split(data, [70, 15, 15], 5)[0].rows != split(data, [70, 15, 15], 6)[0].rows
+    assert (parts[1].x == data.x[[row - 1 for row in parts[1].rows]]).all()
+
+
+def test_losses_of_the_three_parts(capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["--model", "mlp", "--split", "70,15,15", "--epochs", "50"]
+    result = run(capsys, *argv)
+    assert list(result["losses"]) == ["training", "validation", "test"]
+    assert result["history"][-1]["validation"] == result["losses"]["validation"]
+    assert train.main(argv) == 0
+    text = capsys.readouterr().out
+    assert "validation" in text.splitlines()[3]
+    assert "loss a sample, with the parameters after epoch 49: training" in text
+
+
+def noisy(folder: Path) -> str:
+    random = Pcg32(9)
+    rows = [[random.uniform(-1, 1) for _ in range(12)] for _ in range(40)]
+    return table(
+        folder,
+        [[*row, 0.5 * row[0] + random.uniform(-1, 1)] for row in rows],
+        ",".join(f"x{i}" for i in range(12)) + ",y",
+    )
+
+
+def test_over_fitting_is_shown_and_patience_ends_before_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    argv = [
+        "--model",
+        "mlp",
+        "--data",
+        noisy(tmp_path),
+        "--layers",
+        "12-20-1",
+        "--split",
+        "60,40",
+        "--seed",
+        "1",
+    ]
+    assert train.main(argv) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "over-fitting: the validation loss was lowest at epoch" in text
+    late = run(capsys, *argv)
+    early = run(capsys, *argv, "--patience", "20")
+    assert late["overfitting"] is not None
+    assert early["stopped"] == "no lower validation loss for 20 epochs"
+    assert early["epoch"] == len(early["history"]) - 21
+    assert early["losses"]["validation"] < late["losses"]["validation"]
+
+
+def test_over_fitting_needs_both() -> None:
+    def history(losses: list[tuple[float, float]]) -> list[Epoch]:
+        return [Epoch(i, loss, [0.0], None, held) for i, (loss, held) in enumerate(losses)]
+
+    assert overfitting(history([(3, 3), (2, 2), (1, 2.5)])) is not None
+    assert overfitting(history([(3, 3), (2, 2), (2, 2.5)])) is None
+    assert overfitting(history([(3, 3), (2, 2), (1, 2.01)])) is None
+    assert overfitting([Epoch(0, 1.0, [0.0], None)]) is None
+
+
+# ----------------------------------------------------------------------------------------------------- scaler
+
+
+def test_a_folded_scaler_is_the_same_model() -> None:
+    data = synthetic()
+    scaler = scaler_of(data)
+    scaled = scaler.apply(data.x)
+    assert np.abs(scaled.mean(axis=0)).max() < 1e-12
+    assert np.abs(scaled.std(axis=0) - 1).max() < 1e-12
+    layer = Dense(data.y[:7, :10].copy(), data.y[:7, 0].copy(), Activation.RELU)
+    raw = fold(layer, scaler)
+    assert np.abs(reference([layer], scaled)[0] - reference([raw], data.x)[0]).max() < 1e-13
+
+
+def test_a_node_takes_raw_units(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    random = Pcg32(1)
+    rows = [[random.uniform(0, 1000), random.uniform(-0.01, 0.01)] for _ in range(60)]
+    path = table(tmp_path, [[a, b, 0.002 * a - 300 * b + 1] for a, b in rows], "load,tilt,y")
+    result = run(capsys, "--model", "wxb", "--data", path, "--standardise", "--lr", "0.1", "--epochs", "500")
+    assert result["parameters"]["w"] == pytest.approx([0.002, -300], rel=1e-9)
+    assert result["parameters"]["b"] == pytest.approx(1, rel=1e-9)
+    assert result["quantisation"]["ranges"][0][1] > 1000
+    # Without it no rate fits both columns.
+    assert train.main(["--model", "wxb", "--data", path, "--lr", "0.1"]) == 2
+    assert "training diverges" in capsys.readouterr().err
+
+
+def test_a_constant_column_cannot_be_scaled(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = table(tmp_path, [[1, 5, 2], [2, 5, 4]], "a,b,y")
+    assert train.main(["--model", "wxb", "--data", path, "--standardise"]) == 2
+    error = capsys.readouterr().err
+    assert "column b is 5 in every training row, --standardise cannot scale it: leave the column out" in error
+    assert error.count("\n") == 1
+
+
+# -------------------------------------------------------------------------------------------------------- CSV
+
+
+def test_several_targets_are_the_last_columns(tmp_path: Path) -> None:
+    data = read_csv(table(tmp_path, [[1, 2, 3, 4], [5, 6, 7, 8]], "a,b,c,d"), 2)
+    assert (data.inputs, data.target) == (("a", "b"), "c")
+    assert data.y.tolist() == [[3, 4], [7, 8]]
+    with pytest.raises(
+        NeuronError, match="row 1: 4 columns, 5 or more are needed: the last 4 are the targets"
+    ):
+        read_csv(tmp_path / "data.csv", 4)
+
+
+def test_layers_must_fit_the_columns(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = table(tmp_path, [[1, 2, 3], [4, 5, 6]], "a,b,c")
+    assert train.main(["--model", "mlp", "--layers", "4-3-1", "--data", path]) == 2
+    assert "--layers begins with 4, but data has 2 inputs beside 1 target" in capsys.readouterr().err
+
+
+def test_a_network_for_a_file_takes_its_columns(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = table(tmp_path, [[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 0]], "a,b,c")
+    result = run(capsys, "--model", "mlp", "--data", path)
+    assert result["layers"] == [2, 7, 1]
+    assert result["losses"]["training"] < 1e-6
+
+
+def test_probabilities_need_two_targets(tmp_path: Path) -> None:
+    data = with_zero_one_targets(read_csv(table(tmp_path, [[1, -1], [2, 1]], "x,y")))
+    assert data.y.tolist() == [0, 1]
+    assert data.note == "target y: -1 is taken as 0"
+    with pytest.raises(NeuronError, match=r"row 3: target y is 0\.5"):
+        with_zero_one_targets(read_csv(table(tmp_path, [[1, 0], [2, 0.5]], "x,y")))
+
+
+def test_one_row_is_enough_to_train(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = table(tmp_path, [[1, 3]], "x,y")
+    for model in ("wx", "wxb", "mlp"):
+        assert run(capsys, "--model", model, "--data", path)["losses"]["training"] < 1
