@@ -212,6 +212,15 @@ static void end_saving(struct node *node)
     node->reopen = true;
 }
 
+/* There is one flash: a store that has begun goes on before the other begins. */
+static bool step_stores(struct node *node)
+{
+    struct store *models = &node->models, *settings = &node->settings_store;
+    if (settings->step != STORE_STEP_IDLE)
+        return store_step(settings);
+    return store_step(models) || store_step(settings);
+}
+
 bool node_work(struct node *node)
 {
     if (!link_quiet(&node->link))
@@ -222,9 +231,7 @@ bool node_work(struct node *node)
         node->reopen = false;
         open_line(node);
     }
-    bool more = store_step(&node->models);
-    if (!more)
-        more = store_step(&node->settings_store);
+    const bool more = step_stores(node);
     if (node->committing && node->models.result != STORE_BUSY)
         end_commit(node);
     if (node->saving && node->settings_store.result != STORE_BUSY)
