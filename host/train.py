@@ -10,7 +10,7 @@ import json
 import random
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,12 +27,14 @@ from host.wire import Activation
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from host.deploy import Row
     from host.node import Node
 
 EXAMPLES = """\
 examples:
   python -m host.train                          w.x and AND, on this PC only
   python -m host.train --deploy sim             then AND on a simulated node
+  python -m host.train --deploy renode          then AND on the board's firmware, in Renode
   python -m host.train --deploy /dev/ttyUSB0    then AND on a real one (Windows: COM3)
   python -m host.train --model wx --algorithm sgd --epochs 200
   python -m host.train --model and --data alarm.csv --lr 0.001 --save alarm.img
@@ -180,18 +182,18 @@ def declared_ranges(ends: list[float] | None, data: Dataset) -> list[tuple[float
 
 def deploy_to(node: Node, trained: Trained, out: Console | None) -> dict[str, Any]:
     """Deploy, then evaluate the data's rows on the node, over the bus."""
-    from host.deploy import deploy, evaluate_rows
+    from host.deploy import deploy
 
     with cli.progress(out, keep=True) as progress:
         deployed = deploy(node, trained.image, progress=progress)
-    rows = evaluate_rows(node, trained.model, rows_to_show(trained.data))
+    rows = look_at_rows(node, trained)
     say(
         out,
         f"  running: CRC-32 {deployed.crc:08x}, sequence {deployed.sequence}, after {deployed.seconds:.1f} s",
     )
     say(out)
     header, *lines = plot.node_table(rows, trained.data, drawn=cli.can_draw())
-    say(out, header)
+    say(out, header + (" in Renode" if node.lamp else ""))
     for line, row in zip(lines, rows, strict=True):
         say(out, line, style="bold red" if row.led else None)
     return {
@@ -201,6 +203,20 @@ def deploy_to(node: Node, trained: Trained, out: Console | None) -> dict[str, An
         "seconds": deployed.seconds,
         "rows": [{"inputs": row.inputs, "output": row.outputs[0], "led": row.led} for row in rows],
     }
+
+
+def look_at_rows(node: Node, trained: Trained) -> list[Row]:
+    """Evaluate the data's rows on the node. The lamp is looked at where it can be seen, else the node is believed."""
+    from host.deploy import evaluate_rows
+
+    x = rows_to_show(trained.data)
+    if node.lamp is None:
+        return evaluate_rows(node, trained.model, x)
+    rows = []
+    for inputs in x[:, np.newaxis]:
+        (row,) = evaluate_rows(node, trained.model, inputs)
+        rows.append(replace(row, led=node.lamp()))
+    return rows
 
 
 ROWS_SHOWN = 16
