@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 """progress(step, done, total), called as often as one likes."""
 
-PORT_HELP = "a serial device (/dev/ttyUSB0, COM3), socket://host:port for a serial server, or sim"
+PORT_HELP = "a serial device (/dev/ttyUSB0, COM3), socket://host:port for a serial server, sim, or renode"
 
 # --------------------------------------------------------------------------------------------------- options
 
@@ -127,8 +127,9 @@ def line_format(args: argparse.Namespace) -> Format:
 
 def describe_line(args: argparse.Namespace, port: str) -> str:
     """'/dev/ttyUSB0, 19200 8E1, address 1'."""
-    if port == "sim":
-        return f"a simulated node, address {args.address}"
+    simulated = {"sim": "a simulated node", "renode": "the board in Renode"}
+    if port in simulated:
+        return f"{simulated[port]}, address {args.address}"
     return f"{port}, {args.baud} {line_format(args).name[1:]}, address {args.address}"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ from pymodbus.pdu import ModbusPDU
 from host.errors import NeuronError
 from host.fixed import Int16
 from host.modbus import DEVICE_BUSY, DEVICE_FAILURE, EXCEPTION_TEXT, READ_REGISTERS_MAX
-from host.port import open_client
+from host.port import drop_input, open_client
 from host.wire import (
     BY_NAME,
     DEFAULT_ADDRESS,
@@ -124,25 +124,24 @@ class Node:
         self.address = address
         self.where = where
         self.timeout = timeout
+        self.lamp: Callable[[], bool] | None = None
+        """Looks at the lamp itself, where it can be seen from here."""
         self._client = client
         self._silence = silence
         self._spoke = 0.0
-        self._tainted = False
+        self._in_step = True
+        self._mark = 0
 
     # ----------------------------------------------------------------------------------------------- requests
 
-    def _settle(self, seconds: float) -> None:
-        """Wait for what may still come, and drop it: a late reply must not answer the next request."""
-        time.sleep(seconds)
-        with suppress(OSError, AttributeError):
-            self._client.socket.reset_input_buffer()
-        self._tainted = False
-
-    def _once(self, send: Callable[[], ModbusPDU], good: Callable[[ModbusPDU], bool]) -> ModbusPDU:
+    def _once(
+        self, function: int, send: Callable[[], ModbusPDU], good: Callable[[ModbusPDU], bool]
+    ) -> ModbusPDU:
         wait = self._spoke + self._silence - time.monotonic()
         if wait > 0:
             time.sleep(wait)
         try:
+            drop_input(self._client)
             reply = send()
         except (ModbusException, OSError, struct.error, IndexError, ValueError) as error:
             if not self._client.connected:
@@ -150,21 +149,42 @@ class Node:
             raise NoAnswer(str(error)) from error
         finally:
             self._spoke = time.monotonic()
+        if reply.function_code & 0x7F != function:
+            raise NoAnswer("the reply was to another request")
         if reply.isError():
             raise Answered(reply.exception_code)
         if not good(reply):
             raise NoAnswer("the reply was to another request")
         return reply
 
-    def _call(self, send: Callable[[], ModbusPDU], good: Callable[[ModbusPDU], bool]) -> ModbusPDU:
-        """One transaction, repeated while answers are lost or the node is busy. All our requests may be repeated."""
+    def doubt(self) -> None:
+        """A reply may have been late or doubled: get in step before the next request."""
+        self._in_step = False
+
+    def _get_in_step(self) -> None:
+        """A late reply must not answer the next request: an echo of our own comes back behind all of them."""
+        time.sleep(SETTLE_SECONDS)
+        self._mark = (self._mark + 1) & 0xFFFF
+        mark = self._mark.to_bytes(2, "big")
+        self._once(
+            8,
+            lambda: self._client.diag_query_data(mark, device_id=self.address),
+            lambda reply: getattr(reply, "message", None) == mark,
+        )
+        self._in_step = True
+
+    def _call(
+        self, function: int, send: Callable[[], ModbusPDU], good: Callable[[ModbusPDU], bool]
+    ) -> ModbusPDU:
+        """One transaction, repeated while answers are lost or the node is busy. All our requests may be
+        repeated."""
         deadline = time.monotonic() + BUSY_SECONDS
         attempt = 0
         while True:
             try:
-                if self._tainted:
-                    self._settle(SETTLE_SECONDS)
-                return self._once(send, good)
+                if not self._in_step:
+                    self._get_in_step()
+                return self._once(function, send, good)
             except Answered as error:
                 if error.code != DEVICE_BUSY:
                     raise
@@ -173,11 +193,11 @@ class Node:
                 time.sleep(SETTLE_SECONDS)
             except NoAnswer as error:
                 attempt += 1
-                self._tainted = True
+                self.doubt()
                 if attempt == ATTEMPTS:
                     raise NoAnswer(
-                        f"no answer from address {self.address} on {self.where}: check power, wiring (A/B), address, "
-                        "baud rate and parity"
+                        f"no answer from address {self.address} on {self.where}: "
+                        "check power, wiring (A/B), address, baud rate and parity"
                     ) from error
 
     def read(self, table: Table, address: int, count: int) -> list[int]:
@@ -197,25 +217,26 @@ class Node:
             return list(reply.bits if bits else reply.registers)
 
         reply = self._call(
+            code,
             lambda: function(address, count=count, device_id=self.address),
-            lambda reply: reply.function_code == code and len(values(reply)) == size,
+            lambda reply: len(values(reply)) == size,
         )
         return [int(value) for value in values(reply)[:count]]
 
     def write(self, address: int, values: Sequence[int]) -> None:
         """Holding registers, by function 16."""
         self._call(
+            16,
             lambda: self._client.write_registers(address, list(values), device_id=self.address),
-            lambda reply: reply.function_code == 16
-            and reply.address == address
-            and reply.count == len(values),
+            lambda reply: reply.address == address and reply.count == len(values),
         )
 
     def write_coil(self, address: int, value: bool) -> None:
         """One coil, by function 5."""
         self._call(
+            5,
             lambda: self._client.write_coil(address, value, device_id=self.address),
-            lambda reply: reply.function_code == 5 and reply.address == address,
+            lambda reply: reply.address == address,
         )
 
     def write_read(
@@ -223,6 +244,7 @@ class Node:
     ) -> list[int]:
         """Write holding registers, then read some, in one transaction (function 23)."""
         reply = self._call(
+            23,
             lambda: self._client.readwrite_registers(
                 read_address=read_address,
                 read_count=read_count,
@@ -230,7 +252,7 @@ class Node:
                 values=list(values),
                 device_id=self.address,
             ),
-            lambda reply: reply.function_code == 23 and len(reply.registers) == read_count,
+            lambda reply: len(reply.registers) == read_count,
         )
         return [int(value) for value in reply.registers]
 
@@ -310,6 +332,11 @@ class Node:
                 raise
             identity = self.identity()
             raise Refused(doing, identity.reason, identity.detail) from error
+
+    def take_address(self, address: int) -> None:
+        """Give the node an address of its own; it answers this on the old one."""
+        self.write(BY_NAME["ADDRESS"].address, [address])
+        self.command(Command.SAVE_SETTINGS, "take its address")
 
     # -------------------------------------------------------------------------------------------------- infer
 
@@ -393,8 +420,8 @@ def open_node(
     timeout: float = DEFAULT_TIMEOUT,
     trace: bool = False,
 ) -> Iterator[Node]:
-    """Open the way to a node and shake hands. port: a serial device, socket://host:port, or `sim`, which starts a
-    simulated node for as long as the context lasts. timeout: seconds for one answer."""
+    """Open the way to a node and shake hands. port: a serial device, socket://host:port, or `sim` or `renode`, which
+    start a simulated node for as long as the context lasts. timeout: seconds for one answer."""
     if port == "sim":
         from host.sim import simulate
 
@@ -403,6 +430,18 @@ def open_node(
             open_node(sim.port, address=address, timeout=timeout, trace=trace) as node,
         ):
             yield node
+        return
+    if port == "renode":
+        from host.renode import BUS_TIMEOUT, emulate
+
+        with emulate() as board:
+            timeout = max(timeout, BUS_TIMEOUT)
+            if address != DEFAULT_ADDRESS:
+                with open_node(board.port, timeout=timeout, trace=trace) as node:
+                    node.take_address(address)
+            with open_node(board.port, address=address, timeout=timeout, trace=trace) as node:
+                node.lamp = board.lit
+                yield node
         return
     client = open_client(port, baud=baud, line_format=line_format, timeout=timeout, trace=trace)
     try:

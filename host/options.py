@@ -15,6 +15,7 @@ EXAMPLES = """\
 examples:
   python -m host.train                          w.x and AND, on this PC only
   python -m host.train --deploy sim             then AND on a simulated node
+  python -m host.train --deploy renode          then AND on the board's firmware, in Renode
   python -m host.train --deploy /dev/ttyUSB0    then AND on a real one (Windows: COM3)
   python -m host.train --model wxb --loss mse --lr 0.1            the rate that explodes
   python -m host.train --model wxb --algorithm grid --grid 0,4,0.1

@@ -6,7 +6,10 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import select
+import socket
 import sys
+from contextlib import suppress
 from typing import Any
 
 from pymodbus.client import ModbusSerialClient, ModbusTcpClient
@@ -37,6 +40,9 @@ def _why_closed(port: str) -> str:
         serial.Serial(port, exclusive=True).close()
     except serial.SerialException as error:
         number = error.errno
+        if number is None:  # Windows: only the text says it, and access denied means in use
+            words = {"FileNotFoundError(": errno.ENOENT, "PermissionError(": errno.EBUSY}
+            number = next((code for word, code in words.items() if word in str(error)), None)
         if number == errno.ENOENT:
             return f"{port} does not exist: is the adapter plugged in? (python -m serial.tools.list_ports lists them)"
         if number == errno.EACCES:
@@ -51,7 +57,7 @@ def _why_closed(port: str) -> str:
 
 def _open_tcp(port: str, timeout: float, trace: Any) -> Any:
     host, colon, number = port.removeprefix("socket://").rpartition(":")
-    if not colon or not host or not number.isdigit() or not 0 < int(number) < 65536:
+    if not colon or not host or not number.isdecimal() or not 0 < int(number) < 65536:
         raise PortError(f"{port} is no socket://host:port")
     client: Any = ModbusTcpClient(
         host, port=int(number), framer=FramerType.RTU, timeout=timeout, retries=0, trace_packet=trace
@@ -89,3 +95,12 @@ def open_client(port: str, *, baud: int, line_format: Format, timeout: float, tr
     if port.startswith("socket://"):
         return _open_tcp(port, timeout, tracer)
     return _open_serial(port, baud, line_format, timeout, tracer)
+
+
+def drop_input(client: Any) -> None:
+    """Drop what came after its time. On a serial port the library does so itself before it sends."""
+    channel = client.socket
+    if isinstance(channel, socket.socket):
+        with suppress(OSError):
+            while select.select([channel], [], [], 0)[0] and channel.recv(4096):
+                pass

@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = replace(read_settings(node), **changes)
         if changes:
             save_settings(node, settings)
-    if changes and args.port != "sim":
+    if changes and args.port not in ("sim", "renode"):
         # Behind a serial server, whose own settings decide, the line is opened as before.
         served = args.port.startswith("socket://")
         baud, spoken = (args.baud, line_format(args)) if served else (settings.baud, settings.line_format)

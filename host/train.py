@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from host.wire import Activation
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from host.deploy import Row
     from host.node import Node
 
 __all__ = ["image_crc", "main", "train"]
@@ -174,18 +176,18 @@ def train_there(
 def deploy_to(node: Node, trained: Trained, out: Console | None, staged: bool = False) -> dict[str, Any]:
     """Deploy, or commit what is staged; then evaluate the data's rows on the node, over the bus, and compare with the
     float model."""
-    from host.deploy import commit_staged, deploy, evaluate_rows
+    from host.deploy import commit_staged, deploy
 
     with cli.progress(out, keep=True) as progress:
         deployed = (commit_staged if staged else deploy)(node, trained.image, progress=progress)
-    rows = evaluate_rows(node, trained.model, rows_to_show(trained.data))
+    rows = look_at_rows(node, trained)
     say(
         out,
         f"  running: CRC-32 {deployed.crc:08x}, sequence {deployed.sequence}, after {deployed.seconds:.1f} s",
     )
     say(out)
     header, *lines = plot.node_table(rows, trained.data, drawn=cli.can_draw())
-    say(out, header)
+    say(out, header + (" in Renode" if node.lamp else ""))
     for line, row in zip(lines, rows, strict=True):
         say(out, line, style="bold red" if row.led else None)
     _, expected = reference(trained.layers, np.array([row.inputs for row in rows]))
@@ -208,6 +210,20 @@ def deploy_to(node: Node, trained: Trained, out: Console | None, staged: bool = 
             for row in rows
         ],
     }
+
+
+def look_at_rows(node: Node, trained: Trained) -> list[Row]:
+    """Evaluate the data's rows on the node. The lamp is looked at where it can be seen, else the node is believed."""
+    from host.deploy import evaluate_rows
+
+    x = rows_to_show(trained.data)
+    if node.lamp is None:
+        return evaluate_rows(node, trained.model, x)
+    rows = []
+    for inputs in x[:, np.newaxis]:
+        (row,) = evaluate_rows(node, trained.model, inputs)
+        rows.append(replace(row, led=node.lamp()))
+    return rows
 
 
 ROWS_SHOWN = 16

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,7 @@ class FakeNode:
     """A node that is host.infer itself, and remembers what was deployed to it."""
 
     def __init__(self) -> None:
+        self.lamp: Callable[[], bool] | None = None
         self.images: list[bytes] = []
         self.opened: list[tuple[str, dict[str, Any]]] = []
 
@@ -181,6 +182,17 @@ def test_people_see_training_report_and_lamp(capsys: pytest.CaptureFixture[str],
         ["1", "0", "0", "○"],
         ["1", "1", "1", "●", "lit"],
     ]
+
+
+def test_a_lamp_that_can_be_seen_is_believed_before_the_node(
+    capsys: pytest.CaptureFixture[str], node: FakeNode
+) -> None:
+    node.lamp = lambda: True
+    assert train.main(["--model", "and", "--deploy", "renode"]) == 0
+    text = capsys.readouterr().out
+    assert "Deploying AND to the board in Renode, address 1" in text
+    table = text.partition("LED in Renode\n")[2].splitlines()
+    assert [line.split()[-1] for line in table] == ["lit"] * 4
 
 
 def test_0_and_1_targets_are_said_to_be_taken_as_signs(

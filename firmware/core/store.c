@@ -21,7 +21,8 @@ struct record_header {
 #define HEADER_WORDS (HEADER_SIZE / 4)
 #define VERDICT_WORDS 3u /* to commit a record, and as many to refuse it */
 #define VERDICT_SIZE (4 * VERDICT_WORDS)
-_Static_assert(sizeof(struct record_header) + 2 * VERDICT_SIZE == STORE_RECORD_OVERHEAD, "what a record takes");
+_Static_assert(sizeof(struct record_header) + 2 * VERDICT_SIZE == STORE_RECORD_OVERHEAD,
+               "what a record takes");
 
 static uint32_t read_word(const struct store *store, unsigned sector, uint32_t offset)
 {
@@ -48,8 +49,7 @@ static bool prepared(const struct store *store, unsigned sector)
     return memcmp(store->flash.sector[sector], prepared_mark, STORE_MARK_SIZE) == 0;
 }
 
-/* -------------------------------------------------------------------------------------------------------
- * start */
+/* --------------------------------------------------------------------------------------------- start */
 
 static void make_active(struct store *store, const struct store_record *record)
 {
@@ -71,9 +71,9 @@ static unsigned count_verdict(const struct store *store, unsigned sector, uint32
     return count;
 }
 
-/* Is the record committed, whose verdict begins at `offset`? Makes whatever is found last: a word that is programmed
- * again, by the same value, keeps it. Commits and refusals have words of their own, for a word that was torn by one
- * value can never be trusted to keep another. */
+/* Is the record committed, whose verdict begins at `offset`? Makes whatever is found last: a word that is
+ * programmed again, by the same value, keeps it. Commits and refusals have words of their own, for a word
+ * that was torn by one value can never be trusted to keep another. */
 static bool settle(struct store *store, unsigned sector, uint32_t offset)
 {
     const unsigned commits = count_verdict(store, sector, offset, COMMITTED);
@@ -132,8 +132,7 @@ void store_skip_active(struct store *store)
     store->previous = refused;
 }
 
-/* -------------------------------------------------------------------------------------------------------
- * steps */
+/* --------------------------------------------------------------------------------------------- steps */
 
 static unsigned spare(const struct store *store)
 {
@@ -216,7 +215,7 @@ static void write_record(struct store *store)
         return;
     }
     if (store->word == 0 && !kept(store, offset, &header)) {
-        /* The cells are worn. The place stays uncommitted: nothing goes behind it until the sector is erased. */
+        /* The cells are worn. The place stays uncommitted: nothing follows it until the sector is erased. */
         store->end[store->target] = store->flash.size;
         finish(store, STORE_FLASH);
         return;

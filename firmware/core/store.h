@@ -14,16 +14,16 @@
  *
  * What makes a cut harmless:
  * - A record counts once its first commit word, programmed last, reads exactly right and its CRCs hold.
- * - A half-programmed word may read differently at every start. store_boot settles the only ones that matter,
- *   the verdict: a record with more commit words than refuse words gets all its commit words, any other all its
- *   refuse words. A word programmed again by its own value keeps it; one that was torn by another value might
- *   not, which is why a refusal does not simply overwrite the commit word.
- *   Cells that read as they please can carry the doubt one word on with every further cut, so no number of words
- *   is safe from any number of cuts; these are from four during one and the same commit and its recovery.
+ * - A half-programmed word may read differently at every start. store_boot settles the only ones that
+ *   matter, the verdict: a record with more commit words than refuse words gets all its commit words, any
+ *   other all its refuse words. A word programmed again by its own value keeps it; one that was torn by
+ *   another value might not, which is why a refusal does not simply overwrite the commit word.
+ * - Cells that read as they please can carry the doubt one word on with every further cut, so no number of
+ *   words is safe from any number of cuts: these are, from four during one commit and its recovery.
  * - Nothing is ever appended behind a broken or uncommitted record: its sector is closed until it is erased.
  *   A torn first word that reads blank is no exception: the next record programs the same constant there.
- * - The prepared mark is programmed after an erase has ended and overwritten before the next begins; without it
- *   a sector that looks blank may be half erased, and is erased again before use.
+ * - The prepared mark is programmed after an erase has ended and overwritten before the next begins;
+ *   without it a sector that looks blank may be half erased, and is erased again before use.
  *
  * Flash promises: programming clears bits, erasing sets the whole sector; a word can be programmed again with
  * more bits cleared (no ECC: STM32F4, RM0090 3.6). Errors: negative enum store_error. */

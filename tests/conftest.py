@@ -1,0 +1,81 @@
+"""Where the scenarios run: a simulated node, or with `pytest --port /dev/ttyUSB0` a real board."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from host.deploy import deploy
+from host.node import open_node
+from host.sim import simulate
+from host.wire import DEFAULT_ADDRESS
+
+
+def _not_seen(lit: bool) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Target:
+    """A node to test.
+
+    port: what host.node.open_node takes; kind: one of TARGETS, or board.
+    blank: it has never held a model. shows(lit): the lamp itself is so, or soon becomes so; where nobody can see
+    it, the discrete input LED must do.
+    """
+
+    port: str
+    kind: str
+    blank: bool = True
+    address: int = DEFAULT_ADDRESS
+    shows: Callable[[bool], bool] = _not_seen
+
+
+@contextmanager
+def _sim() -> Iterator[Target]:
+    with simulate() as sim:
+        yield Target(
+            sim.port, "sim", shows=lambda lit: sim.wait(lambda now: now.leds[DEFAULT_ADDRESS] == lit)
+        )
+
+
+@contextmanager
+def _board(port: str) -> Iterator[Target]:
+    """A real board gets back the model that it had."""
+    with open_node(port) as node:
+        before = node.wait_idle()
+        image = node.read_image(before.model_length) if before.sequence else None
+    try:
+        yield Target(port, "board", blank=image is None)
+    finally:
+        if image is not None:
+            with open_node(port) as node:
+                if node.wait_idle().model_crc != before.model_crc:
+                    deploy(node, image)
+
+
+TARGETS: dict[str, Callable[[], AbstractContextManager[Target]]] = {"sim": _sim}
+"""Every kind of simulated node; each scenario runs on each."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--port",
+        help="run the scenarios on a real node at this port, address 1, instead of on simulated ones",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "target" in metafunc.fixturenames:
+        kinds = ["board"] if metafunc.config.getoption("--port") else list(TARGETS)
+        metafunc.parametrize("target", kinds, indirect=True)
+
+
+@pytest.fixture
+def target(request: pytest.FixtureRequest) -> Iterator[Target]:
+    port = request.config.getoption("--port")
+    with TARGETS[request.param]() if port is None else _board(port) as target:
+        yield target

@@ -1,0 +1,1 @@
+"""From the person's command to the lamp, over a real Modbus RTU line."""

@@ -1,0 +1,71 @@
+"""No test may leave a process behind, not even an orphan: all of them carry a mark in their environment.
+
+Seen where there is a /proc.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from host.node import Node, open_node
+from tests.conftest import Target
+
+MARK = "NEURON485_TEST"
+SOON = 20.0
+
+_numbers = itertools.count()
+
+
+def _marked(mark: str) -> list[int]:
+    """Processes whose environment has the mark, but for this one. Zombies have none."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (path / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if f"{MARK}={mark}".encode() in environment and int(path.name) != os.getpid():
+            found.append(int(path.name))
+    return found
+
+
+Processes = Callable[[], list[int]]
+
+
+def _left(mark: str) -> dict[int, bytes]:
+    """The marked processes that do not end soon."""
+    deadline = time.monotonic() + SOON
+    while _marked(mark) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in _marked(mark)}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nothing_left() -> Iterator[None]:
+    """The same for what fixtures of modules start."""
+    mark = f"{os.getpid()}.all"
+    os.environ[MARK] = mark
+    yield
+    assert not _left(mark), "processes were left behind"
+
+
+@pytest.fixture(autouse=True)
+def processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Processes]:
+    """The processes that the test has started, itself or through others, and that still run."""
+    mark = f"{os.getpid()}.{next(_numbers)}"
+    monkeypatch.setenv(MARK, mark)
+    yield lambda: _marked(mark)
+    assert not _left(mark), "processes were left behind"
+
+
+@pytest.fixture
+def node(target: Target) -> Iterator[Node]:
+    """The target, opened."""
+    with open_node(target.port, address=target.address) as node:
+        yield node

@@ -1,0 +1,117 @@
+"""A deploy over a bad line: each fault at each frame ends in success by retry, or in one clear line with the old model
+still running; afterwards a deploy over the mended line works."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+import pytest
+
+from host.deploy import deploy
+from host.image import Model, encode
+from host.node import NoAnswer, NodeError, open_node
+from host.sim import simulate
+from host.wire import BY_NAME, DEFAULT_ADDRESS, Command
+from tests.e2e.bad_line import BadLine, Fault, bad_line
+from tests.e2e.scenario import ask_together, crc_of, neuron, running
+
+QUICK, PATIENT = 0.06, 5.0
+"""Seconds that the host waits for a reply. Where a machine was too slow for the first, the second decides."""
+
+OLD = neuron("old", (1, 1), -0.5)
+NEW = neuron("new", (1, 1), -1.5)
+
+COMMIT = struct.pack(">BBHHBH", DEFAULT_ADDRESS, 16, BY_NAME["COMMAND"].address, 5, 10, Command.COMMIT)
+"""How the frame begins that tells the node to commit."""
+
+TCP_TOO = [Fault.REQUEST_REPEATED, Fault.REPLY_REPEATED_LATE, Fault.REPLY_LATE, Fault.BEHIND, Fault.ALL_LOST]
+"""A TCP port is another way in, with buffers of its own: what may leave something in them is tried there too."""
+
+
+@pytest.fixture(autouse=True)
+def _no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This line delivers nothing while the host waits."""
+    monkeypatch.setattr("host.node.SETTLE_SECONDS", 0.0)
+
+
+@pytest.fixture(scope="module")
+def pty_line() -> Iterator[BadLine]:
+    with simulate() as sim, bad_line(sim.port) as line:
+        yield line
+
+
+@pytest.fixture(scope="module")
+def tcp_line() -> Iterator[BadLine]:
+    with simulate() as sim, bad_line(sim.port, tcp=True) as line:
+        yield line
+
+
+def run(line: BadLine) -> Model:
+    """The model that runs, bit for bit, and computes what it should; one of OLD and NEW. The line is mended."""
+    line.arm(None, 0)
+    with open_node(line.port) as node:
+        image = running(node)
+        model = OLD if image == encode(OLD) else NEW
+        assert image == encode(model)
+        assert ask_together(node, model, (0, 1)) == (([1.0], True) if model is OLD else ([0.0], False))
+        assert ask_together(node, model, (1, 1)) == ([1.0], True)
+    return model
+
+
+def deploy_over(line: BadLine, model: Model, timeout: float = PATIENT) -> NodeError | None:
+    """Deploy; what it ended in."""
+    try:
+        with open_node(line.port, timeout=timeout) as node:
+            assert deploy(node, encode(model)).crc == crc_of(model)
+    except NodeError as error:
+        return error
+    return None
+
+
+def attempt(
+    line: BadLine, before: Model, fault: Fault, k: int, timeout: float
+) -> tuple[NodeError | None, Model]:
+    """Deploy, with the fault, the model that does not run: what it ended in, and what runs, known to be sound."""
+    after = NEW if before is OLD else OLD
+    line.arm(fault, k)
+    outcome = deploy_over(line, after, timeout)
+    told_to_commit = any(frame.startswith(COMMIT) for frame in line.delivered)
+    now = run(line)
+    if outcome is None:
+        assert now is after
+        return None, now
+    assert "\n" not in str(outcome)
+    assert now is before or told_to_commit
+    assert deploy_over(line, after) is None
+    return outcome, after
+
+
+def at_every_frame(line: BadLine, fault: Fault) -> None:
+    deploy_over(line, OLD)
+    line.arm(None, 0)
+    deploy_over(line, NEW)
+    now = NEW
+    for k in range(len(line.requests)):
+        outcome, now = attempt(line, now, fault, k, QUICK)
+        where = f"{fault.value}, frame {k}: {outcome}"
+        if fault in (Fault.ALL_LOST, Fault.BEHIND):
+            assert isinstance(outcome, NoAnswer), where
+            assert "no answer from address 1" in str(outcome)
+            continue
+        if isinstance(outcome, NoAnswer):
+            outcome, now = attempt(line, now, fault, k, PATIENT)
+        # Two commands have replies that look alike: the node may never have heard the second.
+        unheard = fault is Fault.REPLY_REPEATED_LATE and "try again" in str(outcome)
+        assert outcome is None or unheard, where
+    assert run(line) is now
+
+
+@pytest.mark.parametrize("fault", Fault, ids=lambda fault: fault.value)
+def test_a_fault_at_every_frame_of_a_deploy(pty_line: BadLine, fault: Fault) -> None:
+    at_every_frame(pty_line, fault)
+
+
+@pytest.mark.parametrize("fault", TCP_TOO, ids=lambda fault: fault.value)
+def test_a_fault_at_every_frame_of_a_deploy_over_tcp(tcp_line: BadLine, fault: Fault) -> None:
+    at_every_frame(tcp_line, fault)
