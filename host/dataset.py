@@ -1,10 +1,12 @@
-"""Stage 1, data: the articles' built-in sets, and CSV files."""
+"""Stage 1, data: the articles' built-in sets, CSV files, and a seeded split."""
 
 from __future__ import annotations
 
 import csv
+import functools
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 
 from host.errors import NeuronError
 from host.fixed import INT16_MAX
+from host.pcg32 import Pcg32
 from host.wire import FRACTION_MIN, UNITS_MAX
 
 VALUE_MAX = math.ldexp(INT16_MAX, -FRACTION_MIN)
@@ -21,7 +24,10 @@ VALUE_MAX = math.ldexp(INT16_MAX, -FRACTION_MIN)
 
 @dataclass(frozen=True)
 class Dataset:
-    """Samples in their order. x: (samples, inputs); y: (samples,); rows: where each stands in its file."""
+    """Samples in their order. x: (samples, inputs); rows: where each stands in its file.
+
+    y: (samples,), or (samples, targets) where there are several; `target` names the first.
+    """
 
     name: str
     inputs: tuple[str, ...]
@@ -34,6 +40,18 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.y)
 
+    @property
+    def targets(self) -> NDArray[np.float64]:
+        """y as (samples, targets)."""
+        return self.y.reshape(len(self.y), -1)
+
+    def part(self, indices: Sequence[int]) -> Dataset:
+        """Some of the samples, in the order that they had."""
+        chosen = sorted(indices)
+        return replace(
+            self, x=self.x[chosen], y=self.y[chosen], rows=tuple(self.rows[index] for index in chosen)
+        )
+
 
 def _built_in(name: str, inputs: str, samples: list[list[float]]) -> Dataset:
     table = np.array(samples, dtype=np.float64)
@@ -44,8 +62,30 @@ def _built_in(name: str, inputs: str, samples: list[list[float]]) -> Dataset:
 BUILT_IN = {
     "wx": _built_in("wx", "x", [[1, 2], [2, 4], [3, 6]]),
     "and": _built_in("and", "x1 x2", [[1, 0, -1], [0, 1, -1], [0, 0, -1], [1, 1, 1]]),
+    "wxb": _built_in("wxb", "x", [[1, 2], [2, 4], [3, 6], [4, 8], [5, 10]]),
+    "logistic": _built_in("logistic", "hours", [[1, 0], [2, 0], [3, 1]]),
+    "xor": _built_in("xor", "x1 x2", [[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 0]]),
 }
 """The articles' sets, in the articles' order."""
+
+
+@functools.cache
+def synthetic() -> Dataset:
+    """233 samples of 10 inputs and 10 targets for the 10-7-10 network: what another such network says, and noise."""
+    random = Pcg32(233)
+
+    def uniform(rows: int, columns: int) -> NDArray[np.float64]:
+        return np.array([[random.uniform(-1, 1) for _ in range(columns)] for _ in range(rows)])
+
+    x = uniform(233, 10)
+    hidden = np.maximum((x[:, :, np.newaxis] * uniform(10, 7)).sum(axis=1), 0)
+    y = (hidden[:, :, np.newaxis] * uniform(7, 10)).sum(axis=1) + 0.05 * uniform(233, 10)
+    return Dataset(
+        "synthetic", tuple(f"x{i}" for i in range(1, 11)), "y1", x, y.round(6), tuple(range(1, 234))
+    )
+
+
+# ------------------------------------------------------------------------------------------------- CSV files
 
 
 def _number(text: str, where: str) -> float:
@@ -85,8 +125,8 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise NeuronError(f"cannot read {path}: {error.strerror or error}") from None
 
 
-def read_csv(path: str | Path) -> Dataset:
-    """A CSV file with a header row; the last column is the target. What is wrong is named by its row."""
+def read_csv(path: str | Path, targets: int = 1) -> Dataset:
+    """A CSV file with a header row; the last columns are the targets. What is wrong is named by its row."""
     path = Path(path)
     records = _records(path)
     _, header = next(records, (0, []))
@@ -99,8 +139,14 @@ def read_csv(path: str | Path) -> Dataset:
         commas = any(c in header[0] for c in ";\t")
         hint = "separate columns by commas" if commas else "the last one is the target"
         raise NeuronError(f"{path}, row 1: one column only, at least two are needed: {hint}")
-    if len(names) - 1 > UNITS_MAX:
-        raise NeuronError(f"{path}, row 1: {len(names) - 1} inputs, a node takes at most {UNITS_MAX}")
+    inputs = len(names) - targets
+    if inputs < 1:
+        raise NeuronError(
+            f"{path}, row 1: {len(names)} columns, {targets + 1} or more are needed: the last "
+            f"{targets} are the targets"
+        )
+    if inputs > UNITS_MAX:
+        raise NeuronError(f"{path}, row 1: {inputs} inputs, a node takes at most {UNITS_MAX}")
     rows, table = [], []
     for row, cells in records:
         if len(cells) != len(names):
@@ -110,12 +156,25 @@ def read_csv(path: str | Path) -> Dataset:
     if not table:
         raise NeuronError(f"{path}: a header but no data rows below it")
     values = np.array(table, dtype=np.float64)
-    return Dataset(path.stem, tuple(names[:-1]), names[-1], values[:, :-1], values[:, -1], tuple(rows))
+    y = values[:, -1] if targets == 1 else values[:, inputs:]
+    return Dataset(path.stem, tuple(names[:inputs]), names[inputs], values[:, :inputs], y, tuple(rows))
+
+
+# -------------------------------------------------------------------------------------------------- decisions
 
 
 def with_sign_targets(data: Dataset) -> Dataset:
     """The data for a neuron that decides: targets -1/1 as they are, 0/1 taken as -1/1."""
-    zero_one = bool((data.y == 0).any())
+    return _with_two_targets(data, -1.0)
+
+
+def with_zero_one_targets(data: Dataset) -> Dataset:
+    """The data for a neuron that answers a probability: targets 0/1 as they are, -1/1 taken as 0/1."""
+    return _with_two_targets(data, 0.0)
+
+
+def _with_two_targets(data: Dataset, low: float) -> Dataset:
+    zero_one = bool((data.y == 0).any()) or (low == 0 and not (data.y == -1).any())
     allowed = (0.0, 1.0) if zero_one else (-1.0, 1.0)
     wrong = ~np.isin(data.y, allowed)
     if wrong.any():
@@ -125,6 +184,26 @@ def with_sign_targets(data: Dataset) -> Dataset:
             f"{data.name}, row {data.rows[index]}: target {data.target} is {data.y[index]:g}{beside}; "
             "a neuron that decides needs targets -1 and 1, or 0 and 1"
         )
-    if not zero_one:
+    if allowed[0] == low:
         return data
-    return replace(data, y=np.where(data.y == 0, -1.0, 1.0), note=f"target {data.target}: 0 is taken as -1")
+    note = f"target {data.target}: {allowed[0]:g} is taken as {low:g}"
+    return replace(data, y=np.where(data.y == allowed[0], low, 1.0), note=note)
+
+
+# ------------------------------------------------------------------------------------------------------ split
+
+
+def split(data: Dataset, shares: Sequence[float], seed: int) -> list[Dataset]:
+    """Training, validation and test parts in these proportions, chosen by the seed; each keeps its rows' order."""
+    order = list(range(len(data)))
+    Pcg32(seed, 1).shuffle(order)
+    ends = np.cumsum(shares) / sum(shares) * len(data)
+    bounds = [0, *(round(float(end)) for end in ends)]
+    parts = [data.part(order[a:b]) for a, b in itertools.pairwise(bounds)]
+    for share, part in zip(shares, parts, strict=True):
+        if share > 0 and len(part) == 0:
+            raise NeuronError(
+                f"{data.name}: {len(data)} rows are too few for --split "
+                f"{','.join(f'{share:g}' for share in shares)}: a part would be empty"
+            )
+    return parts

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from host.learn import Epoch
+from host.fit import Epoch
 from host.quantise import Decision, Report
 
 if TYPE_CHECKING:
@@ -49,16 +49,23 @@ def _spread(count: int, rows: int) -> list[int]:
     return sorted({0, 1} | {round((count - 1) * k / (rows - 2)) for k in range(1, rows - 1)})
 
 
-def training_table(history: Sequence[Epoch], loss: str = "loss", rows: int = 6) -> list[str]:
-    """A handful of epochs: loss (under the name given), and the weights after it."""
-    shown = min(len(history[0].w), COLUMNS_MAX)
-    more = ["..."] if shown < len(history[0].w) else []
-    names = ["w"] if len(history[0].w) == 1 else [f"w{i + 1}" for i in range(shown)]
-    table = [["epoch", loss, *names, *more, *([] if history[0].b is None else ["b"])]]
+def training_table(
+    history: Sequence[Epoch], loss: str = "loss", rows: int = 6, *, weights: bool = True
+) -> list[str]:
+    """A handful of epochs: loss (under the name given), validation loss, and a neuron's weights after it."""
+    first = history[0]
+    shown = min(len(first.w), COLUMNS_MAX) if weights else 0
+    more = ["..."] if weights and shown < len(first.w) else []
+    bias = weights and first.b is not None
+    validated = first.validation is not None
+    names = ["w"] if len(first.w) == 1 else [f"w{i + 1}" for i in range(shown)]
+    table = [["epoch", loss, *["validation"] * validated, *names[:shown], *more, *["b"] * bias]]
     for index in _spread(len(history), rows):
         e = history[index]
-        parameters = [short(v) for v in e.w[:shown]] + more + ([] if e.b is None else [short(e.b)])
-        table.append([str(e.epoch), f"{e.loss:.6e}" if e.loss else "0", *parameters])
+        cells = [str(e.epoch), *(f"{v:.6e}" if v else "0" for v in (e.loss, e.validation) if v is not None)]
+        table.append(
+            [*cells, *map(short, e.w[:shown]), *more, *([short(e.b)] if bias and e.b is not None else [])]
+        )
     return _aligned(table)
 
 

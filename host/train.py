@@ -1,27 +1,29 @@
 """Stage 2, train: `python -m host.train [...] [--deploy PORT]`, the whole pipeline.
 
-dataset -> learn -> quantise -> save -> deploy
+dataset -> fit -> quantise -> save -> deploy
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import random
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from host import cli, learn, plot
-from host.dataset import BUILT_IN, VALUE_MAX, Dataset, read_csv, with_sign_targets
+from host import cli, grid, plot
+from host.dataset import Dataset, split
 from host.errors import NeuronError, command
-from host.image import Model, encode, image_crc, save_image
-from host.interval import Dense, Float
-from host.learn import Epoch
-from host.quantise import Report, quantise
+from host.fit import fit
+from host.image import encode, image_crc, save_image
+from host.interval import Dense, Float, reference
+from host.options import parse
+from host.quantise import quantise
+from host.recipes import config_of, data_of, dense_layers, recipe_of, start_of
+from host.report import Trained, losses_of, say, show
+from host.scaler import fold, scaler_of
 from host.wire import Activation
 
 if TYPE_CHECKING:
@@ -29,74 +31,7 @@ if TYPE_CHECKING:
 
     from host.node import Node
 
-EXAMPLES = """\
-examples:
-  python -m host.train                          w.x and AND, on this PC only
-  python -m host.train --deploy sim             then AND on a simulated node
-  python -m host.train --deploy /dev/ttyUSB0    then AND on a real one (Windows: COM3)
-  python -m host.train --model wx --algorithm sgd --epochs 200
-  python -m host.train --model and --data alarm.csv --lr 0.001 --save alarm.img
-  python -m host.train --model and --data alarm.csv --deploy socket://10.0.0.7:502
-"""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A model, and the articles' way to train it on the built-in set of the same name. start: w.., then b."""
-
-    label: str
-    kind: str
-    bias: bool
-    activation: Activation
-    algorithm: str
-    rate: float
-    epochs: int
-    start: tuple[float, ...]
-
-
-RECIPES = {
-    "wx": Recipe("w·x", "a line through 0", False, Activation.IDENTITY, "batch", 0.01, 100, (1.0,)),
-    "and": Recipe(
-        "AND", "a neuron that decides", True, Activation.STEP, "sgd", 0.01, 20, (0.666, 0.333, 0.233)
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Trained:
-    """All that a training left: what it was, every epoch, and the model as it travels."""
-
-    name: str
-    data: Dataset
-    algorithm: str
-    rate: float
-    history: list[Epoch]
-    model: Model
-    report: Report
-    image: bytes
-
-    @property
-    def label(self) -> str:
-        """What people call it: the article's name, or its file's."""
-        return RECIPES[self.name].label if self.data.name == self.name else self.data.name
-
-    def as_dict(self) -> dict[str, Any]:
-        end = self.history[-1]
-        return {
-            "model": self.name,
-            "data": self.data.name,
-            "inputs": list(self.data.inputs),
-            "samples": len(self.data),
-            "algorithm": self.algorithm,
-            "lr": self.rate,
-            "parameters": {"w": end.w, "b": end.b},
-            "history": [asdict(epoch) for epoch in self.history],
-            "quantisation": self.report.as_dict(),
-            "image": {"bytes": len(self.image), "crc32": image_crc(self.image)},
-        }
-
-
-# -------------------------------------------------------------------------------------------------- pipeline
+__all__ = ["image_crc", "main", "train"]
 
 
 @command
@@ -104,9 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     out = None if args.json else cli.console()
     trained: list[Trained] = []
-    for name in [args.model] if args.model else RECIPES:
+    for name in [args.model] if args.model else ("wx", "and"):
         with cli.progress(out) as progress:
-            trained.append(fit(name, args, progress))
+            trained.append(train(name, args, progress))
         show(trained[-1], out)
     last = trained[-1]
     if args.save:
@@ -122,46 +57,73 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def fit(name: str, args: argparse.Namespace, progress: cli.Progress | None = None) -> Trained:
-    """dataset -> learn -> quantise, as the options say or else as the articles did."""
-    recipe = RECIPES[name]
-    data = read_csv(args.data) if args.data else BUILT_IN[name]
-    if recipe.activation is Activation.STEP:
-        data = with_sign_targets(data)
+def train(name: str, args: argparse.Namespace, progress: cli.Progress | None = None) -> Trained:
+    """dataset -> fit -> quantise, as the options say or else as the articles did."""
+    data = data_of(name, args)
+    parts = split(data, args.split, args.seed or 0) if args.split else [data]
+    scaler = scaler_of(parts[0]) if args.standardise else None
+    inputs = [scaler.apply(part.x) if scaler else part.x for part in parts]
 
-    w, b = start(recipe, data, args)
-    algorithm, rate = args.algorithm or recipe.algorithm, args.lr or recipe.rate
-    epochs = args.epochs or recipe.epochs
-    history = learn.train(
-        data.x, data.y, algorithm=algorithm, rate=rate, epochs=epochs, w=w, b=b, progress=progress
+    config = config_of(name, data, args)
+    if args.algorithm == "grid":
+        fitted = grid.search(config, inputs[0], parts[0].y, grid_axes(args.grid, config.count), progress)
+    else:
+        fitted = fit(
+            config,
+            inputs[0],
+            parts[0].y,
+            start_of(name, config, args),
+            validation=(inputs[1], parts[1].y) if args.split and len(parts[1]) else None,
+            patience=args.patience or 0,
+            progress=progress,
+        )
+
+    layers = dense_layers(config, fitted.end.parameters)
+    if scaler:
+        layers[0] = fold(layers[0], scaler)
+    model, report = quantise(
+        data.name,
+        layers,
+        data.x,
+        ranges=declared_ranges(args.range, data),
+        led_threshold=led_threshold(args.led_threshold, layers[-1], data),
+    )
+    return Trained(
+        name=name,
+        data=data,
+        algorithm=args.algorithm or recipe_of(name, args).algorithm,
+        config=config,
+        fit=fitted,
+        losses=losses_of(config, fitted, inputs, parts),
+        layers=layers,
+        model=model,
+        report=report,
+        image=encode(model),
     )
 
-    neuron = Dense(np.array([history[-1].w]), np.array([history[-1].b or 0.0]), recipe.activation)
-    threshold = args.led_threshold
-    if threshold is None:
-        threshold = 0.0 if recipe.activation is Activation.STEP else (data.y.min() + data.y.max()) / 2
-    ranges = declared_ranges(args.range, data)
-    model, report = quantise(data.name, [neuron], data.x, ranges=ranges, led_threshold=float(threshold))
-    return Trained(name, data, algorithm, rate, history, model, report, encode(model))
 
-
-def start(recipe: Recipe, data: Dataset, args: argparse.Namespace) -> tuple[list[float], float | None]:
-    """The weights to start from: --init, else random by --seed, else the articles', else 0."""
-    inputs = data.x.shape[1]
-    wanted = inputs + recipe.bias
-    if args.init is not None:
-        values = args.init
-        if len(values) != wanted:
-            shape = f"{inputs} weight{'s' * (inputs > 1)}" + (
-                " and a bias" if recipe.bias else " and no bias"
+def grid_axes(ends: list[float] | None, parameters: int) -> list[list[float]]:
+    """--grid low,high,step for all parameters, or low,high,step,low,high,step,... for each."""
+    ends = ends or [0.0, 4.0, 0.1]
+    if len(ends) == 3:
+        ends = ends * parameters
+    if len(ends) != 3 * parameters:
+        raise NeuronError(f"--grid has {len(ends)} numbers: give 3 (low,high,step) or {3 * parameters}")
+    triples = list(zip(ends[::3], ends[1::3], ends[2::3], strict=True))
+    for low, high, step in triples:
+        if step <= 0 or high < low:
+            raise NeuronError(
+                f"--grid {low:g},{high:g},{step:g} has no points: give low,high,step, step above 0"
             )
-            raise NeuronError(f"--init has {len(values)} numbers, this model has {shape}: give {wanted}")
-    elif args.seed is not None:
-        generator = random.Random(args.seed)
-        values = [generator.uniform(-1, 1) for _ in range(wanted)]
-    else:
-        values = list(recipe.start) if args.data is None else [0.0] * wanted
-    return values[:inputs], values[inputs] if recipe.bias else None
+    return grid.axes(triples)
+
+
+def led_threshold(wanted: float | None, last: Dense, data: Dataset) -> float:
+    """Of the first output: as told, else 0 for a step, else the middle of the targets."""
+    if wanted is not None:
+        return wanted
+    first = data.targets[:, 0]
+    return 0.0 if last.activation is Activation.STEP else float((first.min() + first.max()) / 2)
 
 
 def declared_ranges(ends: list[float] | None, data: Dataset) -> list[tuple[float, float]] | None:
@@ -179,7 +141,7 @@ def declared_ranges(ends: list[float] | None, data: Dataset) -> list[tuple[float
 
 
 def deploy_to(node: Node, trained: Trained, out: Console | None) -> dict[str, Any]:
-    """Deploy, then evaluate the data's rows on the node, over the bus."""
+    """Deploy, then evaluate the data's rows on the node, over the bus, and compare with the float model."""
     from host.deploy import deploy, evaluate_rows
 
     with cli.progress(out, keep=True) as progress:
@@ -194,12 +156,25 @@ def deploy_to(node: Node, trained: Trained, out: Console | None) -> dict[str, An
     say(out, header)
     for line, row in zip(lines, rows, strict=True):
         say(out, line, style="bold red" if row.led else None)
+    _, expected = reference(trained.layers, np.array([row.inputs for row in rows]))
+    difference = float(np.abs(np.array([row.outputs for row in rows]) - expected).max())
+    say(out)
+    say(out, f"  largest difference from the float model in these {len(rows)} rows: {difference:.2g}")
     return {
         "address": deployed.address,
         "crc32": deployed.crc,
         "sequence": deployed.sequence,
         "seconds": deployed.seconds,
-        "rows": [{"inputs": row.inputs, "output": row.outputs[0], "led": row.led} for row in rows],
+        "difference": difference,
+        "rows": [
+            {
+                "inputs": row.inputs,
+                "output": row.outputs[0],
+                **({"outputs": row.outputs} if len(row.outputs) > 1 else {}),
+                "led": row.led,
+            }
+            for row in rows
+        ],
     }
 
 
@@ -211,121 +186,6 @@ def rows_to_show(data: Dataset) -> Float:
     rows: Float = np.unique(data.x, axis=0)
     chosen: Float = rows[np.linspace(0, len(rows) - 1, min(ROWS_SHOWN, len(rows))).round().astype(int)]
     return chosen
-
-
-# -------------------------------------------------------------------------------------------------- terminal
-
-
-def say(out: Console | None, line: str = "", style: str | None = None) -> None:
-    if out is not None:
-        out.print(line, style=style)
-
-
-def show(trained: Trained, out: Console | None) -> None:
-    """A training, for people."""
-    if out is None:
-        return
-    data, history, report = trained.data, trained.history, trained.report
-    recipe = RECIPES[trained.name]
-    say(out, f"{trained.label}, {recipe.kind}", style="bold")
-    say(out, f"  {len(data)} samples, {trained.algorithm}, rate {trained.rate:g}, {len(history)} epochs")
-    if data.note:
-        say(out, f"  {data.note}")
-    say(out)
-    # sgd's own loss is that of one sample: whether all of them are learnt shows in the mean.
-    one = trained.algorithm == "sgd"
-    for line in plot.training_table(history, "last loss" if one else "loss"):
-        say(out, line)
-    say(out)
-    losses = [learn.mean_loss(data.x, data.y, e.w, e.b) if one else e.loss for e in history]
-    title = "mean loss of all samples" if one else "loss"
-    for line in plot.loss_curve(losses, title, drawn=cli.can_draw()):
-        say(out, line)
-    say(out)
-    for line in result_in_words(trained):
-        say(out, line)
-    say(out)
-    say(out, f"  quantised to 16 bits, an image of {report.image_bytes} bytes")
-    for line in plot.quantisation(report, data):
-        say(out, line)
-    say(out)
-
-
-def result_in_words(trained: Trained) -> list[str]:
-    """What was learnt, and what the LED makes of it."""
-    data, end = trained.data, trained.history[-1]
-    text = plot.formula(data, end)
-    if RECIPES[trained.name].activation is Activation.STEP:
-        outputs = learn.forward(end.w, end.b, data.x.T) > 0
-        right = int((outputs == (data.y > 0)).sum())
-        verdict = (
-            f"all {len(data)} samples right"
-            if right == len(data)
-            else f"{right} of {len(data)} samples right"
-        )
-        return [*plot.wrapped(f"1 if {text} > 0"), f"  {verdict}; the LED is lit for 1"]
-    lines = plot.wrapped(f"{data.target} = {text}")
-    if data is BUILT_IN["wx"]:
-        lines.append(f"  for x = 4 that is {learn.forward(end.w, end.b, [4.0])!r}")
-    return [*lines, f"  the LED is lit when {data.target} > {trained.report.led_threshold:g}"]
-
-
-# --------------------------------------------------------------------------------------------------- options
-
-
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = cli.Parser(
-        prog="python -m host.train",
-        usage="%(prog)s [options]",
-        description="Train a neuron on this PC, turn it into fixed point, and send it to a node over RS485.\n"
-        "Without options: w.x and then AND, from the articles' data.",
-        epilog=EXAMPLES,
-    )
-    what = parser.add_argument_group("what to train")
-    what.add_argument("--model", choices=tuple(RECIPES), help="wx: y = w.x; and: fires when w.x + b > 0")
-    what.add_argument(
-        "--data", metavar="FILE.csv", help="header row, last column the target (for and: -1/1 or 0/1)"
-    )
-    how = parser.add_argument_group("how")
-    how.add_argument(
-        "--algorithm",
-        choices=tuple(learn.ALGORITHMS),
-        help="all samples a step, or one (wx: batch, and: sgd)",
-    )
-    how.add_argument("--lr", type=cli.positive, metavar="RATE", help="learning rate (default 0.01)")
-    how.add_argument(
-        "--epochs", type=cli.whole(1, 10**9), metavar="N", help="passes over the data (wx: 100, and: 20)"
-    )
-    how.add_argument("--init", type=cli.numbers, metavar="w1,w2,..,b", help="weights to start from")
-    how.add_argument(
-        "--seed", type=cli.whole(0, 2**32 - 1), metavar="N", help="start from random weights of -1..1"
-    )
-    node = parser.add_argument_group("the node's model")
-    node.add_argument(
-        "--range",
-        type=cli.numbers,
-        metavar="LOW,HIGH",
-        help="values that the node must take, for all inputs or LOW,HIGH of each (default: twice the data's)",
-    )
-    node.add_argument(
-        "--led-threshold",
-        type=cli.number,
-        metavar="Y",
-        help="light the LED above this output (wx: the middle of the targets)",
-    )
-    node.add_argument("--save", metavar="FILE", help="write the model's image")
-    node.add_argument("--deploy", metavar="PORT", help=f"send it to a node: {cli.PORT_HELP}")
-    cli.add_line_options(parser)
-    cli.add_json_option(parser)
-    args = parser.parse_args(argv)
-    if args.model is None:
-        for option in ("data", "init", "range", "led_threshold"):
-            if getattr(args, option) is not None:
-                parser.error(f"--{option.replace('_', '-')} needs --model wx or --model and")
-    if args.init is not None and max(map(abs, args.init)) > VALUE_MAX:
-        parser.error(f"--init has a number beyond {VALUE_MAX:.0f}")
-    cli.line_format(args)
-    return args
 
 
 if __name__ == "__main__":

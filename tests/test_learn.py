@@ -1,8 +1,11 @@
-"""host/learn.py: the articles' figures to the last digit, the order of operations, the stable rate."""
+"""host/learn.py, fit.py, grid.py, stability.py: the articles' figures to the last digit, gradients, stable rates."""
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,97 +13,197 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host.dataset import BUILT_IN
+from host import grid, learn, native
+from host.dataset import BUILT_IN, synthetic
 from host.errors import NeuronError
-from host.learn import Epoch, forward, stable_rate, total, train
+from host.fit import Epoch, Fit, epochs, fit
+from host.learn import Config, Loss, backward, begin, forward, measure, step, total
+from host.pcg32 import Pcg32
+from host.recipes import random_start
+from host.stability import mean_loss, stable_rate
+from host.wire import Activation
 
-WX, AND = BUILT_IN["wx"], BUILT_IN["and"]
-
-
-def wx(algorithm: str, epochs: int = 100, rate: float = 0.01) -> list[Epoch]:
-    return train(WX.x, WX.y, algorithm=algorithm, rate=rate, epochs=epochs, w=[1.0], b=None)
-
-
-def test_articles_figures_batch() -> None:
-    history = wx("batch")
-    assert len(history) == 100
-    assert history[0] == Epoch(0, 4.666666666666667, [1.0933333333333333], None)
-    assert history[1] == Epoch(1, 3.8362074074074086, [1.1779555555555554], None)
-    assert history[99] == Epoch(99, 1.752432687141379e-08, [1.9999444396553017], None)
-    assert forward(history[99].w, None, [4.0]) == 7.999777758621207
+IDENTITY, RELU, STEP, SIGMOID, TANH = Activation
+WX, WXB, AND, LOGISTIC = (BUILT_IN[name] for name in ("wx", "wxb", "and", "logistic"))
+LINE = Config((1, 1), (IDENTITY,), bias=False, epochs=100)
+LINE_B = Config((1, 1), (IDENTITY,), loss=Loss.HALF, rate=0.1, epochs=1000)
+GATE = Config((2, 1), (STEP,), batch=1, epochs=20)
+NETWORK = Config((10, 7, 10), (RELU, IDENTITY), loss=Loss.SUM, rate=1e-4, epochs=500)
 
 
-def test_articles_figures_one_sample_at_a_time() -> None:
-    history = wx("sgd")
-    assert history[0] == Epoch(0, 7.315943039999998, [1.260688], None)
-    assert history[99] == Epoch(99, 7.82747233205549e-26, [1.9999999999999236], None)
-    assert forward(history[99].w, None, [4.0]) == 7.9999999999996945
+def wx(rate: float = 0.01, **options: Any) -> list[Epoch]:
+    return fit(replace(LINE, rate=rate, **options), WX.x, WX.y, [1.0]).history
 
 
-def test_articles_figures_and() -> None:
-    end = train(AND.x, AND.y, algorithm="sgd", rate=0.01, epochs=20, w=[0.666, 0.333], b=0.233)[-1]
-    assert (end.w, end.b) == ([0.4514297388906616, 0.2369025056182418], -0.611635769357402)
-    assert (forward(end.w, end.b, AND.x.T) > 0).tolist() == [False, False, False, True]
+def wxb(**options: Any) -> Fit:
+    return fit(replace(LINE_B, **options), WXB.x, WXB.y, [0.0, 0.0])
+
+
+@pytest.fixture(params=["python", "c"])
+def by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways that an epoch may be computed."""
+    c = request.param == "c"
+    if c and native.library(True) is None:
+        pytest.skip("no C compiler")
+    monkeypatch.setattr(native, "pays", lambda config, samples: c)
+
+
+# ---------------------------------------------------------------------------------------------------- figures
+
+
+@pytest.mark.usefixtures("by")
+class TestFigures:
+    def test_wx_by_batch(self) -> None:
+        history = wx()
+        assert len(history) == 100
+        assert history[0] == Epoch(0, 4.666666666666667, [1.0933333333333333], None)
+        assert history[1] == Epoch(1, 3.8362074074074086, [1.1779555555555554], None)
+        assert history[99] == Epoch(99, 1.752432687141379e-08, [1.9999444396553017], None)
+        assert history[99].w[0] * 4 == 7.999777758621207
+
+    def test_wx_one_sample_at_a_time(self) -> None:
+        history = wx(batch=1)
+        assert history[0] == Epoch(0, 7.315943039999998, [1.260688], None)
+        assert history[99] == Epoch(99, 7.82747233205549e-26, [1.9999999999999236], None)
+        assert history[99].w[0] * 4 == 7.9999999999996945
+
+    def test_and(self) -> None:
+        end = fit(GATE, AND.x, AND.y, [0.666, 0.333, 0.233]).end
+        assert (end.w, end.b) == ([0.4514297388906616, 0.2369025056182418], -0.611635769357402)
+
+    def test_wxb_by_half_the_mean_squared_error(self) -> None:
+        end = wxb().end
+        assert (end.w, end.b) == ([1.9999999943842544], 2.0274623625998433e-08)
+        assert end.w[0] * 6 + (end.b or 0) == 11.99999998658015
+
+    def test_wxb_by_the_mean_squared_error(self) -> None:
+        end = wxb(loss=Loss.MEAN, rate=0.01).end
+        assert (end.w, end.b) == ([1.9951803506719779], 0.017400463340610635)
+
+    def test_wxb_explodes_with_the_article_s_rate(self) -> None:
+        with pytest.raises(NeuronError) as error:
+            wxb(loss=Loss.MEAN)
+        limit = stable_rate(replace(LINE_B, loss=Loss.MEAN), WXB.x)
+        assert f"the largest stable rate for this data is {limit:.6g}: try --lr" in str(error.value)
+        assert 0.01 < limit < 0.1
+        assert wxb(loss=Loss.MEAN, rate=0.99 * limit).end.loss < 22
+
+    def test_wxb_by_adam(self) -> None:
+        end = wxb(adam=True, epochs=5000).end
+        assert end.parameters == pytest.approx([2, 0], abs=1e-9)
+
+    def test_logistic(self) -> None:
+        config = Config((1, 1), (SIGMOID,), loss=Loss.CROSS, rate=0.5, epochs=1000)
+        end = fit(config, LOGISTIC.x, LOGISTIC.y, [0.0, 0.0]).end
+        assert 2 < -(end.b or 0) / end.w[0] < 3
+        assert end.loss < 0.06
+
+
+def test_a_sum_that_forgets_to_add_up() -> None:
+    assert learn.forgetful_batch(WX.x, WX.y, w=1.0, rate=0.01, epochs=100) == 1.9979451252294764
+
+
+def test_grid_finds_w() -> None:
+    found = grid.search(LINE, [[1], [2], [3]], [2, 4, 6], grid.axes([(0, 4, 0.1)]))
+    assert found.end == Epoch(20, 0.0, [2.0], None)
+    assert found.stopped == "41 points"
+    assert [e.loss for e in found.history] == sorted((e.loss for e in found.history), reverse=True)
+
+
+def test_grid_finds_w_and_b() -> None:
+    axes = grid.axes([(0, 4, 0.1), (-2, 2, 0.1)])
+    found = grid.search(replace(LINE_B, loss=Loss.MEAN), [[1], [2], [3]], [4, 6, 8], axes)
+    assert (found.end.w, found.end.b, found.end.loss) == ([2.0], 2.0, 0.0)
+
+
+def test_a_grid_s_axis_has_the_numbers_that_people_write() -> None:
+    axes = grid.axes([(0, 0.7, 0.1), (-1, 1, 1)])
+    assert axes == [[0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], [-1, 0, 1]]
+
+
+# --------------------------------------------------------------------------------------------------- PyTorch
+
+GOLDEN: dict[str, Any] = json.loads((Path(__file__).parent / "golden" / "torch.json").read_text())
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=str)
+def test_pytorch_trains_alike(case: str) -> None:
+    """Vectors of tests/golden/make_torch.py."""
+    from tests.golden.make_torch import CASES
+
+    config, x, y, start = CASES[case]
+    history = fit(config, x, y, start).history
+    golden = GOLDEN[case]
+    assert [history[epoch].loss for epoch in golden["epochs"]] == pytest.approx(
+        golden["losses"], rel=1e-9, abs=golden["absolute"]
+    )
+    assert history[-1].parameters[:20] == pytest.approx(golden["parameters"], rel=1e-9, abs=1e-9)
+
+
+# -------------------------------------------------------------------------------------------------- gradients
+
+
+@pytest.mark.parametrize("loss", list(Loss))
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(
+    "activation",
+    [
+        (IDENTITY,),
+        (SIGMOID,),
+        (TANH,),
+        (RELU, IDENTITY),
+        (RELU, SIGMOID),
+        (TANH, RELU, SIGMOID),
+        (SIGMOID, TANH, IDENTITY),
+    ],
+    ids=lambda a: "-".join(x.name.lower() for x in a),
+)
+def test_gradients_are_the_finite_differences(
+    activation: tuple[Activation, ...], bias: bool, loss: Loss
+) -> None:
+    if loss is Loss.CROSS and activation[-1] is not SIGMOID:
+        return
+    units = (*(3, 4, 5, 2)[: len(activation)], 2)
+    config = Config(units, activation, bias=bias, loss=loss)
+    random = Pcg32(5)
+    x, y = ([random.uniform(-1, 1) for _ in range(n)] for n in (units[0], units[-1]))
+    parameters = [random.uniform(-1, 1) for _ in range(config.count)]
+
+    def loss_of(p: list[float]) -> float:
+        z, values = forward(config, p, x)
+        return float(measure(config, z, values[-1], y)[0])
+
+    z, values = forward(config, parameters, x)
+    gradient = backward(config, parameters, values, measure(config, z, values[-1], y)[1])
+    for i in range(config.count):
+        ends = [[*parameters[:i], parameters[i] + h, *parameters[i + 1 :]] for h in (1e-6, -1e-6)]
+        difference = (loss_of(ends[0]) - loss_of(ends[1])) / 2e-6
+        assert gradient[i] == pytest.approx(difference, rel=1e-6, abs=1e-9)
 
 
 # --------------------------------------------------------------------------------------- order of operations
 
 
-def plain(
-    x: Any, y: Any, *, algorithm: str, rate: float, epochs: int, w: Any, b: Any, dtype: Any
-) -> list[tuple[float, list[float], float | None]]:
-    """The same training in plain loops, as the C twin will do it."""
-    x, y = [[dtype(v) for v in row] for row in x], [dtype(v) for v in y]
-    w, b, rate = [dtype(v) for v in w], None if b is None else dtype(b), dtype(rate)
-    trace = []
-    for _ in range(epochs):
-        cost, gradient, gradient_b = dtype(0), [dtype(0)] * len(w), dtype(0)
-        for xi, yi in zip(x, y, strict=True):
-            z = dtype(0)
-            for j in range(len(w)):
-                z = z + w[j] * xi[j]
-            if b is not None:
-                z = z + b
-            error = z - yi
-            slope = dtype(2) * error
-            if algorithm == "sgd":
-                cost = error * error
-                w = [w[j] - rate * (slope * xi[j]) for j in range(len(w))]
-                b = None if b is None else b - rate * slope
-            else:
-                cost = cost + error * error
-                gradient = [gradient[j] + slope * xi[j] for j in range(len(w))]
-                gradient_b = gradient_b + slope
-        if algorithm == "batch":
-            n = dtype(len(x))
-            cost = cost / n
-            w = [w[j] - rate * (gradient[j] / n) for j in range(len(w))]
-            b = None if b is None else b - rate * (gradient_b / n)
-        trace.append((float(cost), [float(v) for v in w], None if b is None else float(b)))
-    return trace
-
-
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("algorithm", ["batch", "sgd"])
-@pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize(("samples", "features"), [(1, 1), (3, 2), (40, 10), (300, 5)])
-def test_every_epoch_equals_the_plain_loops(
-    dtype: type, algorithm: str, bias: bool, samples: int, features: int
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(IDENTITY,), (RELU, IDENTITY), (SIGMOID,)])
+def test_columns_and_scalars_take_the_same_operations(
+    shape: tuple[Activation, ...], dtype: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    generator = np.random.default_rng(samples * features)
-    x, y = generator.normal(size=(samples, features)), generator.normal(size=samples)
-    w, b = generator.normal(size=features).tolist(), 0.1 if bias else None
-    settings: dict[str, Any] = {
-        "algorithm": algorithm,
-        "rate": 0.01,
-        "epochs": 20,
-        "w": w,
-        "b": b,
-        "dtype": dtype,
-    }
-    with np.errstate(all="ignore"):
-        expected = plain(x.tolist(), y.tolist(), **settings)
-    assert [(e.loss, e.w, e.b) for e in train(x, y, **settings)] == expected
+    loss = Loss.CROSS if shape[-1] is SIGMOID else Loss.MEAN
+    config = Config((*(5, 3, 1)[: len(shape)], 1), shape, loss=loss, batch=40, rate=0.05, dtype=dtype)
+    generator = np.random.default_rng(1)
+    x, y = generator.normal(size=(100, 5)), generator.integers(0, 2, 100)
+    start = random_start(config, 3)
+    traces = []
+    for columns_from in (2, 1000):
+        monkeypatch.setattr(learn, "COLUMNS_FROM", columns_from)
+        learner = begin(config, x, y, start)
+        trace = []
+        for _ in range(30):
+            step(learner)
+            trace.append([float(learner.loss), *map(float, learner.parameters)])
+        traces.append(trace)
+    assert traces[0] == traces[1]
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=300))
@@ -114,24 +217,102 @@ def test_total_is_the_sum_in_order(values: list[float]) -> None:
 
 
 def test_float32_is_float32() -> None:
-    end = train(WX.x, WX.y, algorithm="sgd", rate=0.01, epochs=3, w=[1.0], b=None, dtype=np.float32)[-1]
+    end = wx(batch=1, epochs=3, dtype=np.float32)[-1]
     assert end.w[0] == float(np.float32(end.w[0]))
-    assert end.w[0] != wx("sgd", 3)[-1].w[0]
+    assert end.w[0] != wx(batch=1, epochs=3)[-1].w[0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("loss", [Loss.MEAN, Loss.HALF, Loss.SUM])
+@pytest.mark.parametrize(("features", "bias"), [(1, False), (10, True), (16, True), (17, True)])
+@pytest.mark.parametrize("samples", [1, 2, 63, 64, 65, 129, 1000])
+def test_the_wide_loop_is_the_written_order(
+    samples: int, features: int, bias: bool, loss: Loss, dtype: type
+) -> None:
+    if native.library(True) is None:
+        pytest.skip("no C compiler")
+    rate = 1e-5 if loss is Loss.SUM else 0.01
+    config = Config((features, 1), (IDENTITY,), bias=bias, loss=loss, epochs=4, rate=rate, dtype=dtype)
+    generator = np.random.default_rng(samples)
+    x, y = generator.normal(size=(samples, features)), generator.normal(size=samples)
+    start = generator.normal(size=config.count).tolist()
+    learner = begin(config, x, y, start)
+    for loss_c, parameters in native.epochs(config, x, y, start):
+        step(learner)
+        assert (loss_c, parameters) == (float(learner.loss), [float(v) for v in learner.parameters])
+
+
+# --------------------------------------------------------------------------------------- exp, log1p, randomness
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_errors_of_exp_and_log1p(dtype: type) -> None:
+    lowest = learn.EXP_LOWEST[dtype]
+    x = np.linspace(lowest, 0, 200_001).astype(dtype)
+    wide = np.longdouble
+    true = np.exp(x.astype(wide))
+    ulp = np.spacing(true.astype(dtype)).astype(wide)
+    assert float((np.abs(learn.exp(x).astype(wide) - true) / ulp).max()) < 1.5
+    e = np.linspace(0, 1, 100_001).astype(dtype)
+    true = np.log1p(e.astype(wide))
+    ulp = np.spacing(true.astype(dtype)).astype(wide)
+    assert float((np.abs(learn.log1p(e).astype(wide) - true) / ulp).max()) < 3
+
+
+def test_exp_at_its_ends() -> None:
+    assert learn.exp(0.0) == 1
+    assert learn.exp(-0.0) == 1
+    assert learn.exp(-800.0) == 0
+    assert learn.exp(-math.inf) == 0
+    assert math.isnan(learn.exp(math.nan))
+
+
+def test_pcg32_is_the_published_one() -> None:
+    # pcg32-demo of pcg-c-basic, round 1: numbers, coins, rolls, cards.
+    random = Pcg32(42, 54)
+    numbers = [0xA15C02B7, 0x7B47F409, 0xBA1D3330, 0x83D2F293, 0xBFA4784B, 0xCBED606E]
+    assert [random.next() for _ in range(6)] == numbers
+    coins = "HHTTTHTHHHTHTTTHHHHHTTTHHHTHTHTHTTHTTTHHHHHHTTTTHHTTTTTHTTTTTTTHT"
+    assert "".join("TH"[random.below(2)] for _ in coins) == coins
+    rolls = "3 4 1 1 2 2 3 2 4 3 2 4 3 3 5 2 3 1 3 1 5 1 4 1 5 6 4 6 6 2 6 3 3"
+    assert " ".join(str(random.below(6) + 1) for _ in rolls.split()) == rolls
+    cards = [number + suit for number in "A23456789TJQK" for suit in "hcds"]
+    random.shuffle(cards)
+    dealt = (
+        "Qd Ks 6d 3s 3d 4c 3h Td Kc 5c Jh Kd Jd As 4s 4h Ad Th Ac Jc 7s Qs 2s 7h Kh 2d 6c Ah 4d Qh 9h 6s "
+        "5s 2c 9c Ts 8d 9s 3c 8c Js 5d 2h 6h 7d 8s 9d 5h 8h Qc 7c Tc"
+    )
+    assert " ".join(cards) == dealt
+
+
+# -------------------------------------------------------------------------------------------------- stopping
 
 
 def test_progress_is_told_every_epoch() -> None:
     seen: list[tuple[str, int, int]] = []
-    train(
-        WX.x,
-        WX.y,
-        algorithm="batch",
-        rate=0.01,
-        epochs=3,
-        w=[1.0],
-        b=None,
-        progress=lambda *a: seen.append(a),
-    )
+    fit(replace(LINE, epochs=3), WX.x, WX.y, [1.0], progress=lambda *a: seen.append(a))
     assert seen == [("training", 1, 3), ("training", 2, 3), ("training", 3, 3)]
+
+
+def test_tolerance_ends_a_training_that_hardly_moves() -> None:
+    done = wxb(tolerance=1e-6)
+    assert 10 < len(done.history) < 1000
+    assert abs(done.history[-1].loss - done.history[-2].loss) < 1e-6
+    assert abs(done.history[-2].loss - done.history[-3].loss) >= 1e-6
+    assert done.stopped == "the loss changed by less than 1e-06"
+
+
+def test_patience_takes_the_lowest_validation_loss() -> None:
+    random = Pcg32(9)
+    x = np.array([[random.uniform(-1, 1) for _ in range(12)] for _ in range(30)])
+    y = x[:, 0] + np.array([random.uniform(-1, 1) for _ in range(30)])
+    config = Config((12, 16, 1), (RELU, IDENTITY), adam=True, rate=0.02, epochs=2000)
+    held_out = (x[15:], y[15:])
+    done = fit(config, x[:15], y[:15], random_start(config, 0), validation=held_out, patience=25)
+    assert done.stopped == "no lower validation loss for 25 epochs"
+    assert done.end is done.history[-26]
+    assert done.end.validation == min(e.validation or 0 for e in done.history)
+    assert done.end.validation == mean_loss(config, done.end.parameters, *held_out)
 
 
 # ------------------------------------------------------------------------------------------------- stability
@@ -139,15 +320,18 @@ def test_progress_is_told_every_epoch() -> None:
 
 def test_stable_rate_of_the_articles_data() -> None:
     # Hessian of the mean of (w x - y)^2 is 2 mean(x^2) = 28/3; of the worst sample's loss 2 * 3^2.
-    assert stable_rate(WX.x, False, "batch") == pytest.approx(3 / 14, rel=1e-12)
-    assert stable_rate(WX.x, False, "sgd") == 1 / 9
-    assert stable_rate(AND.x, True, "sgd") == 1 / 3
+    assert stable_rate(LINE, WX.x) == pytest.approx(3 / 14, rel=1e-12)
+    assert stable_rate(replace(LINE, loss=Loss.HALF), WX.x) == pytest.approx(3 / 7, rel=1e-12)
+    assert stable_rate(replace(LINE, loss=Loss.SUM), WX.x) == pytest.approx(1 / 14, rel=1e-12)
+    assert stable_rate(replace(LINE, batch=1), WX.x) == pytest.approx(1 / 9, rel=1e-12)
+    assert stable_rate(replace(LINE, batch=2), WX.x) == pytest.approx(1 / 9, rel=1e-12)
+    assert stable_rate(GATE, AND.x) == pytest.approx(1 / 3, rel=1e-12)
 
 
 def test_without_slope_every_rate_is_stable() -> None:
     zero = np.zeros((3, 1))
-    assert stable_rate(zero, False, "batch") == math.inf
-    assert train(zero, [1, 2, 3], algorithm="batch", rate=1e9, epochs=5, w=[1.0], b=None)[-1].w == [1.0]
+    assert stable_rate(LINE, zero) == math.inf
+    assert fit(replace(LINE, rate=1e9, epochs=5), zero, [1, 2, 3], [1.0]).end.w == [1.0]
 
 
 @pytest.mark.parametrize(
@@ -155,29 +339,29 @@ def test_without_slope_every_rate_is_stable() -> None:
 )
 def test_a_rate_too_large_names_the_largest_stable_one(rate: float, what: str) -> None:
     with pytest.raises(NeuronError) as error:
-        wx("batch", rate=rate)
+        wx(rate)
     assert what in str(error.value)
     assert "largest stable rate for this data is 0.214286" in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_rates_up_to_the_limit_pass() -> None:
-    assert wx("batch", rate=0.214)[-1].loss < 4.666666666666667
+    assert wx(0.214)[-1].loss < 4.666666666666667
 
 
 def test_sgd_names_the_rate_of_its_worst_sample() -> None:
     with pytest.raises(NeuronError, match=r"largest stable rate for this data is 0\.111111"):
-        wx("sgd", rate=0.6)
+        wx(0.6, batch=1)
 
 
 def test_sgd_above_its_worst_samples_rate_may_still_converge() -> None:
-    assert abs(wx("sgd", rate=0.15)[-1].w[0] - 2) < 1e-9
+    assert abs(wx(0.15, batch=1)[-1].w[0] - 2) < 1e-9
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.1, 0.3, 0.34, 0.4, 0.45])
 def test_no_false_alarm_for_sgd_that_hovers_about_the_optimum(rate: float) -> None:
     # From the least-squares optimum of AND the loss can only grow, but it stays: that is no divergence.
-    history = train(AND.x, AND.y, algorithm="sgd", rate=rate, epochs=200, w=[1.0, 1.0], b=-1.5)
+    history = fit(replace(GATE, rate=rate, epochs=200), AND.x, AND.y, [1.0, 1.0, -1.5]).history
     assert len(history) == 200
     assert history[-1].loss < 100
 
@@ -186,15 +370,33 @@ def test_no_false_alarm_for_sgd_that_hovers_about_the_optimum(rate: float) -> No
 def test_sgd_that_climbs_for_ever_is_caught(rate: float) -> None:
     # At 0.5 the loss of AND grows as the square of the epochs: no eigenvalue is above 1, and yet no bound.
     with pytest.raises(NeuronError, match=r"largest stable rate for this data is 0\.333333"):
-        train(AND.x, AND.y, algorithm="sgd", rate=rate, epochs=200, w=[1.0, 1.0], b=-1.5)
+        fit(replace(GATE, rate=rate, epochs=200), AND.x, AND.y, [1.0, 1.0, -1.5])
 
 
 def test_a_column_of_zeros_is_no_divergence() -> None:
     x = np.hstack([AND.x, np.zeros((4, 1))])
-    end = train(x, AND.y, algorithm="sgd", rate=0.4, epochs=200, w=[1.0, 1.0, 0.5], b=-1.5)[-1]
-    assert end.w[2] == 0.5
+    config = replace(GATE, units=(3, 1), rate=0.4, epochs=200)
+    assert fit(config, x, AND.y, [1.0, 1.0, 0.5, -1.5]).end.w[2] == 0.5
 
 
 def test_a_start_too_large_for_the_arithmetic_is_said_so() -> None:
     with pytest.raises(NeuronError, match="start from smaller weights"):
-        train(WX.x, WX.y, algorithm="batch", rate=0.01, epochs=2, w=[1e200], b=None)
+        fit(replace(LINE, epochs=2), WX.x, WX.y, [1e200])
+
+
+def test_a_network_that_explodes_is_one_line() -> None:
+    data = synthetic()
+    with pytest.raises(NeuronError, match=r"try --lr 0\.01, or --standardise"):
+        fit(replace(NETWORK, rate=0.1), data.x, data.y, random_start(NETWORK, 0))
+
+
+def test_no_false_alarm_for_adam_about_the_optimum() -> None:
+    config = replace(LINE_B, adam=True, epochs=50)
+    assert fit(config, WXB.x, WXB.y, [2.0, 0.0]).end.w == [2.0]
+
+
+def test_relu_hides_no_parameter_that_is_lost() -> None:
+    config = replace(NETWORK, rate=1e200, epochs=3)
+    data = synthetic()
+    *_, (_, parameters) = epochs(config, data.x, data.y, random_start(config, 0))
+    assert not all(map(math.isfinite, parameters))

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from host import learn, plot
+from host import plot
 from host.dataset import BUILT_IN
+from host.fit import Epoch, fit
 from host.interval import Dense
-from host.learn import Epoch
+from host.learn import Config
 from host.quantise import quantise
 from host.wire import Activation
 
@@ -127,7 +128,8 @@ def test_the_lamp_is_seen_at_once() -> None:
 
 
 def test_the_tables_of_a_real_training() -> None:
-    history = learn.train(AND.x, AND.y, algorithm="sgd", rate=0.01, epochs=20, w=[0.666, 0.333], b=0.233)
+    config = Config((2, 1), (Activation.STEP,), batch=1, epochs=20)
+    history = fit(config, AND.x, AND.y, [0.666, 0.333, 0.233]).history
     lines = plot.training_table(history, "last loss")
     assert lines[0].split() == ["epoch", "last", "loss", "w1", "w2", "b"]
     assert lines[-1].split() == ["19", "9.647911e-01", "0.4514297", "0.2369025", "-0.6116358"]

@@ -173,7 +173,7 @@ def test_people_see_training_report_and_lamp(capsys: pytest.CaptureFixture[str],
     assert "0.4514297388906616 x1 + 0.2369025056182418 x2 - 0.611635769357402 > 0" in text
     assert "\n  stage                        108 of 108\n  commit\n  running: CRC-32 " in text
     assert "All 4 decisions are provably unchanged" in text
-    assert "Deploying AND to sim, 19200 8E1, address 1" in text
+    assert "Deploying AND to a simulated node, address 1" in text
     lamps = [line.split() for line in text.splitlines() if "○" in line or "●" in line]
     assert lamps == [
         ["0", "0", "0", "○"],
@@ -308,7 +308,30 @@ def assert_one_line(capsys: pytest.CaptureFixture[str], argv: list[str], says: s
         (["--data", "x.csv"], "--data needs --model"),
         (["--model", "wx", "--data", "/no-such-folder/x.csv"], "cannot read"),
         (["--model", "xor"], "invalid choice"),
-        (["--algorithm", "adam"], "invalid choice"),
+        (["--algorithm", "newton"], "invalid choice"),
+        (["--layers", "2-4-1"], "--layers needs --model"),
+        (["--model", "mlp", "--layers", "2"], "'2' is no network like 2-4-1"),
+        (["--model", "mlp", "--layers", "2-65-1"], "each of 1..64 units"),
+        (["--model", "mlp", "--layers", "3-4-1"], "no built-in set of 3 inputs and 1 outputs"),
+        (["--model", "wxb", "--layers", "1-1"], "--layers goes with --model mlp"),
+        (["--model", "mlp", "--init", "1,2"], "this model has 157 parameters: give 157"),
+        (["--model", "wxb", "--batch-size", "2"], "--batch-size goes with --algorithm minibatch or adam"),
+        (["--model", "wxb", "--shuffle"], "--shuffle goes with --algorithm sgd"),
+        (["--model", "wxb", "--loss", "cross-entropy"], "goes with --model logistic"),
+        (["--model", "wxb", "--patience", "3"], "--patience needs a validation part"),
+        (["--model", "wxb", "--split", "100"], "'100' is no split like 80,20"),
+        (["--model", "wxb", "--split", "90,5,5"], "5 rows are too few for --split 90,5,5"),
+        (["--model", "wx", "--standardise"], "--standardise needs a model with a bias"),
+        (["--model", "wxb", "--grid", "0,4,0.1"], "--grid goes with --algorithm grid"),
+        (["--model", "wxb", "--algorithm", "grid", "--grid", "0,4"], "--grid has 2 numbers"),
+        (["--model", "wxb", "--algorithm", "grid", "--grid", "0,4,-1"], "has no points"),
+        (["--model", "wxb", "--algorithm", "grid", "--grid", "0,4,1e-6"], "take a larger step"),
+        (["--model", "mlp", "--algorithm", "grid"], "--algorithm grid is for a single neuron"),
+        (
+            ["--model", "wxb", "--loss", "mse", "--lr", "0.1"],
+            "the largest stable rate for this data is 0.0845241",
+        ),
+        (["--model", "mlp", "--lr", "0.1"], "training diverges with --lr 0.1: the loss is no longer finite"),
         (["--mod", "wx"], "unrecognized arguments"),
         (["--address", "0"], "not a whole number of 1..247"),
         (["--baud", "300"], "not a whole number of 1200..1000000"),

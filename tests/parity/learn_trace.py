@@ -1,0 +1,58 @@
+"""Trainings as the C twin does them: tests/parity/learn_trace.c, built with sanitizers."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from host.learn import Config, begin, step
+from tests.programs import SANITIZE, program
+
+
+def build(cc: str, flags: Sequence[str] = SANITIZE) -> Path:
+    return program("learn_trace", ["tests/parity/learn_trace.c"], flags=[*flags, "-Wdouble-promotion"], cc=cc)
+
+
+def trace_c(
+    trace: Path, config: Config, x: ArrayLike, y: ArrayLike, start: Sequence[float]
+) -> NDArray[np.floating[Any]]:
+    """After each step a row: loss, parameters."""
+    dtype = np.dtype(config.dtype)
+    table = np.asarray(x, dtype)
+    words = [
+        8 * dtype.itemsize,
+        len(config.activation),
+        config.bias,
+        config.loss,
+        config.adam,
+        config.shuffle,
+        config.seed,
+        len(table),
+        config.batch,
+        config.epochs,
+        *config.units,
+        *config.activation,
+    ]
+    reals = [[config.rate, config.tolerance], start, table, y]
+    request = struct.pack(f"<{len(words)}I", *words) + b"".join(np.asarray(r, dtype).tobytes() for r in reals)
+    done = subprocess.run([str(trace)], input=request, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode() or done.returncode
+    return np.frombuffer(done.stdout, dtype).reshape(-1, 1 + config.count)
+
+
+def trace_python(
+    config: Config, x: ArrayLike, y: ArrayLike, start: Sequence[float]
+) -> NDArray[np.floating[Any]]:
+    """The same by host/learn.py."""
+    rows = []
+    learner = begin(config, x, y, start)
+    while learner.epoch < config.epochs:
+        step(learner)
+        rows.append([learner.loss, *learner.parameters])
+    return np.array(rows, config.dtype)
