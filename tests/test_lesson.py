@@ -1,0 +1,358 @@
+"""host/lesson.py: both languages say the same, numbers are those of the training, commands run, replies are fair."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import unicodedata
+from functools import cache
+from string import Formatter
+from typing import Any
+
+import numpy as np
+import pytest
+
+from host import lesson, lesson_facts, train
+from host.fixed import fixed_from_float
+from host.image import decode
+from host.learn import Config, Loss, begin, step
+from host.lesson import LANGUAGES, load
+from host.lesson_facts import LESSONS
+from host.modbus import frame_valid
+from host.options import parse
+from host.sim import ROOT
+from host.wire import BY_NAME, Activation
+
+NUMBERS = range(1, len(LESSONS) + 1)
+COMMAND = re.compile(r"python -m [\w.]+(?: [\w.,=/-]+)*", re.ASCII)
+WIDE = re.compile(r"[\u4e00-\u9fff]")
+LINES_MAX, WIDTH_MAX = 46, 78
+
+
+def width(line: str) -> int:
+    """Columns that a terminal needs."""
+    return sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in line)
+
+
+def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    status = lesson.main(argv)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def process(*argv: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    base = {
+        k: v for k, v in os.environ.items() if not k.startswith(("LC_", "LANG", "PYTHONIO", "PYTHONUTF8"))
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "host.lesson", *argv],
+        cwd=ROOT,
+        capture_output=True,
+        env={**base, **environment},
+    )
+
+
+@cache
+def facts(number: int) -> dict[str, Any]:
+    """What a lesson shows, worked out once."""
+    return LESSONS[number - 1].show(True)
+
+
+@pytest.fixture
+def shown_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lessons that need not train and deploy anew for each language."""
+    kept = [
+        lesson_facts.Lesson(one.command, lambda drawn, n=n: facts(n), one.exercise, one.status)
+        for n, one in enumerate(LESSONS, 1)
+    ]
+    monkeypatch.setattr(lesson_facts, "LESSONS", kept)
+
+
+# ----------------------------------------------------------------------------------------------------- texts
+
+
+def test_both_languages_have_the_same_sections_placeholders_and_commands() -> None:
+    english, chinese = load("en"), load("zh")
+    assert list(english) == list(chinese) == ["contents", "common", *map(str, NUMBERS)]
+    for name, (title, sections) in english.items():
+        other_title, other = chinese[name]
+        assert bool(title) == bool(other_title) == name.isdigit()
+        assert list(sections) == list(other), name
+        for section, text in sections.items():
+            assert text.strip(), (name, section)
+            assert other[section].strip(), (name, section)
+            fields = [
+                sorted((f, s, c) for _, f, s, c in Formatter().parse(t) if f is not None)
+                for t in (text, other[section])
+            ]
+            assert fields[0] == fields[1], (name, section)
+            commands = [
+                [c.removesuffix(" ANSWER").replace("--lang en", "--lang zh") for c in COMMAND.findall(t)]
+                for t in (text, other[section])
+            ]
+            assert commands[0] == commands[1], (name, section)
+            options = [sorted(re.findall(r"--[a-z]+(?: \d+(?:\.\d+)?)?", t)) for t in (text, other[section])]
+            assert options[0] == options[1], (name, section)
+
+
+def test_english_is_ascii_but_for_the_dot_and_chinese_is_chinese() -> None:
+    text = (lesson.TEXTS / "en.md").read_text(encoding="utf-8")
+    assert set(text) - set(map(chr, range(128))) == {"·"}
+    for name, (_, sections) in load("zh").items():
+        for section, words in sections.items():
+            if section != "ask" or name != "common":
+                assert WIDE.search(words) or words.strip() == "{command}", (name, section)
+            assert not re.search(r"[\u4e00-\u9fff][,:;!?]", words), (name, section)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_every_mistake_has_its_reply_and_every_reply_its_mistake(number: int) -> None:
+    replies = {s[6:] for s in load("en")[str(number)][1] if s.startswith("wrong ")}
+    assert replies == {*LESSONS[number - 1].exercise().mistakes, "other"}
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.usefixtures("shown_once")
+def test_a_lesson_fits_on_a_page(capsys: pytest.CaptureFixture[str], number: int, lang: str) -> None:
+    status, out, err = run(capsys, str(number), "--lang", lang)
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert len(lines) <= LINES_MAX
+    assert max(map(width, lines)) <= WIDTH_MAX, max(lines, key=width)
+    assert not re.search(r"\{\w+|nan|inf\b|Traceback", out)
+    assert lines[0] == f"{number}  {load(lang)[str(number)][0]}"
+    assert f"    {LESSONS[number - 1].command}" in lines
+    assert bool(WIDE.search(out)) == (lang == "zh")
+
+
+@pytest.mark.usefixtures("shown_once")
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_contents(capsys: pytest.CaptureFixture[str], lang: str) -> None:
+    status, out, _ = run(capsys, "--lang", lang)
+    assert status == 0
+    assert all(f"    {n}  {load(lang)[str(n)][0]}\n" in out for n in NUMBERS)
+
+
+# --------------------------------------------------------------------------------------------------- numbers
+
+
+def test_search_shows_the_grid(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = facts(1)
+    losses = {w / 10: sum((w / 10 * x - 2 * x) ** 2 for x in (1, 2, 3)) / 3 for w in range(41)}
+    assert shown["w"] == 2.0 == min(losses, key=losses.__getitem__)
+    assert (shown["loss"], shown["points"], shown["two"]) == (0.0, len(losses), len(losses) ** 2)
+    for row in shown["bars"].splitlines()[1:]:
+        w, loss, *bar = row.split()
+        assert float(loss) == pytest.approx(losses[float(w)], abs=6e-5)
+        assert len(bar[0] if bar else "") == round(losses[float(w)] / losses[0.0] * lesson_facts.BAR)
+
+
+def test_descent_shows_the_articles_figures() -> None:
+    shown = facts(2)
+    assert shown["right"] == 1.9999444396553017
+    assert shown["forgotten"] == 1.9979451252294764
+    history = train.train("wx", parse(["--model", "wx"])).fit.history
+    assert (shown["right"], shown["first"]) == (history[99].w[0], history[0].w[0])
+    x, y = [1.0, 2.0, 3.0], [2.0, 4.0, 6.0]
+    for epochs in (1, 2, 100):
+        assert lesson_facts.descend(1.0, x, y, 0.01, epochs, forget=False) == history[epochs - 1].w[0]
+    assert "4.666667e+00   1.093333" in shown["table"]
+    assert "1.752433e-08   1.999944" in shown["table"]
+
+
+def test_explosion_shows_the_figures_of_the_training() -> None:
+    shown = facts(3)
+    assert (shown["w"], shown["b"]) == (1.9999999943842544, 2.0274623625998433e-08)
+    assert shown["six"] == pytest.approx(11.99999998658015, abs=1e-14)
+    assert (shown["slow_w"], shown["slow_b"]) == (1.9951803506719779, 0.017400463340610635)
+    x = np.arange(1.0, 6.0)
+    hessian = 2 / len(x) * np.array([[x @ x, x.sum()], [x.sum(), len(x)]])
+    assert shown["limit"] == pytest.approx(2 / np.linalg.eigvalsh(hessian)[-1], rel=1e-12)
+    config = Config((1, 1), (Activation.IDENTITY,), loss=Loss.MEAN, rate=0.1)
+    learner = begin(config, x[:, np.newaxis], 2 * x, [0.0, 0.0])
+    for row in shown["table"].splitlines()[1:]:
+        step(learner)
+        assert row.split()[1:] == [f"{learner.loss:.6e}", *(f"{p:.7g}" for p in learner.parameters)]
+
+
+def test_and_on_the_board_lights_for_one_row_only() -> None:
+    shown = facts(4)
+    assert [row.split() for row in shown["rows"].splitlines()[1:]] == [
+        ["0", "0", "0", "○"],
+        ["0", "1", "0", "○"],
+        ["1", "0", "0", "○"],
+        ["1", "1", "1", "●", "lit"],
+    ]
+    result = train.train("and", parse(["--model", "and"]))
+    w1, w2, b = (row.split() for row in shown["integers"].splitlines()[1:])
+    layer = decode(result.image).layers[0]
+    assert [int(w1[2]), int(w2[2]), int(b[2])] == [*layer.weights[0].tolist(), layer.bias[0]]
+    assert float(w1[1]) == pytest.approx(result.end.w[0], abs=1e-10)
+    assert float(w1[4]) == pytest.approx(int(w1[2]) * 2.0 ** int(w1[3][2:]), abs=1e-10)
+    ask, tell = ("".join(shown[name]).replace(" ", "") for name in ("ask", "tell"))
+    assert frame_valid(bytes.fromhex(ask))
+    assert frame_valid(bytes.fromhex(tell))
+    results = BY_NAME["RESULT_BITS"].address << 16 | 2
+    assert shown["ask"][:3] == ["01", "17", results.to_bytes(4, "big").hex(" ")]
+    assert shown["ask"][4:6] == [np.array(1, ">f4").tobytes().hex(" ")] * 2
+    assert int(shown["tell"][3].replace(" ", ""), 16) >> BY_NAME["LED"].address & 1
+    assert shown["tell"][4] == "00 01"
+
+
+def test_the_network_learns_what_one_neuron_cannot() -> None:
+    shown = facts(5)
+    assert (shown["tried"], shown["most"], shown["rows_count"]) == (17**3, 3, 4)
+    assert (shown["alone_w1"], shown["alone_w2"], shown["alone_b"]) == pytest.approx((0, 0, 0.5), abs=1e-3)
+    assert [row.split()[2:4] for row in shown["rows"].splitlines()[1:]] == [
+        ["0", "○"],
+        ["1", "●"],
+        ["1", "●"],
+        ["0", "○"],
+    ]
+    assert shown["last_loss"] < 1e-6 < shown["first_loss"]
+    assert shown["stuck_right"] < 4  # "not every start arrives"
+    hidden = np.array([row.split()[2:-1] for row in shown["hidden"].splitlines()[1:]], float)
+    assert hidden.shape == (4, 4)
+    assert (np.count_nonzero(hidden, axis=0) <= 1).all()  # "those that fire pick out one row each"
+
+
+# -------------------------------------------------------------------------------------------------- commands
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_command_to_try_runs(number: int) -> None:
+    one = LESSONS[number - 1]
+    command = [sys.executable, *shlex.split(one.command)[1:]]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == one.status, result.stderr
+    if one.status:
+        assert result.stderr.count("\n") == 1
+        assert f"the largest stable rate for this data is {facts(3)['limit']:.6g}" in result.stderr
+    else:
+        assert result.stderr == ""
+
+
+def test_what_else_the_texts_tell_to_try_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert train.main(shlex.split(lesson_facts.EXPLOSION.replace("--lr 0.1", "--lr 0.08"))[3:]) == 0
+    assert train.main(shlex.split(lesson_facts.COARSE)[3:]) == 0
+    assert "y = 2.1 x" in capsys.readouterr().out
+    assert train.main(["--model", "wxb", "--lr", "1"]) == 2
+    limit = LESSONS[2].exercise().answer
+    assert f"the largest stable rate for this data is {limit:.6g}" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------------------------- exercises
+
+ANSWERS = [
+    (1, ["2.1", "w=2.1", " w = 2.10 ", "２．１", "2,1"], ["2", "1.8", "0.3", "-2.1", "1e999"]),
+    (2, ["1.467", "1.4667", "1.466"], ["0.533", "1.0933", "1.3", "2.4", "1.233", "0.467", "7"]),
+    (3, ["0.169", "0.16905", ".169", "0.17"], ["0.0845", "0.0423", "0.1", "11.83", "3"]),
+    (4, ["61", "61.0"], ["60", "60.647", "116", "121", "30", "15526", "-61"]),
+    (5, ["33"], ["24", "32", "11", "17", "0"]),
+]
+
+
+def tells(text: str, exercise: lesson_facts.Exercise) -> bool:
+    """Whether the answer stands there."""
+    return any(exercise.judge(float(n)) == "right" for n in re.findall(r"(?<![-\d.])\d+(?:\.\d+)?", text))
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize(("number", "right", "wrong"), ANSWERS, ids=lambda v: v if isinstance(v, int) else "")
+def test_answers(
+    capsys: pytest.CaptureFixture[str], lang: str, number: int, right: list[str], wrong: list[str]
+) -> None:
+    common, sections = load(lang)["common"][1], load(lang)[str(number)][1]
+    for answer in right:
+        status, out, err = run(capsys, str(number), "--check", answer, "--lang", lang)
+        assert (status, err) == (0, ""), answer
+        assert out.startswith(common["right"] + "\n")
+    replies, exercise = set(), LESSONS[number - 1].exercise()
+    for answer in wrong:
+        status, out, err = run(capsys, str(number), "--check", answer, "--lang", lang)
+        assert (status, err) == (1, ""), answer
+        assert out.startswith(common["wrong"] + "\n")
+        assert f"python -m host.lesson {number} --answer" in out
+        assert not tells(out, exercise), "it gives the answer away"
+        replies.add(out)
+    known = [s for s in sections if s.startswith("wrong ")]
+    assert len(replies) == len(known), f"{len(replies)} different replies, the text has {len(known)}"
+    for answer in ("", "what?", "nan", "1 2", "0x10"):
+        status, out, _ = run(capsys, str(number), "--check", answer, "--lang", lang)
+        assert (status, out.count("\n")) == (1, 1)
+    status, out, _ = run(capsys, str(number), "--answer", "--lang", lang)
+    assert status == 0
+    assert tells(out, exercise)
+
+
+def test_the_right_answers_are_those_of_the_training() -> None:
+    one = train.train("wx", parse("--model wx --lr 0.05 --epochs 1".split())).fit.end.w[0]
+    weight = train.train("and", parse(["--model", "and"])).end.w[1]
+    assert [one_lesson.exercise().answer for one_lesson in LESSONS] == [
+        2.1,
+        one,
+        pytest.approx(0.169048, abs=1e-6),
+        int(fixed_from_float(weight, 8)),
+        8 * 3 + 9,
+    ]
+
+
+# ------------------------------------------------------------------------------------- language and terminal
+
+
+@pytest.mark.parametrize(
+    ("environment", "lang"),
+    [
+        ({}, "en"),
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": "C.UTF-8"}, "en"),
+        ({"LANG": "en_US.UTF-8", "LC_MESSAGES": "zh_CN"}, "zh"),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": ""}, "zh"),
+        ({"LC_ALL": "ZH_TW"}, "zh"),
+        ({"LANG": "de_DE.UTF-8"}, "en"),
+    ],
+)
+def test_language_of_the_locale(environment: dict[str, str], lang: str) -> None:
+    assert lesson.language(environment) == lang
+
+
+def test_the_locale_chooses_and_lang_overrides() -> None:
+    utf8 = {"PYTHONIOENCODING": "utf-8"}
+    chinese = process(LANG="zh_CN.UTF-8", **utf8)
+    assert WIDE.search(chinese.stdout.decode())
+    assert not WIDE.search(process("--lang", "en", LANG="zh_CN.UTF-8", **utf8).stdout.decode())
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_english_needs_no_more_than_ascii(encoding: str) -> None:
+    for number in (1, 4):
+        result = process(str(number), PYTHONIOENCODING=encoding)
+        assert (result.returncode, result.stderr) == (0, b"")
+        assert "?" not in result.stdout.decode(encoding).replace("now?", "").replace("this step?", "")
+        if encoding == "ascii":
+            result.stdout.decode("ascii")
+
+
+def test_chinese_says_in_one_line_that_it_needs_an_encoding() -> None:
+    result = process("1", "--lang", "zh", PYTHONIOENCODING="ascii")
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert result.stderr.count(b"\n") == 1
+    assert b"--lang en" in result.stderr
+
+
+def test_chinese_can_be_shown_in_gbk() -> None:
+    result = process("1", "--lang", "zh", PYTHONIOENCODING="gbk")
+    assert result.returncode == 0
+    assert WIDE.search(result.stdout.decode("gbk"))
+
+
+@pytest.mark.parametrize("argv", [["0"], ["6"], ["x"], ["--check", "2"], ["--answer"], ["1", "--lang", "fr"]])
+def test_what_cannot_be_is_one_line(capsys: pytest.CaptureFixture[str], argv: list[str]) -> None:
+    status, out, err = run(capsys, *argv)
+    assert (status, out) == (2, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
