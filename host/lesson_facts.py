@@ -19,11 +19,11 @@ from host import fit, grid, plot, train
 from host.deploy import Row, deploy, evaluate_rows
 from host.fixed import fixed_from_float
 from host.interval import reference
-from host.learn import Config, Loss
+from host.learn import Config
 from host.options import parse
 from host.report import Trained
 from host.stability import stable_rate
-from host.wire import BY_NAME
+from host.wire import BY_NAME, Loss
 
 Facts = dict[str, Any]
 """Values of a text's placeholders. A value of several lines stands on a line of its own there."""

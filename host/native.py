@@ -5,10 +5,13 @@ Only speed depends on it: the bits are those of host/learn.py, which does the wo
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
+import os
 import platform
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -75,18 +78,34 @@ def library_path(cc: str) -> Path:
     return ROOT / "build" / "native" / digest.hexdigest()[:16] / "learn.so"
 
 
+def _compilers() -> list[str]:
+    """Those to try: $CC alone, or clang, whose vectors are half as fast again here, and then the usual one."""
+    clang = [] if os.environ.get("CC") or not shutil.which("clang") else ["clang"]
+    return [*clang, compiler()]
+
+
+def _file(build: bool) -> Path | None:
+    """The library's file, if it is there or can be built."""
+    paths = {cc: library_path(cc) for cc in _compilers()}
+    found = next((path for path in paths.values() if path.exists()), None)
+    if found or not build:
+        return found
+    for cc, path in paths.items():
+        with contextlib.suppress(NeuronError):
+            compile_c(path, [ROOT / name for name in SOURCES], FLAGS, cc)
+            return path
+    return None
+
+
 @functools.cache
 def library(build: bool) -> ctypes.CDLL | None:
     """The library, or None where it cannot be had; build: even if that takes the compiler's second."""
     try:
-        cc = compiler()
-        path = library_path(cc)
-        if not path.exists():
-            if not build:
-                return None
-            compile_c(path, [ROOT / name for name in SOURCES], FLAGS, cc)
-        loaded = ctypes.CDLL(str(path))
+        path = _file(build)
+        loaded = ctypes.CDLL(str(path)) if path else None
     except (NeuronError, OSError):
+        return None
+    if loaded is None:
         return None
     for bits, real in ((32, ctypes.c_float), (64, ctypes.c_double)):
         begin, run, end = (getattr(loaded, f"native{bits}_{verb}") for verb in ("begin", "run", "end"))

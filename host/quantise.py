@@ -255,11 +255,13 @@ def quantise(
     ranges: Ranges | None = None,
     led_output: int = 0,
     led_threshold: float = 0.0,
+    nearest_threshold: bool = False,
 ) -> tuple[Model, Report]:
     """The fixed-point model of float layers, and what was lost. x: (samples, inputs), the training data.
 
     ranges: (low, high) of each input, within which nothing saturates; default: `default_ranges` of the data.
     led_threshold: in output units; the LED is lit when output number led_output is greater.
+    nearest_threshold: one beyond what the output can show becomes the nearest that it can.
     """
     data = np.asarray(x, dtype=np.float64)
     ranges = list(ranges) if ranges is not None else default_ranges(data)
@@ -275,7 +277,7 @@ def quantise(
         input_fraction=input_fraction,
         layers=tuple(fixed),
         led_output=led_output,
-        led_threshold=_led_threshold(led_threshold, fixed[-1].out_fraction),
+        led_threshold=_led_threshold(led_threshold, fixed[-1].out_fraction, nearest_threshold),
         vector_inputs=np.zeros((0, len(ranges)), dtype=np.int16),
         vector_outputs=np.zeros((0, fixed[-1].outputs), dtype=np.int16),
     )
@@ -305,9 +307,11 @@ def _check(layers: Sequence[Dense], x: Float, ranges: Ranges) -> None:
             )
 
 
-def _led_threshold(threshold: float, fraction: int) -> int:
+def _led_threshold(threshold: float, fraction: int, nearest: bool) -> int:
     """The integer t with y > threshold exactly where q > t: rounded down, not half up."""
     q = np.floor(np.ldexp(np.float64(threshold), fraction))
+    if nearest:
+        q = np.clip(q, INT16_MIN, INT16_MAX)
     if not INT16_MIN <= q <= INT16_MAX:
         low, high = np.ldexp([INT16_MIN, INT16_MAX], -fraction)
         raise NeuronError(

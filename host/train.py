@@ -91,6 +91,7 @@ def train(name: str, args: argparse.Namespace, progress: cli.Progress | None = N
         data.x,
         ranges=declared_ranges(args.range, data),
         led_threshold=led_threshold(args.led_threshold, layers[-1], data),
+        nearest_threshold=args.led_threshold is None,
     )
     return Trained(
         name=name,

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
+import shutil
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from host import native
+from host.fit import epochs, fit
 from host.learn import Config
 from host.pcg32 import Pcg32
+from host.sim import DIALECT, ROOT, WARNINGS
 from host.wire import Activation, Loss
 from tests.parity.learn_trace import build, trace_c, trace_python
 from tests.programs import COMPILERS
@@ -37,11 +44,6 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
     "adam one by one": {"adam": True, "batch": 1, "shuffle": True},
 }
 DTYPES = {"float32": np.float32, "float64": np.float64}
-
-
-@pytest.fixture(scope="module", params=COMPILERS)
-def trace(request: pytest.FixtureRequest) -> Path:
-    return build(request.param)
 
 
 def training(model: str, algorithm: str, dtype: type) -> tuple[Config, Any, Any, list[float]]:
@@ -75,3 +77,81 @@ def test_trajectories_are_the_same_bits(model: str, algorithm: str, dtype: str) 
         rows = trace_c(build(cc), *case)
         assert rows.shape == expected.shape
         assert (bits(rows) == bits(expected)).all(), (cc, np.argwhere(bits(rows) != bits(expected))[0])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_tolerance_ends_both_at_the_same_epoch(dtype: str) -> None:
+    config, x, y, start = training("wxb", "batch", DTYPES[dtype])
+    config = replace(config, tolerance=1e-4, rate=0.05)
+    history = fit(config, np.array(x), np.array(y), start).history
+    assert 3 < len(history) < config.epochs
+    rows = trace_c(build(COMPILERS[0]), config, x, y, start)
+    assert rows.tolist() == [[e.loss, *e.parameters] for e in history]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("model", ["wxb", "mlp"])
+def test_both_stop_at_what_is_no_longer_finite(model: str, dtype: str) -> None:
+    config, x, y, start = training(model, "batch", DTYPES[dtype])
+    config = replace(config, rate=1e30)
+    rows = trace_c(build(COMPILERS[0]), config, x, y, start)
+    history = [[loss, *parameters] for loss, parameters in epochs(config, np.array(x), np.array(y), start)]
+    assert 1 <= len(rows) < config.epochs
+    assert not np.isfinite(rows[-1]).all()
+    assert np.isfinite(rows[:-1]).all()
+    np.testing.assert_array_equal(rows, np.array(history, config.dtype))
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"units": (65, 1)}, "LEARN_SHAPE"),
+        ({"units": (0, 1)}, "LEARN_SHAPE"),
+        ({"activation": (9,)}, "LEARN_SHAPE"),
+        ({"epochs": 0}, "LEARN_DATA"),
+        ({"loss": Loss.CROSS}, "LEARN_LOSS"),
+        ({"loss": 4}, "LEARN_LOSS"),
+    ],
+)
+def test_what_c_refuses(change: dict[str, Any], error: str) -> None:
+    config = replace(training("wxb", "batch", np.float32)[0], **change)
+    with pytest.raises(ValueError, match=error):
+        trace_c(build(COMPILERS[0]), config, np.zeros((3, config.units[0])), np.zeros((3, 1)), [])
+
+
+@pytest.mark.parametrize(
+    ("options", "room"),
+    [
+        ({"batch": 1}, 3 * 1024),
+        ({"batch": 1, "shuffle": True}, 3 * 1024),
+        ({"batch": 16}, 3 * 1024),
+        ({"adam": True}, 4 * 1024),
+    ],
+)
+def test_the_network_trains_beside_its_data_in_little_room(options: dict[str, Any], room: int) -> None:
+    library = native.library(True)
+    if library is None:
+        pytest.skip("no C compiler")
+    size = library["learn32_size"]
+    size.restype = ctypes.c_size_t
+    config = Config((10, 7, 10), (RELU, IDENTITY), loss=Loss.SUM, **options)
+    assert 157 * 4 < size(ctypes.byref(native._c_config(config, 256))) <= room - LEARNER
+
+
+LEARNER = 256
+"""Bytes of struct learn32, at most: 152 on the board."""
+
+
+@pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="needs arm-none-eabi-gcc")
+def test_float32_uses_no_float64_on_the_board(tmp_path: Path) -> None:
+    target = "-mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi=hard -O2 -c".split()
+    made = tmp_path / "learn32.o"
+    source = "firmware/core/learn32.c"
+    warnings = [*WARNINGS, "-Wdouble-promotion"]
+    subprocess.run(
+        ["arm-none-eabi-gcc", *target, *DIALECT, *warnings, source, "-o", str(made)], cwd=ROOT, check=True
+    )
+    listing = subprocess.run(
+        ["arm-none-eabi-nm", "-u", str(made)], capture_output=True, text=True, check=True
+    ).stdout
+    assert not [name for name in listing.split() if name.startswith("__aeabi_d") or name in ("sqrt", "ldexp")]

@@ -18,13 +18,13 @@ import pytest
 from host import lesson, lesson_facts, train
 from host.fixed import fixed_from_float
 from host.image import decode
-from host.learn import Config, Loss, begin, step
+from host.learn import Config, begin, step
 from host.lesson import LANGUAGES, load
 from host.lesson_facts import LESSONS
 from host.modbus import frame_valid
 from host.options import parse
 from host.sim import ROOT
-from host.wire import BY_NAME, Activation
+from host.wire import BY_NAME, Activation, Loss
 
 NUMBERS = range(1, len(LESSONS) + 1)
 COMMAND = re.compile(r"python -m [\w.]+(?: [\w.,=/-]+)*", re.ASCII)

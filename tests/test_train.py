@@ -192,7 +192,7 @@ def test_a_lamp_that_can_be_seen_is_believed_before_the_node(
     text = capsys.readouterr().out
     assert "Deploying AND to the board in Renode, address 1" in text
     table = text.partition("LED in Renode\n")[2].splitlines()
-    assert [line.split()[-1] for line in table] == ["lit"] * 4
+    assert [line.split()[-1] for line in table[:4]] == ["lit"] * 4
 
 
 def test_0_and_1_targets_are_said_to_be_taken_as_signs(

@@ -250,3 +250,10 @@ def test_one_row_is_enough_to_train(capsys: pytest.CaptureFixture[str], tmp_path
     path = table(tmp_path, [[1, 3]], "x,y")
     for model in ("wx", "wxb", "mlp"):
         assert run(capsys, "--model", model, "--data", path)["losses"]["training"] < 1
+
+
+def test_a_model_that_has_learnt_nothing_is_still_a_model(capsys: pytest.CaptureFixture[str]) -> None:
+    result = run(capsys, "--model", "wxb", "--lr", "1e-300", "--epochs", "2")
+    assert result["quantisation"]["led_threshold"] < 6  # what its output can show at most
+    assert train.main(["--model", "wxb", "--lr", "1e-300", "--epochs", "2", "--led-threshold", "6"]) == 2
+    assert "an LED threshold of 6 is beyond what the output can show" in capsys.readouterr().err

@@ -57,7 +57,7 @@ def files(*patterns: str) -> list[str]:
 
 
 def steps(python: str) -> list[Step]:
-    c_files = files("firmware/**/*.[ch]", "tests/**/*.[ch]")
+    c_files = files("firmware/**/*.[ch]", "host/*.[ch]", "tests/**/*.[ch]")
     return [
         Step("ruff", [python, "-m", "ruff", "check", "--quiet", "."]),
         Step("ruff format", [python, "-m", "ruff", "format", "--check", "--quiet", "."]),
@@ -66,7 +66,7 @@ def steps(python: str) -> list[Step]:
         Step("clang-format", [str(Path(python).with_name("clang-format")), "--dry-run", "-Werror", *c_files]),
         Step(
             "cppcheck",
-            [*CPPCHECK, "firmware/core", "firmware/app", "firmware/port/native"],
+            [*CPPCHECK, "-I.", "firmware/core", "firmware/app", "firmware/port/native", "host/native.c"],
             needs="cppcheck",
         ),
         Step(

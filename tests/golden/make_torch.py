@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from host.dataset import BUILT_IN, synthetic
-from host.learn import Config, Loss
+from host.learn import Config
 from host.recipes import random_start
-from host.wire import Activation
+from host.wire import Activation, Loss
 
 IDENTITY, RELU, STEP, SIGMOID, TANH = Activation
 WXB, LOGISTIC = BUILT_IN["wxb"], BUILT_IN["logistic"]

@@ -10,8 +10,14 @@ static int TRACE(const struct learn_config *config)
     void *workspace = block(1, size);
     struct TYPE learner;
     int error = CALL(begin)(&learner, config, x, y, settings[0], settings[1], workspace, size);
-    if (error != LEARN_OK)
+    if (error != LEARN_OK) {
+        free(settings);
+        free(start);
+        free(x);
+        free(y);
+        free(workspace);
         return 1 - error;
+    }
     memcpy(learner.parameters, start, count * sizeof(REAL));
     enum learn_progress progress;
     while ((progress = CALL(sample)(&learner)) != LEARN_ENDED)

@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from host.learn import Config, begin, step
 from tests.programs import SANITIZE, program
 
+REFUSED = {2: "LEARN_SHAPE", 3: "LEARN_DATA", 4: "LEARN_LOSS"}
+
 
 def build(cc: str, flags: Sequence[str] = SANITIZE) -> Path:
     return program("learn_trace", ["tests/parity/learn_trace.c"], flags=[*flags, "-Wdouble-promotion"], cc=cc)
@@ -22,7 +24,7 @@ def build(cc: str, flags: Sequence[str] = SANITIZE) -> Path:
 def trace_c(
     trace: Path, config: Config, x: ArrayLike, y: ArrayLike, start: Sequence[float]
 ) -> NDArray[np.floating[Any]]:
-    """After each step a row: loss, parameters."""
+    """After each step a row: loss, parameters. The process ends with 1 - error where learn*_begin refuses."""
     dtype = np.dtype(config.dtype)
     table = np.asarray(x, dtype)
     words = [
@@ -42,6 +44,8 @@ def trace_c(
     reals = [[config.rate, config.tolerance], start, table, y]
     request = struct.pack(f"<{len(words)}I", *words) + b"".join(np.asarray(r, dtype).tobytes() for r in reals)
     done = subprocess.run([str(trace)], input=request, capture_output=True)
+    if done.returncode in REFUSED:
+        raise ValueError(REFUSED[done.returncode])
     assert done.returncode == 0, done.stderr.decode() or done.returncode
     return np.frombuffer(done.stdout, dtype).reshape(-1, 1 + config.count)
 
