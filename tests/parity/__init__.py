@@ -1,0 +1,1 @@
+"""The twins side by side: what Python computes, C computes, to the last bit."""

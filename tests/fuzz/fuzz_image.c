@@ -1,0 +1,108 @@
+/* Bytes into image_open, image_self_test and infer. The first byte of an input says what is put right in the
+ * rest, so that most inputs get past magic, length and CRC: 7 nothing, 6 only the CRC, others all of it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/crc.h"
+#include "core/image.h"
+#include "core/infer.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool condition)
+{
+    if (!condition)
+        abort();
+}
+
+static void seal(uint8_t *bytes, size_t size)
+{
+    const uint32_t crc = crc32(bytes, size - sizeof crc);
+    memcpy(bytes + size - sizeof crc, &crc, sizeof crc);
+}
+
+static void put_right(uint8_t *bytes, size_t size, unsigned what)
+{
+    const struct {
+        uint32_t magic;
+        uint16_t version, flags;
+        uint32_t length;
+    } head = {WIRE_IMAGE_MAGIC, WIRE_IMAGE_VERSION, 0, (uint32_t)size};
+    if (what == 7 || size < sizeof head + sizeof(uint32_t))
+        return;
+    if (what != 6)
+        memcpy(bytes, &head, sizeof head);
+    seal(bytes, size);
+}
+
+static void require_inside(const struct image *image, const void *part, size_t size)
+{
+    const uint8_t *start = part;
+    require(start >= image->bytes && start + size <= image->bytes + image->length - sizeof(uint32_t));
+}
+
+/* What image_open promises of an image that it accepts. */
+static void require_sound(const struct image *image)
+{
+    require(image->layer_count >= 1 && image->layer_count <= WIRE_LAYERS_MAX);
+    require(image->led_output < image->outputs);
+    unsigned inputs = image->inputs;
+    for (unsigned i = 0; i < image->layer_count; i++) {
+        const struct image_layer *layer = &image->layers[i];
+        require(layer->inputs == inputs && layer->stride == (inputs + 1) / 2 * 2);
+        require(layer->outputs >= 1 && layer->outputs <= WIRE_UNITS_MAX);
+        require(layer->shift >= WIRE_SHIFT_MIN && layer->shift <= WIRE_SHIFT_MAX);
+        require_inside(image, layer->bias, layer->outputs * sizeof *layer->bias);
+        require_inside(image, layer->weights,
+                       (size_t)layer->outputs * layer->stride * sizeof *layer->weights);
+        inputs = layer->outputs;
+    }
+    require(inputs == image->outputs);
+    require_inside(image, image->input_fraction, image->inputs);
+    require_inside(image, image->vectors,
+                   image->vector_count * (size_t)(image->inputs + image->outputs) * sizeof *image->vectors);
+}
+
+/* Give each self-test vector the outputs that this machine computes: then the test must pass. */
+static void require_honest_vectors_pass(const struct image *image, uint8_t *bytes, size_t size)
+{
+    uint8_t *vector = bytes + ((const uint8_t *)image->vectors - image->bytes);
+    const size_t inputs_size = image->inputs * sizeof(int16_t),
+                 outputs_size = image->outputs * sizeof(int16_t);
+    for (unsigned i = 0; i < image->vector_count; i++, vector += inputs_size + outputs_size) {
+        int16_t inputs[WIRE_UNITS_MAX], outputs[WIRE_UNITS_MAX];
+        memcpy(inputs, vector, inputs_size);
+        infer(image, inputs, outputs);
+        (void)infer_led(image, outputs);
+        memcpy(vector + inputs_size, outputs, outputs_size);
+    }
+    seal(bytes, size);
+    struct image again;
+    uint16_t detail;
+    require(image_open(&again, bytes, size, &detail) == WIRE_REASON_NONE);
+    require(image_self_test(&again, &detail) == WIRE_REASON_NONE);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size == 0)
+        return 0;
+    const unsigned what = *data++ & 7u;
+    size--;
+    if (what != 7)
+        size -= size % 4;
+    uint8_t *bytes = malloc(size + !size);
+    require(bytes != NULL);
+    memcpy(bytes, data, size);
+    put_right(bytes, size, what);
+    struct image image;
+    uint16_t detail;
+    if (image_open(&image, bytes, size, &detail) == WIRE_REASON_NONE) {
+        require_sound(&image);
+        const enum wire_reason reason = image_self_test(&image, &detail);
+        require(reason == WIRE_REASON_NONE || reason == WIRE_REASON_SELF_TEST);
+        require_honest_vectors_pass(&image, bytes, size);
+    }
+    free(bytes);
+    return 0;
+}

@@ -1,0 +1,199 @@
+"""The firmware in memory, as a test's own node: tests/port/stdio_node.c, without clocks, terminals or ports."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+from collections.abc import Sequence
+from types import TracebackType
+from typing import NamedTuple
+
+from host.modbus import frame_seal, frame_valid
+from host.wire import BY_NAME, DEFAULT_ADDRESS, Command, Register, Table
+from tests.programs import APP, COMPILERS, CORE, program
+
+SOURCES = ["tests/port/memory.c", "tests/port/stdio_node.c"]
+BROADCAST = 0
+READ_FUNCTION = {Table.COIL: 1, Table.DISCRETE: 2, Table.HOLDING: 3, Table.INPUT: 4}
+WRITE_REGISTERS_MAX = 123
+ALL_WORK = 100_000
+
+
+class Line(NamedTuple):
+    """How the node speaks, and how often it has opened its line since start."""
+
+    baud: int
+    format: int
+    silence_us: int
+    opened: int
+
+
+class ModbusException(Exception):
+    """An exception reply."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"exception {code}")
+        self.code = code
+
+
+class MemoryNode:
+    """A node that does one thing at a time: what it is asked to."""
+
+    def __init__(self, cc: str = COMPILERS[0]) -> None:
+        self.address = DEFAULT_ADDRESS
+        self._process = subprocess.Popen(
+            [str(program("stdio_node", SOURCES, folders=(CORE, APP), cc=cc))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+        )
+
+    def __enter__(self) -> MemoryNode:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it; that it ends well is part of every test."""
+        _, text = self._process.communicate()
+        assert self._process.returncode == 0, text.decode()
+
+    # ------------------------------------------------------------------------------------------------- commands
+
+    def _read(self, size: int) -> bytes:
+        assert self._process.stdout is not None
+        data = b""
+        while len(data) < size:
+            part = self._process.stdout.read(size - len(data))
+            if not part:
+                raise AssertionError(f"the node has ended: {self._process.communicate()[1].decode()}")
+            data += part
+        return data
+
+    def _command(self, code: str, data: bytes = b"") -> bytes:
+        assert self._process.stdin is not None
+        self._process.stdin.write(code.encode() + struct.pack("<I", len(data)) + data)
+        return self._read(struct.unpack("<I", self._read(4))[0])
+
+    def request(self, frame: bytes, *, damaged: int | None = None) -> bytes:
+        """A frame and the silence after it -> the reply frame, or b"". damaged: index of a broken character."""
+        if damaged is not None:
+            return self._command("D", struct.pack("<H", damaged) + frame)
+        return self._command("F", frame)
+
+    def hear(self, data: bytes) -> None:
+        """Characters without the silence that would end the frame."""
+        self._command("B", data)
+
+    def silence(self) -> bytes:
+        return self._command("S")
+
+    def overrun(self) -> None:
+        self._command("O")
+
+    def work(self, rounds: int = ALL_WORK) -> int:
+        """Let the main loop run, until it has nothing more to do; answers the rounds that it took."""
+        data = self._command("W", struct.pack("<I", rounds))
+        return int(struct.unpack("<I", data)[0]) if data else 0
+
+    def advance(self, milliseconds: int) -> None:
+        self._command("T", struct.pack("<I", milliseconds))
+
+    def lamp(self) -> bool:
+        """What the LED shows, as the last round of the main loop left it."""
+        return self._command("L") != b"\0"
+
+    def line(self) -> Line:
+        return Line(*struct.unpack("<4I", self._command("I")))
+
+    def power_cycle(self) -> None:
+        self._command("P")
+
+    def factory(self) -> None:
+        """Power cycle with a blank flash."""
+        self._command("X")
+        self.address = DEFAULT_ADDRESS
+
+    # --------------------------------------------------------------------------------------------------- Modbus
+
+    def ask(self, pdu: bytes) -> bytes:
+        """A request PDU -> its reply PDU, or b"" for silence; an exception reply is raised."""
+        reply = self.request(frame_seal(bytes([self.address]) + pdu))
+        if not reply:
+            return b""
+        assert frame_valid(reply)
+        assert reply[0] == self.address
+        if reply[1] & 0x80:
+            assert reply[1] == pdu[0] | 0x80
+            assert len(reply) == 5
+            raise ModbusException(reply[2])
+        assert reply[1] == pdu[0]
+        return reply[1:-2]
+
+    def refusal(self, pdu: bytes) -> int:
+        """The exception code of a request, 0 if it was answered."""
+        try:
+            assert self.ask(pdu), "silence"
+        except ModbusException as error:
+            return error.code
+        return 0
+
+    def broadcast(self, pdu: bytes) -> bytes:
+        return self.request(frame_seal(bytes([BROADCAST]) + pdu))
+
+    def read(self, table: Table, address: int, count: int = 1) -> list[int]:
+        """Registers, or bits."""
+        data = self.ask(struct.pack(">BHH", READ_FUNCTION[table], address, count))
+        if table in (Table.COIL, Table.DISCRETE):
+            assert data[1] == len(data) - 2 == (count + 7) // 8
+            return [data[2 + i // 8] >> i % 8 & 1 for i in range(count)]
+        assert data[1] == len(data) - 2 == 2 * count
+        return list(struct.unpack(f">{count}H", data[2:]))
+
+    def write(self, address: int, values: Sequence[int]) -> None:
+        """Holding registers, by function 16, as many frames as it takes."""
+        for i in range(0, len(values), WRITE_REGISTERS_MAX):
+            self.ask(write_registers_pdu(address + i, values[i : i + WRITE_REGISTERS_MAX]))
+
+    def get(self, name: str) -> int:
+        """A named value."""
+        row = BY_NAME[name]
+        return number(self.read(row.table, row.address, row.width), row)
+
+    def command(self, code: Command, length: int = 0, crc: int = 0) -> None:
+        self.ask(command_pdu(code, length, crc))
+
+    def deploy(self, image: bytes) -> None:
+        """Stage, verify, commit."""
+        crc = int.from_bytes(image[-4:], "little")
+        self.write(BY_NAME["STAGE"].address, words(image))
+        self.command(Command.VERIFY, len(image), crc)
+        self.command(Command.COMMIT, crc=crc)
+        self.work()
+        assert self.get("MODEL_CRC") == crc
+
+
+def number(values: Sequence[int], row: Register) -> int:
+    """The value of a row's registers, high word first."""
+    value = 0
+    for word in values:
+        value = value << 16 | word
+    return value - 0x10000 if row.kind == "i16" and value & 0x8000 else value
+
+
+def words(data: bytes) -> list[int]:
+    """Bytes as registers, first byte high."""
+    return list(struct.unpack(f">{len(data) // 2}H", data))
+
+
+def write_registers_pdu(address: int, values: Sequence[int]) -> bytes:
+    return struct.pack(f">BHHB{len(values)}H", 16, address, len(values), 2 * len(values), *values)
+
+
+def command_pdu(code: int, length: int = 0, crc: int = 0) -> bytes:
+    values = [code, length >> 16, length & 0xFFFF, crc >> 16, crc & 0xFFFF]
+    return write_registers_pdu(BY_NAME["COMMAND"].address, values)

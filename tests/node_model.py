@@ -1,0 +1,389 @@
+"""The register file as host/wire.py promises it: a small model of a whole node, to hold the firmware against."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from host import wire
+from host.fixed import fixed_from_float, fixed_to_float
+from host.image import ImageError, Model, decode
+from host.infer import infer, led, self_test
+from host.wire import BY_NAME, UNITS_MAX, Command, Reason, Start, State, Table
+from tests.memory_node import words
+from tests.store_model import StoreModel
+
+ADDRESS, VALUE, FAILURE, BUSY = 2, 3, 4, 6
+BLINK_MS = 250
+DEFAULTS = (wire.DEFAULT_ADDRESS, wire.DEFAULT_BAUD, int(wire.DEFAULT_FORMAT), int(wire.DEFAULT_GAP))
+UID = b"memory node\0"
+WRITABLE = ["INPUTS", "INPUTS_FLOAT", "ADDRESS", "BAUD", "FORMAT", "GAP", "COMMAND", "LENGTH", "CRC", "STAGE"]
+PAIRS = {
+    row.address + 2 * i
+    for row in wire.REGISTERS
+    if row.table is Table.HOLDING and row.width == 2
+    for i in range(row.count)
+}
+"""Where the values of two registers begin."""
+WRITABLE_ADDRESSES = {a for name in WRITABLE for a in range(BY_NAME[name].address, BY_NAME[name].end)}
+
+Settings = tuple[int, int, int, int]
+"""Address, baud rate, format, gap."""
+
+
+class Refused(Exception):
+    """What the node should answer with an exception."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def _high_low(value: int) -> list[int]:
+    return [value >> 16, value & 0xFFFF]
+
+
+def _crc(image: bytes) -> int:
+    return int.from_bytes(image[-4:], "little")
+
+
+def _pack_settings(settings: Settings) -> bytes:
+    address, baud, line_format, gap = settings
+    return struct.pack("<IBBBx", baud, address, line_format, gap)
+
+
+class NodeModel:
+    """What a node holds. Its registers are read from `registers()`; writes raise Refused and then change nothing."""
+
+    def __init__(self) -> None:
+        self.models, self.kept_settings = StoreModel(), StoreModel()
+        self.start()
+
+    def start(self, cause: Start = Start.POWER) -> None:
+        """Power on, or start again for another cause; the main loop comes round once before it waits."""
+        self.cause = cause
+        self.models.boot()
+        self.kept_settings.boot()
+        self.settings = DEFAULTS
+        if self.kept_settings.active:
+            baud, *rest = struct.unpack("<IBBBx", self.kept_settings.active.payload)
+            self.settings = (rest[0], baud, rest[1], rest[2])
+        self.address = self.settings[0]
+        address, baud, line_format, gap = self.settings
+        self.settings_words = [address, *_high_low(baud), line_format, gap]
+        self.next_settings = self.settings
+        self.saving = self.committing = self.reopen = self.restart = self.verified = False
+        self.millis = self.inferences = 0
+        self.reason, self.detail = Reason.NONE, 0
+        self.coils = [0, 0, 0]
+        self.command = [0] * 5
+        self.stage = bytearray(wire.IMAGE_MAX)
+        self.staged = b""
+        self.float_bits = [0] * UNITS_MAX
+        self.q = [0] * UNITS_MAX
+        self.outputs = [0] * UNITS_MAX
+        self.decision = False
+        self.model: Model | None = None
+        self.image = b""
+        if self.models.active:
+            self._run(self.models.active.payload)
+        self._round()
+
+    # ---------------------------------------------------------------------------------------------------- neuron
+
+    def _fraction(self, index: int) -> int:
+        return self.model.input_fraction[index] if self.model and index < self.model.inputs else 0
+
+    def _quantise(self, index: int) -> None:
+        (value,) = struct.unpack("<f", struct.pack("<I", self.float_bits[index]))
+        self.q[index] = int(fixed_from_float(value, self._fraction(index)))
+
+    def _run(self, image: bytes) -> None:
+        self.image, self.model = image, decode(image)
+        for index in range(UNITS_MAX):
+            self._quantise(index)
+        self._infer()
+
+    def _infer(self) -> None:
+        if self.model is None:
+            return
+        y = infer(self.model, np.array([self.q[: self.model.inputs]], dtype=np.int16))
+        self.outputs = y[0].tolist() + [0] * (UNITS_MAX - self.model.outputs)
+        self.decision = bool(led(self.model, y)[0])
+        self.inferences += 1
+
+    def _inputs_changed(self) -> None:
+        if not self.coils[BY_NAME["HOLD"].address]:
+            self._infer()
+
+    @property
+    def lamp(self) -> bool:
+        if self.coils[BY_NAME["LAMP_TEST"].address]:
+            return True
+        if self.coils[BY_NAME["IDENTIFY"].address]:
+            return self.millis // BLINK_MS % 2 == 0
+        return self.decision
+
+    # ------------------------------------------------------------------------------------------------------ work
+
+    @property
+    def state(self) -> State:
+        if self.models.erasing or self.kept_settings.erasing:
+            return State.ERASING
+        return State.COMMITTING if self.committing or self.saving else State.IDLE
+
+    def work(self, rounds: int) -> None:
+        """Rounds of the main loop, until there is nothing more to do."""
+        for _ in range(rounds):
+            if not self._round():
+                return
+
+    def _round(self) -> bool:
+        if self.restart:
+            self.start(Start.SOFTWARE)
+            return False
+        if self.reopen:
+            self.reopen = False
+            self.address = self.settings[0]
+        if self.kept_settings.steps:  # what one store has begun, it ends: there is only one flash
+            more = self.kept_settings.step()
+        else:
+            more = self.models.step() or self.kept_settings.step()
+        if self.committing and not self.models.busy:
+            self.committing = self.verified = False
+            assert self.models.active is not None
+            self._run(self.models.active.payload)
+        if self.saving and not self.kept_settings.busy:
+            self.saving, self.reopen = False, True
+            self.settings = self.next_settings
+        return more or self.reopen
+
+    # ----------------------------------------------------------------------------------------------------- reads
+
+    def discretes(self) -> list[int]:
+        return [
+            int(bit)
+            for bit in (
+                self.lamp,
+                self.model is not None,
+                False,
+                False,
+                self.state is not State.IDLE,
+                self.verified,
+                self.decision,
+            )
+        ]
+
+    def identity(self) -> dict[str, list[int]]:
+        """The input registers' single values."""
+        model, previous = self.model, self.models.previous
+        active = self.models.active.sequence if self.models.active and model else 0
+        one = {
+            "WIRE_VERSION": wire.WIRE_VERSION,
+            "FIRMWARE_VERSION": wire.FIRMWARE_MAJOR << 8 | wire.FIRMWARE_MINOR,
+            "STATE": self.state,
+            "REASON": self.reason,
+            "DETAIL": self.detail,
+            "START_CAUSE": self.cause,
+            "FAULT_LINE": 0,
+            "MODEL_LAYERS": len(model.layers) if model else 0,
+            "MODEL_INPUTS": model.inputs if model else 0,
+            "MODEL_OUTPUTS": model.outputs if model else 0,
+            "MODEL_VECTORS": len(model.vector_inputs) if model else 0,
+        }
+        two = {
+            "SEQUENCE": active,
+            "MODEL_CRC": _crc(self.image) if model else 0,
+            "MODEL_LENGTH": len(self.image) if model else 0,
+            "PREVIOUS_SEQUENCE": previous.sequence if previous else 0,
+            "PREVIOUS_CRC": _crc(previous.payload) if previous else 0,
+            "STAGED_CRC": _crc(self.staged) if self.verified else 0,
+            "UPTIME": self.millis,
+            "INFERENCES": self.inferences,
+            "FAULT_PC": 0,
+        }
+        name = (model.name if model else "").encode().ljust(wire.NAME_BYTES, b"\0")
+        return {
+            "UID": words(UID),
+            "MODEL_NAME": words(name),
+            "FAULT_FILE": [0] * BY_NAME["FAULT_FILE"].size,
+            **{key: [int(value)] for key, value in one.items()},
+            **{key: _high_low(value) for key, value in two.items()},
+        }
+
+    def _float_words(self, bits: Sequence[int]) -> list[int]:
+        return [word for value in bits for word in _high_low(value)]
+
+    def registers(self, table: Table, *, bulk: bool = True) -> dict[int, int]:
+        """All that can be read: address -> value. Without `bulk`, all but the stage and the image."""
+        if table is Table.COIL:
+            return dict(enumerate(self.coils))
+        if table is Table.DISCRETE:
+            return dict(enumerate(self.discretes()))
+        out_fraction = self.model.out_fraction if self.model else 0
+        real = fixed_to_float(np.array(self.outputs, dtype=np.int16), out_fraction).view(np.uint32).tolist()
+        if table is Table.HOLDING:
+            rows = {
+                "INPUTS": self.q,
+                "INPUTS_FLOAT": self._float_words(self.float_bits),
+                "ADDRESS": self.settings_words,
+                "COMMAND": self.command,
+                "RESULT_BITS": [sum(bit << i for i, bit in enumerate(self.discretes()))],
+                "RESULTS": self.outputs,
+                "RESULTS_FLOAT": self._float_words(real),
+                "STAGE": words(self.stage) if bulk else [],
+            }
+        else:
+            fractions = list(self.model.input_fraction) if self.model else []
+            rows = {
+                "OUTPUTS": self.outputs,
+                "OUTPUTS_FLOAT": self._float_words(real),
+                **self.identity(),
+                "INPUT_FRACTION": fractions + [0] * (UNITS_MAX - len(fractions)),
+                "OUTPUT_FRACTION": [out_fraction],
+                "IMAGE": words(self.image) if bulk else [],
+            }
+        start = {name: BY_NAME[name].address for name in rows}
+        return {start[name] + i: value & 0xFFFF for name, row in rows.items() for i, value in enumerate(row)}
+
+    def read(self, table: Table, address: int, count: int) -> list[int]:
+        registers = self.registers(table)
+        if any(address + i not in registers for i in range(count)):
+            raise Refused(ADDRESS)
+        return [registers[address + i] for i in range(count)]
+
+    # ---------------------------------------------------------------------------------------------------- writes
+
+    def write_coils(self, address: int, values: Sequence[int]) -> None:
+        if address + len(values) > len(self.coils):
+            raise Refused(ADDRESS)
+        self.coils[address : address + len(values)] = values
+        self._inputs_changed()
+
+    def write(self, address: int, values: Sequence[int]) -> None:
+        span = range(address, address + len(values))
+        if any(a not in WRITABLE_ADDRESSES for a in span):
+            raise Refused(ADDRESS)
+        if address - 1 in PAIRS or span[-1] in PAIRS:
+            raise Refused(ADDRESS)
+        areas: list[tuple[str, Callable[[int, Sequence[int]], None]]] = [
+            ("STAGE", self._write_stage),
+            ("COMMAND", self._write_command),
+            ("ADDRESS", self._write_settings),
+            ("INPUTS_FLOAT", self._write_floats),
+            ("INPUTS", self._write_inputs),
+        ]
+        name, write = next((name, write) for name, write in areas if address >= BY_NAME[name].address)
+        write(address - BY_NAME[name].address, values)
+
+    def _write_stage(self, offset: int, values: Sequence[int]) -> None:
+        if self.committing:
+            raise Refused(BUSY)
+        self.stage[2 * offset : 2 * (offset + len(values))] = struct.pack(f">{len(values)}H", *values)
+        self.verified = False
+
+    def _write_settings(self, offset: int, values: Sequence[int]) -> None:
+        self.settings_words[offset : offset + len(values)] = values
+
+    def _write_inputs(self, offset: int, values: Sequence[int]) -> None:
+        for index, value in enumerate(values, offset):
+            self.q[index] = value - 0x10000 if value & 0x8000 else value
+            real = fixed_to_float(self.q[index], self._fraction(index))
+            (self.float_bits[index],) = struct.unpack("<I", struct.pack("<f", real))
+        self._inputs_changed()
+
+    def _write_floats(self, offset: int, values: Sequence[int]) -> None:
+        bits = [high << 16 | low for high, low in zip(values[::2], values[1::2], strict=True)]
+        if any(math.isnan(struct.unpack("<f", struct.pack("<I", b))[0]) for b in bits):
+            raise Refused(VALUE)
+        for index, value in enumerate(bits, offset // 2):
+            self.float_bits[index] = value
+            self._quantise(index)
+        self._inputs_changed()
+
+    # -------------------------------------------------------------------------------------------------- commands
+
+    def _refuse(self, reason: Reason, detail: int = 0, code: int = FAILURE) -> Refused:
+        self.reason, self.detail = reason, detail
+        return Refused(code)
+
+    def _write_command(self, offset: int, values: Sequence[int]) -> None:
+        command = list(self.command)
+        command[offset : offset + len(values)] = values
+        if offset == 0:
+            self._execute(command[0], command[1] << 16 | command[2], command[3] << 16 | command[4])
+        self.command = command
+
+    def _execute(self, code: int, length: int, crc: int) -> None:
+        runs = self.model is not None and _crc(self.image) == crc
+        commands = {
+            Command.NONE: lambda: None,
+            Command.VERIFY: lambda: self._verify(length, crc),
+            Command.COMMIT: lambda: self._commit(crc, runs),
+            Command.ROLLBACK: lambda: self._rollback(crc, runs),
+            Command.SAVE_SETTINGS: self._save,
+            Command.RESTART: self._restart,
+        }
+        if code not in list(Command):
+            raise self._refuse(Reason.COMMAND, code=VALUE)
+        if self.committing and code in (Command.VERIFY, Command.COMMIT, Command.ROLLBACK):
+            if code == Command.VERIFY or _crc(self.staged) != crc:
+                raise Refused(BUSY)
+            return
+        commands[Command(code)]()
+
+    def _verify(self, length: int, crc: int) -> None:
+        self.verified = False
+        if length > wire.IMAGE_MAX:
+            raise self._refuse(Reason.LENGTH)
+        image = bytes(self.stage[:length])
+        try:
+            model = decode(image)
+            if _crc(image) != crc:
+                raise self._refuse(Reason.CRC)
+            self_test(model)
+        except ImageError as error:
+            raise self._refuse(error.reason, error.detail) from error
+        self.staged, self.verified = image, True
+        self.reason, self.detail = Reason.NONE, 0
+
+    def _commit(self, crc: int, runs: bool) -> None:
+        if self.verified and _crc(self.staged) == crc:
+            self.committing = True
+            self.models.commit(self.staged)
+        elif not runs:
+            raise self._refuse(Reason.NOT_VERIFIED)
+
+    def _rollback(self, crc: int, runs: bool) -> None:
+        previous = self.models.previous
+        if runs:
+            return
+        if previous is None or _crc(previous.payload) != crc:
+            raise self._refuse(Reason.NO_PREVIOUS)
+        self.stage[: len(previous.payload)] = previous.payload
+        self._verify(len(previous.payload), crc)
+        self._commit(crc, False)
+
+    def _save(self) -> None:
+        address, baud_high, baud_low, line_format, gap = self.settings_words
+        asked = (address, baud_high << 16 | baud_low, line_format, gap)
+        if self.saving:
+            raise Refused(BUSY)
+        if not (
+            wire.ADDRESS_MIN <= address <= wire.ADDRESS_MAX
+            and wire.BAUD_MIN <= asked[1] <= wire.BAUD_MAX
+            and line_format in list(wire.Format)
+            and gap in list(wire.Gap)
+        ):
+            raise self._refuse(Reason.SETTINGS)
+        if asked != self.settings:
+            self.next_settings, self.saving = asked, True
+            self.kept_settings.commit(_pack_settings(asked))
+
+    def _restart(self) -> None:
+        if self.committing or self.saving:
+            raise Refused(BUSY)
+        self.restart = True

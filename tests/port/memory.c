@@ -1,0 +1,156 @@
+#include "tests/port/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/link.h"
+
+struct memory memory;
+
+static void require(bool condition, const char *breach)
+{
+    if (condition)
+        return;
+    fprintf(stderr, "board contract: %s\n", breach);
+    abort();
+}
+
+void memory_start(uint8_t *flash, enum wire_start cause)
+{
+    bool touched[PORT_SECTORS];
+    memcpy(touched, memory.touched, sizeof touched);
+    memory = (struct memory){.flash = flash, .start.cause = cause, .listening = true};
+    memcpy(memory.touched, touched, sizeof touched);
+}
+
+void memory_blank(uint8_t *flash)
+{
+    memset(flash, 0xFF, MEMORY_FLASH_SIZE);
+}
+
+/* --------------------------------------------------------------------------------------------------- the
+ * board */
+
+uint32_t port_millis(void)
+{
+    return memory.millis;
+}
+
+const uint8_t *port_uid(void)
+{
+    static const uint8_t uid[WIRE_UID_BYTES] = "memory node";
+    return uid;
+}
+
+uint8_t port_default_address(void)
+{
+    return WIRE_DEFAULT_ADDRESS;
+}
+
+const struct port_start *port_start(void)
+{
+    return &memory.start;
+}
+
+void port_led(bool lit)
+{
+    memory.lit = lit;
+}
+
+void port_reset(void)
+{
+    require(!memory.sending && !memory.driving, "reset while sending");
+    memory_on_reset();
+}
+
+/* -------------------------------------------------------------------------------------------------------
+ * RS485 */
+
+void port_rs485_open(const struct port_line *line, struct link *link)
+{
+    require(!memory.sending && !memory.driving && memory.listening, "line opened while it is in use");
+    require(line->baud >= WIRE_BAUD_MIN && line->baud <= WIRE_BAUD_MAX, "baud rate out of range");
+    require(line->silence_us > 0, "no silence between frames");
+    require(line->address >= WIRE_ADDRESS_MIN && line->address <= WIRE_ADDRESS_MAX, "address out of range");
+    memory.line = *line;
+    memory.link = link;
+    memory.opened++;
+}
+
+void port_rs485_receiver(bool listening)
+{
+    require(!listening || !memory.driving, "receiver on while the driver is");
+    memory.listening = listening;
+}
+
+void port_rs485_driver(bool driving)
+{
+    require(!driving || !memory.listening, "driver on while the receiver is");
+    require(driving || !memory.sending, "driver off before the last stop bit");
+    memory.driving = driving;
+}
+
+void port_rs485_transmit(const uint8_t *bytes, size_t size)
+{
+    require(memory.driving && !memory.listening, "sending without the driver, or while listening");
+    require(!memory.sending, "two frames at once");
+    require(modbus_frame_valid(bytes, size), "what is sent is no frame");
+    memory.sending = true;
+    memory.sent_size = size;
+    memcpy(memory.sent, bytes, size);
+}
+
+size_t memory_end_sending(void)
+{
+    if (!memory.sending)
+        return 0;
+    link_on_byte(memory.link, memory.sent[memory.sent_size - 1],
+                 false); /* an echo that was still in the receiver */
+    link_on_silence(memory.link);
+    memory.sending = false;
+    link_on_sent(memory.link);
+    require(!memory.driving, "driver left on");
+    require(memory.listening, "receiver left off");
+    return memory.sent_size;
+}
+
+/* -------------------------------------------------------------------------------------------------------
+ * flash */
+
+const uint8_t *port_flash_sector(enum port_sector sector)
+{
+    require(sector < PORT_SECTORS, "no such sector");
+    return memory.flash + sector * PORT_SECTOR_SIZE;
+}
+
+void port_flash_program(enum port_sector sector, uint32_t offset, uint32_t word)
+{
+    require(sector < PORT_SECTORS && offset % 4 == 0 && offset < PORT_SECTOR_SIZE,
+            "programmed outside of the flash");
+    require(!memory.erasing, "programmed during an erase");
+    require(!memory.sending, "programmed while sending");
+    uint8_t *place = memory.flash + sector * PORT_SECTOR_SIZE + offset;
+    uint32_t old;
+    memcpy(&old, place, sizeof old);
+    require((old & word) == word, "programming cannot set bits");
+    memcpy(place, &word, sizeof word);
+    memory.touched[sector] = true;
+}
+
+void port_flash_erase(enum port_sector sector)
+{
+    require(sector < PORT_SECTORS, "erased outside of the flash");
+    require(!memory.erasing, "two erases at once");
+    require(!memory.sending, "erased while sending");
+    memset(memory.flash + sector * PORT_SECTOR_SIZE, 0xFF, PORT_SECTOR_SIZE);
+    memory.touched[sector] = true;
+    memory.erasing = true;
+}
+
+bool port_flash_busy(void)
+{
+    const bool busy = memory.erasing;
+    memory.erasing = false;
+    return busy;
+}

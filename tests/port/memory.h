@@ -1,0 +1,48 @@
+/* The board contract in memory, without an operating system: time that stands until it is moved, NOR flash in
+ * RAM, an RS485 transceiver that is watched. A program of the tests adds port_init and port_idle, where it
+ * drives the node.
+ *
+ * A breach of the contract ends the program: a driver left on, a receiver that hears us, a word programmed
+ * with bits that only an erase can set. */
+#ifndef NEURON485_TESTS_PORT_MEMORY_H
+#define NEURON485_TESTS_PORT_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/modbus.h"
+#include "port/port.h"
+
+#define MEMORY_FLASH_SIZE (PORT_SECTORS * PORT_SECTOR_SIZE)
+
+struct memory {
+    uint8_t *flash;             /* MEMORY_FLASH_SIZE, aligned to 4; the caller's, survives the power */
+    bool touched[PORT_SECTORS]; /* programmed or erased since the caller last cleared it; survives too */
+    struct port_start start;
+    uint32_t millis;
+    bool lit;
+    bool erasing; /* until it has been asked about once */
+    struct port_line line;
+    unsigned opened; /* how often */
+    struct link *link;
+    bool listening, driving, sending;
+    uint8_t sent[MODBUS_FRAME_MAX]; /* the frame on its way, or the last one */
+    size_t sent_size;
+};
+
+extern struct memory memory;
+
+/* Start: all as at reset, with this flash. */
+void memory_start(uint8_t *flash, enum wire_start cause);
+
+/* The flash as it leaves the factory. */
+void memory_blank(uint8_t *flash);
+
+/* The last stop bit leaves. Answers the size of the frame in memory.sent, 0 when none was on its way. */
+size_t memory_end_sending(void);
+
+/* Given by the program: the firmware asks for a reset. */
+_Noreturn void memory_on_reset(void);
+
+#endif

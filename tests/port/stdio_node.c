@@ -1,0 +1,191 @@
+/* The whole firmware as a filter: commands on stdin, one answer each on stdout. Nothing happens that was not
+ * asked for: no clock, no terminal; a test sees the same node every time. Driven by tests/memory_node.py.
+ *
+ *     command: u8 code, u32 size, bytes       answer: u32 size, bytes       (little-endian)
+ *
+ * Each start of the firmware is a fork of this program with fresh memory; all of them share the flash. */
+#define _DEFAULT_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "app/link.h"
+#include "tests/port/memory.h"
+
+enum code {
+    FRAME = 'F',   /* bytes, then silence           -> the reply, maybe empty */
+    DAMAGED = 'D', /* the same, u16 index of a damaged character first */
+    BYTES = 'B',   /* bytes, no silence             -> */
+    OVERRUN = 'O', /* a character is lost           -> */
+    SILENCE = 'S', /*                               -> the reply */
+    WORK = 'W',    /* u32 rounds of the main loop at most, while there is more to do -> u32 rounds */
+    ADVANCE = 'T', /* u32 milliseconds              -> */
+    LAMP = 'L',    /*                               -> u8 lit */
+    LINE = 'I',    /*                               -> u32 baud, format, silence_us, times opened */
+    POWER = 'P',   /* power cycle                   -> */
+    FACTORY = 'X', /* the same, with the flash blank -> */
+};
+
+#define COMMAND_MAX 4096u
+#define RESET_STATUS 77
+
+/* What outlives a start. */
+static struct shared {
+    _Alignas(4) uint8_t flash[MEMORY_FLASH_SIZE];
+    bool answer_owed;      /* to the command that ended the last start */
+    enum wire_start cause; /* of the next one */
+    uint32_t rounds;
+} *shared;
+
+static struct {
+    bool waiting; /* for what the main loop makes of the last command */
+    uint32_t rounds_left;
+} state;
+
+static void take(void *bytes, size_t size)
+{
+    for (uint8_t *at = bytes; size > 0;) {
+        const ssize_t got = read(STDIN_FILENO, at, size);
+        if (got <= 0)
+            exit(got < 0);
+        at += got;
+        size -= (size_t)got;
+    }
+}
+
+static void answer(const void *bytes, size_t size)
+{
+    uint8_t buffer[sizeof(uint32_t) + COMMAND_MAX];
+    const uint32_t length = (uint32_t)size;
+    memcpy(buffer, &length, sizeof length);
+    if (size > 0)
+        memcpy(buffer + sizeof length, bytes, size);
+    size += sizeof length;
+    if (write(STDOUT_FILENO, buffer, size) != (ssize_t)size)
+        exit(1);
+}
+
+static _Noreturn void start_again(enum wire_start cause)
+{
+    shared->cause = cause;
+    shared->answer_owed = true;
+    _exit(RESET_STATUS);
+}
+
+_Noreturn void memory_on_reset(void)
+{
+    start_again(WIRE_START_SOFTWARE);
+}
+
+void port_init(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED)
+        exit(1);
+    memory_blank(shared->flash);
+    for (;;) {
+        const pid_t child = fork();
+        if (child == 0)
+            break;
+        int status;
+        if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
+            exit(1);
+        if (WEXITSTATUS(status) != RESET_STATUS)
+            exit(WEXITSTATUS(status));
+    }
+    memory_start(shared->flash, shared->cause);
+    state.waiting = shared->answer_owed;
+}
+
+static uint32_t get32(const uint8_t *bytes)
+{
+    uint32_t value;
+    memcpy(&value, bytes, sizeof value);
+    return value;
+}
+
+static void feed(const uint8_t *bytes, size_t size, size_t damaged)
+{
+    for (size_t i = 0; i < size; i++)
+        link_on_byte(memory.link, bytes[i], i == damaged);
+}
+
+/* True when the main loop must run before there is an answer. */
+static bool carry_out(enum code code, const uint8_t *bytes, size_t size)
+{
+    switch (code) {
+    case FRAME:
+        feed(bytes, size, SIZE_MAX);
+        link_on_silence(memory.link);
+        return true;
+    case DAMAGED:
+        feed(bytes + 2, size - 2, (size_t)(bytes[0] | bytes[1] << 8));
+        link_on_silence(memory.link);
+        return true;
+    case BYTES:
+        feed(bytes, size, SIZE_MAX);
+        break;
+    case OVERRUN:
+        link_on_overrun(memory.link);
+        break;
+    case SILENCE:
+        link_on_silence(memory.link);
+        return true;
+    case WORK:
+        state.rounds_left = get32(bytes);
+        shared->rounds = 0;
+        return true;
+    case ADVANCE:
+        memory.millis += get32(bytes);
+        break;
+    case LAMP:
+        answer(&(uint8_t){memory.lit}, 1);
+        return false;
+    case LINE: {
+        const struct port_line *line = &memory.line;
+        answer((uint32_t[]){line->baud, (uint32_t)line->format, line->silence_us, memory.opened}, 16);
+        return false;
+    }
+    case POWER:
+        start_again(WIRE_START_POWER);
+    case FACTORY:
+        memory_blank(shared->flash);
+        start_again(WIRE_START_POWER);
+    default:
+        fprintf(stderr, "unknown command %d\n", code);
+        exit(1);
+    }
+    answer(NULL, 0);
+    return false;
+}
+
+void port_idle(bool more)
+{
+    if (state.waiting && state.rounds_left > 0) {
+        shared->rounds++;
+        state.rounds_left--;
+        if (more && state.rounds_left > 0)
+            return;
+        state.rounds_left = 0;
+        answer(&shared->rounds, sizeof shared->rounds);
+    } else if (state.waiting) {
+        const size_t size = memory_end_sending();
+        answer(memory.sent, size);
+    }
+    state.waiting = false;
+    shared->answer_owed = false;
+    while (!state.waiting) {
+        uint8_t head[5], bytes[COMMAND_MAX];
+        take(head, sizeof head);
+        const uint32_t size = get32(head + 1);
+        if (size > sizeof bytes)
+            exit(1);
+        take(bytes, size);
+        state.waiting = carry_out((enum code)head[0], bytes, size);
+    }
+}
