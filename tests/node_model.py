@@ -12,7 +12,7 @@ from host import wire
 from host.fixed import fixed_from_float, fixed_to_float
 from host.image import ImageError, Model, decode
 from host.infer import infer, led, self_test
-from host.wire import BY_NAME, UNITS_MAX, Command, Reason, Start, State, Table
+from host.wire import BY_NAME, UNITS_MAX, Command, Reason, Start, State, Table, Training
 from tests.memory_node import words
 from tests.store_model import StoreModel
 
@@ -21,13 +21,16 @@ BLINK_MS = 250
 DEFAULTS = (wire.DEFAULT_ADDRESS, wire.DEFAULT_BAUD, int(wire.DEFAULT_FORMAT), int(wire.DEFAULT_GAP))
 UID = b"memory node\0"
 WRITABLE = ["INPUTS", "INPUTS_FLOAT", "ADDRESS", "BAUD", "FORMAT", "GAP", "COMMAND", "LENGTH", "CRC", "STAGE"]
-PAIRS = {
-    row.address + 2 * i
+WRITABLE += [row.name for row in wire.REGISTERS if row.table is Table.HOLDING and row.name.startswith("TRAIN_")]
+WRITABLE += ["ARENA"]
+INSIDE = {
+    row.address + row.width * i + part
     for row in wire.REGISTERS
-    if row.table is Table.HOLDING and row.width == 2
-    for i in range(row.count)
+    if row.table is Table.HOLDING
+    for i in range(row.count if row.kind != "bytes" else 0)
+    for part in range(1, row.width)
 }
-"""Where the values of two registers begin."""
+"""Registers that go on with a value which began before them."""
 WRITABLE_ADDRESSES = {a for name in WRITABLE for a in range(BY_NAME[name].address, BY_NAME[name].end)}
 
 Settings = tuple[int, int, int, int]
@@ -81,6 +84,9 @@ class NodeModel:
         self.coils = [0, 0, 0]
         self.command = [0] * 5
         self.stage = bytearray(wire.IMAGE_MAX)
+        self.arena = bytearray(wire.ARENA_BYTES)
+        self.train_words = [0] * (BY_NAME["TRAIN_NAME"].end - BY_NAME["TRAIN_LAYERS"].address)
+        self.training = Training.NONE
         self.staged = b""
         self.float_bits = [0] * UNITS_MAX
         self.q = [0] * UNITS_MAX
@@ -235,6 +241,8 @@ class NodeModel:
                 "RESULTS": self.outputs,
                 "RESULTS_FLOAT": self._float_words(real),
                 "STAGE": words(self.stage) if bulk else [],
+                "ARENA": words(self.arena) if bulk else [],
+                "TRAIN_LAYERS": self.train_words,
             }
         else:
             fractions = list(self.model.input_fraction) if self.model else []
@@ -245,6 +253,7 @@ class NodeModel:
                 "INPUT_FRACTION": fractions + [0] * (UNITS_MAX - len(fractions)),
                 "OUTPUT_FRACTION": [out_fraction],
                 "IMAGE": words(self.image) if bulk else [],
+                "TRAIN_STATE": [self.training, *[0] * 10],
             }
         start = {name: BY_NAME[name].address for name in rows}
         return {start[name] + i: value & 0xFFFF for name, row in rows.items() for i, value in enumerate(row)}
@@ -267,10 +276,12 @@ class NodeModel:
         span = range(address, address + len(values))
         if any(a not in WRITABLE_ADDRESSES for a in span):
             raise Refused(ADDRESS)
-        if address - 1 in PAIRS or span[-1] in PAIRS:
+        if address in INSIDE or span[-1] + 1 in INSIDE:
             raise Refused(ADDRESS)
         areas: list[tuple[str, Callable[[int, Sequence[int]], None]]] = [
+            ("ARENA", self._write_arena),
             ("STAGE", self._write_stage),
+            ("TRAIN_LAYERS", self._write_training),
             ("COMMAND", self._write_command),
             ("ADDRESS", self._write_settings),
             ("INPUTS_FLOAT", self._write_floats),
@@ -284,6 +295,12 @@ class NodeModel:
             raise Refused(BUSY)
         self.stage[2 * offset : 2 * (offset + len(values))] = struct.pack(f">{len(values)}H", *values)
         self.verified = False
+
+    def _write_arena(self, offset: int, values: Sequence[int]) -> None:
+        self.arena[2 * offset : 2 * (offset + len(values))] = struct.pack(f">{len(values)}H", *values)
+
+    def _write_training(self, offset: int, values: Sequence[int]) -> None:
+        self.train_words[offset : offset + len(values)] = values
 
     def _write_settings(self, offset: int, values: Sequence[int]) -> None:
         self.settings_words[offset : offset + len(values)] = values
@@ -326,6 +343,9 @@ class NodeModel:
             Command.ROLLBACK: lambda: self._rollback(crc, runs),
             Command.SAVE_SETTINGS: self._save,
             Command.RESTART: self._restart,
+            Command.TRAIN: self._train,
+            Command.RESUME: lambda: None,
+            Command.STOP: lambda: None,
         }
         if code not in list(Command):
             raise self._refuse(Reason.COMMAND, code=VALUE)
@@ -382,6 +402,15 @@ class NodeModel:
         if asked != self.settings:
             self.next_settings, self.saving = asked, True
             self.kept_settings.commit(_pack_settings(asked))
+
+    def _train(self) -> None:
+        """Random registers ask for no training that a node knows; tests/test_onboard.py has real ones."""
+        if self.committing:
+            raise Refused(BUSY)
+        at = BY_NAME["TRAIN_BITS"].address - BY_NAME["TRAIN_LAYERS"].address
+        assert self.train_words[at] not in (32, 64), "give this model a notion of training"
+        self.verified, self.training = False, Training.REFUSED
+        raise self._refuse(Reason.TRAIN_SHAPE)
 
     def _restart(self) -> None:
         if self.committing or self.saving:

@@ -27,7 +27,7 @@ def _watched() -> list[tuple[Table, int, int]]:
     """Spans of registers that one request may read: all but the stage and the image, which rules read in parts."""
     spans: list[tuple[Table, int, int]] = []
     for row in sorted(REGISTERS, key=lambda row: (row.table, row.address)):
-        if row.name in ("STAGE", "IMAGE"):
+        if row.name in ("STAGE", "IMAGE", "ARENA"):
             continue
         table, start, count = spans[-1] if spans else (None, 0, 0)
         if table is row.table and start + count == row.address and count + row.size <= 125:
@@ -72,7 +72,7 @@ any_address = st.one_of(word, st.sampled_from([a for a in ends if 0 <= a <= 0xFF
 holding_address = st.sampled_from(
     [r.address + i for r in REGISTERS if r.table is Table.HOLDING for i in range(4)]
 )
-codes = st.sampled_from([*Command, *Command, 6, 0xFFFF])
+codes = st.sampled_from([*Command, *Command, max(Command) + 1, 0xFFFF])
 most_work = st.one_of(st.just(ALL_WORK), st.just(ALL_WORK), st.just(ALL_WORK), st.integers(1, 60))
 floats = st.one_of(st.floats(width=32), st.sampled_from([0.0, -0.0, 1.0, 0.5, -1.5, 32767.5, 1e-45]))
 

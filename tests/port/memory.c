@@ -53,6 +53,12 @@ const struct port_start *port_start(void)
     return &memory.start;
 }
 
+uint8_t *port_arena(void)
+{
+    static _Alignas(8) uint8_t arena[WIRE_ARENA_BYTES];
+    return arena;
+}
+
 void port_led(bool lit)
 {
     memory.lit = lit;
