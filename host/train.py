@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from host import cli, learn, plot
+from host import cli, learn, picture, plot
 from host.dataset import BUILT_IN, VALUE_MAX, Dataset, read_csv, with_sign_targets
 from host.errors import NeuronError, command
 from host.image import Model, encode, image_crc, save_image
@@ -71,6 +71,7 @@ class Trained:
     algorithm: str
     rate: float
     history: list[Epoch]
+    layers: list[Dense]
     model: Model
     report: Report
     image: bytes
@@ -102,6 +103,7 @@ class Trained:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
+    picture.check(args.plot, show=args.show)
     out = None if args.json else cli.console()
     trained: list[Trained] = []
     for name in [args.model] if args.model else RECIPES:
@@ -112,6 +114,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.save:
         save_image(args.save, last.image)
         say(out, f"Saved {args.save}, {len(last.image)} bytes")
+    if args.plot or args.show:
+        draw(last, args)
+        say(out, f"Drawn to {args.plot}" if args.plot else "Drawn")
     result = last.as_dict()
     if args.deploy:
         say(out, f"Deploying {last.label} to {cli.describe_line(args, args.deploy)}", style="bold")
@@ -142,7 +147,7 @@ def fit(name: str, args: argparse.Namespace, progress: cli.Progress | None = Non
         threshold = 0.0 if recipe.activation is Activation.STEP else (data.y.min() + data.y.max()) / 2
     ranges = declared_ranges(args.range, data)
     model, report = quantise(data.name, [neuron], data.x, ranges=ranges, led_threshold=float(threshold))
-    return Trained(name, data, algorithm, rate, history, model, report, encode(model))
+    return Trained(name, data, algorithm, rate, history, [neuron], model, report, encode(model))
 
 
 def start(recipe: Recipe, data: Dataset, args: argparse.Namespace) -> tuple[list[float], float | None]:
@@ -211,6 +216,32 @@ def rows_to_show(data: Dataset) -> Float:
     rows: Float = np.unique(data.x, axis=0)
     chosen: Float = rows[np.linspace(0, len(rows) - 1, min(ROWS_SHOWN, len(rows))).round().astype(int)]
     return chosen
+
+
+def draw(trained: Trained, args: argparse.Namespace) -> None:
+    """--plot and --show: a picture of the training."""
+    data, history = trained.data, trained.history
+    w, b = start(RECIPES[trained.name], data, args)
+    path = [[*e.w, *([] if e.b is None else [e.b])] for e in [Epoch(-1, 0.0, w, b), *history]]
+
+    def loss(parameters: Sequence[float]) -> float:
+        return learn.mean_loss(data.x, data.y, parameters[: len(w)], None if b is None else parameters[-1])
+
+    subject = picture.subject_of(
+        trained.layers,
+        trained.model,
+        trained.report,
+        title=f"{trained.label}: {len(data)} samples, {trained.algorithm}, "
+        f"rate {trained.rate:g}, {len(history)} epochs",
+        inputs=data.inputs,
+        target=data.target,
+        x=data.x,
+        y=data.y,
+        path=path,
+        losses={"training": loss},
+        loss_name=f"mean squared error of {data.target}",
+    )
+    picture.draw(args.plot, subject, show=args.show)
 
 
 # -------------------------------------------------------------------------------------------------- terminal
@@ -300,6 +331,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     how.add_argument(
         "--seed", type=cli.whole(0, 2**32 - 1), metavar="N", help="start from random weights of -1..1"
     )
+    picture.add_options(parser)
     node = parser.add_argument_group("the node's model")
     node.add_argument(
         "--range",
