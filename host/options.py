@@ -6,7 +6,7 @@ import argparse
 import re
 from collections.abc import Sequence
 
-from host import cli
+from host import cli, picture
 from host.dataset import VALUE_MAX
 from host.recipes import ALGORITHMS, DTYPES, LOSSES, RECIPES, recipe_of
 from host.wire import LAYERS_MAX, UNITS_MAX
@@ -56,6 +56,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     _add_what(parser)
     _add_how(parser)
     _add_node(parser)
+    picture.add_options(parser)
     cli.add_line_options(parser)
     cli.add_json_option(parser)
     args = parser.parse_args(argv)

@@ -358,7 +358,7 @@ def _report(
     q = quantise_inputs(model, x)
     decisions: list[Decision] = []
     if layers[-1].activation is Activation.STEP:
-        observed, bound = np.abs(_fixed_sums(model, q) - sums), sum_error
+        observed, bound = np.abs(fixed_sums(model, q) - sums), sum_error
         proven = (np.abs(sums) > sum_error).all(axis=1)
         unchanged = (infer(model, q) == outputs).all(axis=1)
         columns: list[Any] = [part.tolist() for part in (x, sums, proven, unchanged)]
@@ -380,7 +380,7 @@ def _report(
     )
 
 
-def _fixed_sums(model: Model, x: Int16) -> Float:
+def fixed_sums(model: Model, x: Int16) -> Float:
     """What the last layer's step decides on, in its own units."""
     for layer in model.layers[:-1]:
         x = infer_layer(layer, x)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +18,19 @@ from host.learn import Config
 from host.quantise import Report
 from host.recipes import DTYPES, LOSSES, RECIPES
 from host.stability import mean_loss
-from host.wire import Activation
+from host.wire import Activation, Loss
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 PARTS = ("training", "validation", "test")
+LOSS_NAMES = {
+    Loss.MEAN: "mean squared error",
+    Loss.HALF: "half mean squared error",
+    Loss.SUM: "sum of squared errors",
+    Loss.CROSS: "cross-entropy",
+}
+Measure = Callable[[Sequence[float]], float]
 RISING = 1.05
 """A validation loss this much above its lowest is rising."""
 CURVE_POINTS = 500
@@ -33,7 +41,8 @@ CURVE_POINTS = 500
 class Trained:
     """All that a training left: what it was, every epoch, and the model, float and as it travels.
 
-    losses: the final model's loss a sample in each part; layers: float, for raw inputs.
+    losses: the final model's loss a sample in each part; measures: the same of any parameters; layers: float, for
+    raw inputs.
     """
 
     name: str
@@ -42,6 +51,7 @@ class Trained:
     config: Config
     fit: Fit
     losses: dict[str, float]
+    measures: dict[str, Measure]
     layers: list[Dense]
     model: Model
     report: Report
@@ -109,10 +119,14 @@ def name_of(table: dict[str, Any], value: Any) -> str:
     return next(name for name, entry in table.items() if entry is value)
 
 
-def losses_of(config: Config, fit: Fit, x: Sequence[Float], parts: Sequence[Dataset]) -> dict[str, float]:
-    """The final model's loss a sample in each part."""
+def measures_of(config: Config, x: Sequence[Float], parts: Sequence[Dataset]) -> dict[str, Measure]:
+    """The loss a sample in each part, as functions of the parameters."""
+
+    def measure(inputs: Float, y: Float, parameters: Sequence[float]) -> float:
+        return mean_loss(config, parameters, inputs, y)
+
     return {
-        name: mean_loss(config, fit.end.parameters, inputs, part.y)
+        name: functools.partial(measure, inputs, part.y)
         for name, inputs, part in zip(PARTS, x, parts, strict=False)
         if len(part)
     }

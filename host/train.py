@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from host import cli, grid, plot
+from host import cli, grid, picture, plot
 from host.dataset import Dataset, split
 from host.errors import NeuronError, command
 from host.fit import fit
@@ -23,7 +23,7 @@ from host.interval import Dense, Float, reference
 from host.options import parse
 from host.quantise import quantise
 from host.recipes import config_of, data_of, dense_layers, recipe_of, start_of
-from host.report import Trained, losses_of, say, show
+from host.report import LOSS_NAMES, Trained, measures_of, say, show
 from host.scaler import fold, scaler_of
 from host.wire import Activation
 
@@ -39,6 +39,7 @@ __all__ = ["image_crc", "main", "train"]
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
+    picture.check(args.plot, show=args.show)
     out = None if args.json else cli.console()
     trained: list[Trained] = []
     for name in [args.model] if args.model else ("wx", "and"):
@@ -49,6 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.save:
         save_image(args.save, last.image)
         say(out, f"Saved {args.save}, {len(last.image)} bytes")
+    if args.plot or args.show:
+        draw(last, args)
+        say(out, f"Drawn to {args.plot}" if args.plot else "Drawn")
     result = last.as_dict()
     if args.deploy:
         say(out, f"Deploying {last.label} to {cli.describe_line(args, args.deploy)}", style="bold")
@@ -82,6 +86,7 @@ def train(name: str, args: argparse.Namespace, progress: cli.Progress | None = N
             progress=progress,
         )
 
+    measures = measures_of(config, inputs, parts)
     layers = dense_layers(config, fitted.end.parameters)
     if scaler:
         layers[0] = fold(layers[0], scaler)
@@ -99,7 +104,8 @@ def train(name: str, args: argparse.Namespace, progress: cli.Progress | None = N
         algorithm=args.algorithm or recipe_of(name, args).algorithm,
         config=config,
         fit=fitted,
-        losses=losses_of(config, fitted, inputs, parts),
+        losses={part: measure(fitted.end.parameters) for part, measure in measures.items()},
+        measures=measures,
         layers=layers,
         model=model,
         report=report,
@@ -143,6 +149,34 @@ def declared_ranges(ends: list[float] | None, data: Dataset) -> list[tuple[float
             f"--range has {len(ends)} numbers: give 2 (low,high for all inputs) or {2 * inputs}"
         )
     return list(zip(ends[::2], ends[1::2], strict=True))
+
+
+def draw(trained: Trained, args: argparse.Namespace) -> None:
+    """--plot and --show: a picture of the training."""
+    history, searched = trained.fit.history, trained.algorithm == "grid"
+    start = [] if searched else [start_of(trained.name, trained.config, args)]
+    how = trained.fit.stopped if searched else f"rate {trained.config.rate:g}, {len(history)} epochs"
+    of = f" of {trained.data.target}" if trained.data.targets.shape[1] == 1 else ""
+    names = [*trained.data.inputs, "b"] if args.standardise and trained.is_neuron else []
+    subject = picture.subject_of(
+        trained.layers,
+        trained.model,
+        trained.report,
+        title=f"{trained.label}: {len(trained.data)} samples, {trained.algorithm}, {how}",
+        inputs=trained.data.inputs,
+        target=trained.data.target,
+        x=trained.data.x,
+        y=trained.data.y,
+        path=[*start, *(epoch.parameters for epoch in history)],
+        counts=[epoch.epoch + 1 for epoch in history] if searched else None,
+        counted="points tried" if searched else "epochs done",
+        kept=history.index(trained.fit.end) + len(start),
+        stopped="" if searched else trained.fit.stopped,
+        losses=trained.measures,
+        loss_name=LOSS_NAMES[trained.config.loss] + of,
+        **({"parameters": [f"weight of {name}, standardised" for name in names]} if names else {}),
+    )
+    picture.draw(args.plot, subject, show=args.show)
 
 
 def train_there(

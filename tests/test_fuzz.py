@@ -21,7 +21,7 @@ from tests.programs import APP, COMPILERS, CORE, SANITIZE, program
 CORPUS = Path(make_corpus.FOLDER) / "corpus"
 LIBFUZZER = [*SANITIZE, "-fsanitize=fuzzer"]
 SOURCES = {"image": [], "frame": ["tests/port/memory.c"]}
-NODE = ["node", "registers", "commands", "link", "settings"]
+NODE = ["node", "registers", "commands", "link", "settings", "trainer"]
 RUNS = {"image": 700_000, "frame": 350_000}
 MAX_BYTES = {"image": 600, "frame": 400}
 
