@@ -218,6 +218,8 @@ def train_on_board(node: Node, wish: Wish, progress: Any = lambda step, done, to
     try:
         while True:
             board = read_progress(node)
+            if board.state is Training.NONE:
+                raise NodeError("the training was lost: the node has started anew; its model is as it was")
             if board.state not in (Training.STOPPED, Training.REFUSED):
                 companion.compare(board)
             progress("train on the board", min(board.epoch, wish.config.epochs), wish.config.epochs)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from host.sim import DIALECT, ROOT, WARNINGS
+from host.wire import ARENA_BYTES
 from tools import firmware
 
 KIB = 1024
@@ -18,6 +19,7 @@ SECTOR_0 = range(0x08000000, 0x08004000)
 STORES = range(0x08004000, 0x08010000)  # sectors 1, 2 and 3: models and settings
 SECTOR_4 = range(0x08010000, 0x08020000)
 RAM = range(0x20000000, 0x20020000)
+CCM = range(0x1000_0000, 0x1000_0000 + 64 * KIB)
 HARD_FLOAT = 0x400  # EF_ARM_ABI_FLOAT_HARD
 FORBIDDEN = re.compile(
     r"_*(m|c|re)alloc(_r)?|_*free(_r)?|_sbrk(_r)?|.*printf.*|.*scanf.*|f?puts|f?open|atexit"
@@ -134,7 +136,8 @@ def test_code_begins_at_sector_4(read, symbols) -> None:
 def test_variables_lie_in_ram(read) -> None:
     for section in firmware.sections(Path(read.stream.name)):
         if section.writable:
-            assert inside(range(section.address, section.address + section.size), RAM), section
+            where = CCM if section.name == firmware.ARENA else RAM
+            assert inside(range(section.address, section.address + section.size), where), section
 
 
 # --------------------------------------------------------------------------------------------------- what it is
@@ -144,6 +147,7 @@ def test_it_fits(elf: Path, read) -> None:
     assert read.get_section_by_name(".text")["sh_size"] < 40 * KIB
     assert firmware.flash_size(elf) < 48 * KIB
     assert firmware.ram_size(elf) < 32 * KIB
+    assert firmware.arena_size(elf) == ARENA_BYTES
 
 
 def test_sizes_are_those_that_pyelftools_reads(elf: Path, read) -> None:
@@ -176,9 +180,20 @@ def test_floating_point_is_done_and_passed_in_hardware(read) -> None:
     assert tags["TAG_ABI_VFP_ARGS"] == 1, "arguments in VFP registers"
 
 
-def test_floating_point_is_single_precision(symbols) -> None:
-    """The FPU has no double: it would be done in software, slowly."""
-    assert [name for name in symbols if re.fullmatch(r"__aeabi_(d|f2d|i2d|ui2d|l2d|ul2d)\w*", name)] == []
+IN_FLOAT64 = {"learn", "quantise", "trainer"}
+"""What trains in float64 when asked to, and rounds parameters of either type; no inference passes through it."""
+
+
+def test_float64_stays_where_training_wants_it(elf: Path) -> None:
+    """The FPU has no double: it is done in software, slowly."""
+    elffile = pytest.importorskip("elftools.elf.elffile")
+    found = set()
+    for path in (elf.parent / "src").rglob("*.o"):
+        with open(path, "rb") as file:
+            symbols = elffile.ELFFile(file).get_section_by_name(".symtab").iter_symbols()
+            if any(re.fullmatch(r"__aeabi_(d|f2d|i2d|ui2d|l2d|ul2d)\w*", symbol.name) for symbol in symbols):
+                found.add(path.stem)
+    assert found == IN_FLOAT64
 
 
 def test_hal_is_used_from_the_port_only(elf: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -129,6 +130,22 @@ def test_the_neuron_works_while_the_board_trains_and_stops_when_told(node: Node)
     after = node.identity()
     assert (after.model_crc, after.sequence) == (identity.model_crc, identity.sequence)
     assert node.read(Table.DISCRETE, BY_NAME["TRAINING"].address, 1) == [0]
+
+
+def test_a_restart_amid_training_leaves_the_model(tmp_path: Path) -> None:
+    asked = wish(AND, AND_X, AND_Y, AND_START)
+    with simulate(flash=str(tmp_path / "flash")) as sim, open_node(sim.port) as node:
+        crc = deploy(node, encode(asked.model)).crc
+
+        def restart(step: str, done: int, total: int) -> None:
+            if step == "train on the board":
+                node.command(Command.RESTART, "restart")
+
+        with pytest.raises(NodeError, match="lost"):
+            train_on_board(node, replace(asked, config=replace(AND, epochs=10**9)), restart)
+        assert read_progress(node).state is Training.NONE
+        assert node.identity().model_crc == crc
+        assert node.evaluate_float(AND_X, 1).led.tolist() == [False, False, False, True]
 
 
 def node_busy(node: Node) -> None:

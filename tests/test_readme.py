@@ -20,7 +20,7 @@ LINES = [line for block in BLOCKS for line in block.splitlines() if line.strip()
 ALARM = "speed,current,alarm\n0,0,0\n0,1,0\n1,0,0\n1,1,1\n"
 
 # What needs a board, the network or this very suite; each is told of elsewhere.
-ELSEWHERE = ("tools/check.py", "pio ", "pytest", "host.sim --link", "--deploy renode")
+ELSEWHERE = ("tools/check.py", "pio ", "pytest", "host.sim --link", "--deploy renode", "tests.renode")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def words(line: str, place: Path) -> list[str]:
     line = re.sub(r"/dev/ttyUSB0|/tmp/node\b(?!\.)", str(place / "node"), line)
-    line = re.sub(r"\b(\w+\.(img|csv))\b", lambda match: str(place / match[1]), line)
+    line = re.sub(r"\b(\w+\.(img|csv|png))\b", lambda match: str(place / match[1]), line)
     parts = shlex.split(line, comments=True)
     return [sys.executable if part in ("python", "python3") else part for part in parts]
 

@@ -252,6 +252,10 @@ class Section:
     writable: bool
 
 
+ARENA = ".ccm"
+"""The section of the core-coupled memory."""
+
+
 def sections(elf: Path) -> list[Section]:
     """The sections of a 32-bit little-endian ELF file that are allocated on the board and not empty."""
     data = elf.read_bytes()
@@ -275,8 +279,13 @@ def flash_size(elf: Path) -> int:
 
 
 def ram_size(elf: Path) -> int:
-    """Bytes of RAM: variables, and the stack if the linker script reserves it."""
-    return sum(section.size for section in sections(elf) if section.writable)
+    """Bytes of RAM: variables and stack, but not the arena that only training uses."""
+    return sum(section.size for section in sections(elf) if section.writable and section.name != ARENA)
+
+
+def arena_size(elf: Path) -> int:
+    """Bytes of core-coupled memory: the arena of training."""
+    return sum(section.size for section in sections(elf) if section.name == ARENA)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -301,7 +310,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"{elf.relative_to(ROOT)}")
     for section in sections(elf):
         print(f"   {section.name:<20} 0x{section.address:08X} {section.size:>7} bytes")
-    print(f"   flash {flash_size(elf)} bytes, RAM {ram_size(elf)} bytes")
+    print(
+        f"   flash {flash_size(elf)} bytes, RAM {ram_size(elf)} bytes, "
+        f"core-coupled memory for training {arena_size(elf)} bytes"
+    )
     if not stock():
         print(
             f"   built by a stand-in for PlatformIO's platform ststm32 (tools/platformio), {GCC} "

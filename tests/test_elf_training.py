@@ -1,0 +1,97 @@
+"""The board's own firmware trains: the articles' figures and our bits come out of the STM32 image itself.
+
+A subset of tests/test_onboard.py, on the strict model of the chip, through a pty and the ordinary host.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from host import learn
+from host.deploy import commit_staged
+from host.image import encode
+from host.node import Node, open_node
+from host.onboard import train_on_board
+from host.sim import ROOT
+from host.wire import Activation, Loss
+from tests.test_onboard import AND, AND_START, AND_X, AND_Y, samples, wish
+from tools.firmware import build_firmware, lacking
+
+PATIENCE = 60.0
+"""Seconds for the model of the chip to start, and for one answer: it is slower than the chip."""
+
+pytestmark = pytest.mark.skipif(lacking() is not None, reason=lacking() or "")
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    link = tmp_path_factory.mktemp("elf") / "board"
+    command = [sys.executable, "-m", "tests.elf", str(build_firmware()), "--link", str(link)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    try:
+        with opened(link, process) as node:
+            yield node
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def opened(link: Path, process: subprocess.Popen[bytes]):
+    """The board behind the pty, as soon as it is there."""
+    deadline = time.monotonic() + PATIENCE
+    while not link.is_symlink():
+        assert process.poll() is None, "the model of the chip has ended"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return open_node(str(link), timeout=PATIENCE)
+
+
+def test_the_article_s_and_is_trained_by_the_firmware_itself(board: Node) -> None:
+    asked = wish(AND, AND_X, AND_Y, AND_START)
+    learnt = train_on_board(board, asked)
+    assert learnt.parameters == [0.4514297388906616, 0.2369025056182418, -0.611635769357402]
+    assert commit_staged(board, encode(asked.model)).crc == learnt.crc
+    result = board.evaluate_float(AND_X, 1)
+    assert result.outputs.ravel().tolist() == [0, 0, 0, 1]
+    assert result.led.tolist() == [False, False, False, True]
+
+
+CASES = {
+    "wx, batch, float64": ((1, 1), (Activation.IDENTITY,), False, Loss.MEAN, {"batch": 0}, np.float64),
+    "wxb, sgd, float32": ((3, 1), (Activation.IDENTITY,), True, Loss.HALF, {"batch": 1}, np.float32),
+    "logistic, adam, float64": (
+        (2, 1),
+        (Activation.SIGMOID,),
+        True,
+        Loss.CROSS,
+        {"batch": 0, "adam": True},
+        np.float64,
+    ),
+    "mlp, shuffled minibatch, float32": (
+        (2, 4, 1),
+        (Activation.RELU, Activation.IDENTITY),
+        True,
+        Loss.SUM,
+        {"batch": 2, "shuffle": True, "seed": 1},
+        np.float32,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_firmware_has_our_bits_after_every_epoch(board: Node, case: str) -> None:
+    units, activation, bias, loss, options, dtype = CASES[case]
+    steps = {0: 1, 1: 5, 2: 3}[options["batch"]]
+    config = learn.Config(
+        units, activation, bias=bias, loss=loss, rate=0.01, dtype=dtype, epochs=-(-1000 // steps), **options
+    )
+    x, y = samples(units, 5)
+    start = np.random.default_rng(3).normal(size=config.count) * 0.5
+    assert train_on_board(board, wish(config, x, y, start.tolist())).compared == config.epochs
