@@ -11,7 +11,7 @@ import numpy as np
 
 from host.interval import Float
 from host.panels import BLACK, BLUE, GRID, ORANGE, SKY, VERMILION, number, text, titled, window
-from host.picture import POINTS_DRAWN, SAMPLES, Subject, padded, spread, thin
+from host.subject import POINTS_DRAWN, SAMPLES, Subject, padded, spread, thin
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

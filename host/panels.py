@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from host.interval import Float
-from host.picture import LOSS_ROWS, MARKED, POINTS_DRAWN, SAMPLES, Subject, padded, spread, thin
+from host.subject import LOSS_ROWS, MARKED, POINTS_DRAWN, SAMPLES, Subject, padded, spread, thin
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -25,6 +25,7 @@ from host.quantise import quantise
 from host.recipes import config_of, data_of, dense_layers, recipe_of, start_of
 from host.report import LOSS_NAMES, Trained, measures_of, say, show
 from host.scaler import fold, scaler_of
+from host.subject import subject_of
 from host.wire import Activation
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def draw(trained: Trained, args: argparse.Namespace) -> None:
     how = trained.fit.stopped if searched else f"rate {trained.config.rate:g}, {len(history)} epochs"
     of = f" of {trained.data.target}" if trained.data.targets.shape[1] == 1 else ""
     names = [*trained.data.inputs, "b"] if args.standardise and trained.is_neuron else []
-    subject = picture.subject_of(
+    subject = subject_of(
         trained.layers,
         trained.model,
         trained.report,

@@ -20,10 +20,10 @@ from host.errors import NeuronError
 from host.fit import fit
 from host.interval import Dense
 from host.learn import Config
-from host.picture import Subject, subject_of
 from host.quantise import quantise
 from host.recipes import dense_layers
 from host.stability import mean_loss
+from host.subject import Subject, subject_of
 from host.wire import Activation
 
 ROOT = Path(__file__).resolve().parents[1]
