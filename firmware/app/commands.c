@@ -10,27 +10,25 @@ static enum modbus_exception refuse(struct node *node, enum wire_reason reason, 
     return MODBUS_DEVICE_FAILURE;
 }
 
-void node_check_stage(struct node *node, uint32_t length)
+bool node_check_stage(struct node *node, uint32_t length, uint32_t crc)
 {
     uint16_t detail = 0;
     enum wire_reason reason = WIRE_REASON_LENGTH;
     if (length <= sizeof node->stage)
         reason = image_open(&node->staged, node->stage, length, &detail);
+    if (reason == WIRE_REASON_NONE && node->staged.crc != crc)
+        reason = WIRE_REASON_CRC;
     if (reason == WIRE_REASON_NONE)
         reason = image_self_test(&node->staged, &detail);
     node->verified = reason == WIRE_REASON_NONE;
     node_refuse(node, reason, detail);
+    return node->verified;
 }
 
-/* Is what stands in the stage the image that is meant? */
+/* Is what stands in the stage the image that is meant, and can it run here? */
 static enum modbus_exception verify(struct node *node, uint32_t length, uint32_t crc)
 {
-    node_check_stage(node, length);
-    if (node->verified && node->staged.crc != crc) {
-        node->verified = false;
-        node_refuse(node, WIRE_REASON_CRC, 0);
-    }
-    return node->verified ? MODBUS_OK : MODBUS_DEVICE_FAILURE;
+    return node_check_stage(node, length, crc) ? MODBUS_OK : MODBUS_DEVICE_FAILURE;
 }
 
 static bool stage_taken(const struct node *node)

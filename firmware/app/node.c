@@ -226,10 +226,13 @@ static bool train(struct node *node)
     enum wire_reason reason;
     uint16_t detail;
     const size_t length = trainer_finish(&node->trainer, node->stage, sizeof node->stage, &reason, &detail);
-    if (length > 0)
-        node_check_stage(node, (uint32_t)length);
-    else
+    uint32_t crc = 0;
+    if (length > 0) {
+        memcpy(&crc, node->stage + length - sizeof crc, sizeof crc); /* an image ends with it */
+        node_check_stage(node, (uint32_t)length, crc);
+    } else {
         node_refuse(node, reason, detail);
+    }
     return false;
 }
 

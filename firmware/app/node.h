@@ -99,9 +99,9 @@ enum wire_state node_state(const struct node *node);
 /* The registers, for the Modbus server; context is the node. */
 struct modbus_data node_registers(struct node *node);
 
-/* Take the image in the stage, of `length` bytes, if it can run here and computes what its maker computed:
- * `verified` tells, and node->reason why not. */
-void node_check_stage(struct node *node, uint32_t length);
+/* Take the image in the stage, of `length` bytes and that CRC-32, if it can run here and computes what its
+ * maker computed; node->verified keeps the answer, and node->reason why not. */
+bool node_check_stage(struct node *node, uint32_t length, uint32_t crc);
 
 /* Do what `command` asks. Answers MODBUS_OK or an exception, with the reason in node->reason. */
 enum modbus_exception node_execute(struct node *node, const struct node_command *command);
