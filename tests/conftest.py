@@ -12,6 +12,8 @@ from host.deploy import deploy
 from host.node import open_node
 from host.sim import simulate
 from host.wire import DEFAULT_ADDRESS
+from tests.elf.firmware import firmware_elf
+from tests.elf.process import elf_node
 
 
 def _not_seen(lit: bool) -> bool:
@@ -43,6 +45,13 @@ def _sim() -> Iterator[Target]:
 
 
 @contextmanager
+def _elf() -> Iterator[Target]:
+    """The board's own firmware, on the machine of tests/elf."""
+    with elf_node(firmware_elf()) as node:
+        yield Target(node.port, "elf", shows=node.shows)
+
+
+@contextmanager
 def _board(port: str) -> Iterator[Target]:
     """A real board gets back the model that it had."""
     with open_node(port) as node:
@@ -57,7 +66,7 @@ def _board(port: str) -> Iterator[Target]:
                     deploy(node, image)
 
 
-TARGETS: dict[str, Callable[[], AbstractContextManager[Target]]] = {"sim": _sim}
+TARGETS: dict[str, Callable[[], AbstractContextManager[Target]]] = {"sim": _sim, "elf": _elf}
 """Every kind of simulated node; each scenario runs on each."""
 
 

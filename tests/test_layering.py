@@ -18,7 +18,7 @@ FIRMWARE = ROOT / "firmware"
 C_FILES = sorted(FIRMWARE.rglob("*.[ch]"))
 HOST_FILES = sorted((ROOT / "host").glob("*.py"))
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
-LIBC = set(
+LIBC = set(  # and arm_acle, which is the compiler's
     "arm_acle assert errno float inttypes limits math stdarg stdatomic stdbool stddef stdint stdlib string".split()
 )
 MAY_INCLUDE = {"core": ("core/",), "app": ("app/", "core/", "port/port.h")}

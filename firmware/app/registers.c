@@ -69,8 +69,7 @@ static void words_to_bytes(uint8_t *bytes, const uint16_t *words, size_t count)
     }
 }
 
-/* --------------------------------------------------------------------------------------------------------
- * bits */
+/* --------------------------------------------------------------------------------------------------- bits */
 
 static uint8_t discretes(const struct node *node)
 {
@@ -122,8 +121,7 @@ static enum modbus_exception write_coils(void *context, uint16_t address, uint16
     return MODBUS_OK;
 }
 
-/* ---------------------------------------------------------------------------------------------- read
- * registers */
+/* ----------------------------------------------------------------------------------------- read registers */
 
 struct identity {
     uint16_t words[IDENTITY_WORDS];
@@ -297,8 +295,7 @@ static enum modbus_exception read_registers(void *context, enum wire_table table
                                        : read_input(context, address, count, values);
 }
 
-/* --------------------------------------------------------------------------------------------- write
- * registers */
+/* ---------------------------------------------------------------------------------------- write registers */
 
 static enum modbus_exception write_inputs(struct node *node, uint32_t offset, uint16_t count,
                                           const uint16_t *values)

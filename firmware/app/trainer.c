@@ -8,8 +8,7 @@
 /* Where a register stands among the words. */
 #define AT(name) (WIRE_HOLDING_TRAIN_##name - WIRE_HOLDING_TRAIN_LAYERS)
 
-/* -------------------------------------------------------------------------------------------------- the
- * words */
+/* ---------------------------------------------------------------------------------------------- the words */
 
 static uint32_t word32(const struct trainer *trainer, unsigned at)
 {
@@ -81,8 +80,7 @@ static bool read_words(struct trainer *trainer, struct learn_config *config)
     return count > 0 && model->led_output < model->units[layers] && isfinite(model->led_threshold);
 }
 
-/* -------------------------------------------------------------------------------------------------- the
- * arena */
+/* ---------------------------------------------------------------------------------------------- the arena */
 
 /* Takes consecutive parts of the arena, as trainer.h lists them. */
 struct parts {
@@ -179,8 +177,7 @@ static enum wire_reason place(struct trainer *trainer, const struct learn_config
     return WIRE_REASON_NONE;
 }
 
-/* ---------------------------------------------------------------------------------------------------
- * training */
+/* ----------------------------------------------------------------------------------------------- training */
 
 void trainer_init(struct trainer *trainer, uint8_t *arena)
 {

@@ -71,7 +71,7 @@ static bool within(int value, int low, int high)
  * scales. */
 static bool is_narrow(const struct image_layer *layer)
 {
-    if (layer->activation != WIRE_ACTIVATION_STEP && !within(layer->shift, 1, 32))
+    if (layer->activation != WIRE_ACTIVATION_STEP && !within(layer->shift, 2, 32))
         return false;
     const int16_t *weight = layer->weights;
     for (unsigned row = 0; row < layer->outputs; row++) {

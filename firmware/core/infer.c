@@ -69,7 +69,8 @@ static inline int16_t step(int32_t acc, int shift)
     return acc > 0; /* on the accumulator itself: rounding must not move a decision */
 }
 
-/* Half of what is shifted out is added when only one bit is left to shift: there it cannot overflow. */
+/* Rounded half up; 1 is added when only one bit is left to shift, where it cannot overflow: shift is at
+ * least 2. */
 static inline int32_t rescale(int32_t acc, int shift)
 {
     return ((acc >> (shift - 1)) + 1) >> 1;

@@ -68,8 +68,7 @@ static double rounded(double value, int fraction)
     return floor(ldexp(value, fraction) + 0.5);
 }
 
-/* ------------------------------------------------------------------------------------------------------
- * scales */
+/* ------------------------------------------------------------------------------------------------- scales */
 
 /* The finest scale that holds low..high as the node converts them, or WIRE_FRACTION_MIN - 1. */
 static int input_fraction(const double range[2])
@@ -172,8 +171,7 @@ static bool out_fraction(const struct interval *acc, unsigned outputs, bool relu
     return false;
 }
 
-/* ------------------------------------------------------------------------------------------------------
- * layers */
+/* ------------------------------------------------------------------------------------------------- layers */
 
 static int32_t clip_relu(int32_t q, bool relu)
 {
@@ -251,8 +249,7 @@ static enum wire_reason put_layer(struct writer *writer, const struct dense *lay
     return WIRE_REASON_NONE;
 }
 
-/* -------------------------------------------------------------------------------------------- the whole
- * image */
+/* ---------------------------------------------------------------------------------------- the whole image */
 
 static enum wire_reason put_layers(struct writer *writer, const struct quantise_model *model,
                                    uint16_t *detail, struct span *span)

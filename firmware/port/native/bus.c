@@ -99,8 +99,7 @@ static _Noreturn void cannot(const char *what)
     leave(2);
 }
 
-/* --------------------------------------------------------------------------------------------------------
- * time */
+/* --------------------------------------------------------------------------------------------------- time */
 
 static uint64_t duration_us(const struct port_line *line, size_t size)
 {
@@ -108,8 +107,7 @@ static uint64_t duration_us(const struct port_line *line, size_t size)
     return bus.options->pace ? (uint64_t)size * bits * 1000000u / line->baud : 0;
 }
 
-/* -------------------------------------------------------------------------------------------------------
- * nodes */
+/* -------------------------------------------------------------------------------------------------- nodes */
 
 static void tell(const struct member *member, enum wire_event type, const void *payload, size_t size)
 {
@@ -251,8 +249,7 @@ static void start_node(struct member *member)
     member->reply_size = 0;
 }
 
-/* ------------------------------------------------------------------------------------------------------
- * rounds */
+/* ------------------------------------------------------------------------------------------------- rounds */
 
 static bool driven(void)
 {

@@ -1,4 +1,5 @@
-/* The board as data: STM32F407VG at 168 MHz, with pins, levels and flash sectors after the original board file. */
+/* The board as data: STM32F407VG at 168 MHz, with pins, levels and flash sectors after the original board
+ * file. */
 #ifndef NEURON485_PORT_STM32F407_BOARD_H
 #define NEURON485_PORT_STM32F407_BOARD_H
 
@@ -24,11 +25,13 @@ struct board_pin {
 #define BOARD_APB1_HZ 42000000u       /* clock of USART3 */
 #define BOARD_APB1_TIMER_HZ 84000000u /* clock of TIM7: twice APB1, as its prescaler is not 1 */
 
-/* Model: sectors 1 and 2. Settings: sector 3, and for the other half of their store the last one, of which only the
- * first 16 KiB are used; it is erased once in a few hundred changes. Code is in sectors 0 and 4. */
+/* Model: sectors 1 and 2. Settings: sector 3, and for the other half of their store the last one, of which
+ * only the first 16 KiB are used; it is erased once in a few hundred changes. Code is in sectors 0 and 4. */
 #define BOARD_FLASH_SECTORS                                                                                  \
     {                                                                                                        \
-        {FLASH_SECTOR_1, 0x08004000u}, {FLASH_SECTOR_2, 0x08008000u}, {FLASH_SECTOR_3, 0x0800C000u},         \
+        {FLASH_SECTOR_1, 0x08004000u},                                                                       \
+        {FLASH_SECTOR_2, 0x08008000u},                                                                       \
+        {FLASH_SECTOR_3, 0x0800C000u},                                                                       \
         {FLASH_SECTOR_11, 0x080E0000u},                                                                      \
     }
 

@@ -1,5 +1,5 @@
-/* When something is wrong for good: the bus is left alone, the LED blinks a code, the watchdog starts the board again,
- * and the note left in RAM tells over the bus what it was. */
+/* When something is wrong for good: the bus is left alone, the LED blinks a code, the watchdog starts the
+ * board again, and the note left in RAM tells over the bus what it was. */
 #include <string.h>
 
 #include "board.h"
@@ -58,7 +58,8 @@ static void guard_stack(void)
 {
     MPU->RNR = 0;
     MPU->RBAR = (uint32_t)_stack_guard;
-    MPU->RASR = MPU_RASR_ENABLE_Msk | 4u << MPU_RASR_SIZE_Pos | MPU_RASR_XN_Msk; /* 2^(4+1) bytes, AP 0: none */
+    MPU->RASR =
+        MPU_RASR_ENABLE_Msk | 4u << MPU_RASR_SIZE_Pos | MPU_RASR_XN_Msk; /* 2^(4+1) bytes, AP 0: none */
     MPU->CTRL = MPU_CTRL_ENABLE_Msk | MPU_CTRL_PRIVDEFENA_Msk;
     SCB->SHCSR |= SCB_SHCSR_MEMFAULTENA_Msk;
     __DSB();
@@ -96,6 +97,8 @@ static void pause_ms(uint32_t ms)
 static _Noreturn void end(unsigned blinks)
 {
     __disable_irq();
+    SysTick->CTRL = 0; /* nothing is to be pending here */
+    SCB->ICSR = SCB_ICSR_PENDSTCLR_Msk;
     GPIOB->BSRR = (uint32_t)GPIO_PIN_9 << 16; /* SE low: the bus is free */
     start_watchdog();
     for (;;) {
@@ -132,7 +135,7 @@ static _Noreturn __attribute__((used)) void fault_taken(const uint32_t *frame, u
 #define FAULT_HANDLER(name)                                                                                  \
     __attribute__((naked)) void name(void)                                                                   \
     {                                                                                                        \
-        __asm volatile("mrs r0, msp\n mrs r1, ipsr\n ldr r2, =_estack\n msr msp, r2\n b fault_taken");      \
+        __asm volatile("mrs r0, msp\n mrs r1, ipsr\n ldr r2, =_estack\n msr msp, r2\n b fault_taken");       \
     }
 
 FAULT_HANDLER(HardFault_Handler)

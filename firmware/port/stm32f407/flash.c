@@ -1,4 +1,4 @@
-/* The sectors of the store: programmed by HAL, erased from RAM. */
+/* The sectors of the store, programmed and erased from RAM. */
 #include "board.h"
 #include "internal.h"
 #include "port/port.h"
@@ -13,46 +13,60 @@ const uint8_t *port_flash_sector(enum port_sector sector)
     return (const uint8_t *)sectors[sector].address;
 }
 
-void port_flash_program(enum port_sector sector, uint32_t offset, uint32_t word)
-{
-    HAL_FLASH_Unlock();
-    /* A word that does not keep is found by the store, which reads it back. */
-    (void)HAL_FLASH_Program(FLASH_TYPEPROGRAM_WORD, sectors[sector].address + offset, word);
-    HAL_FLASH_Lock();
-}
+#define FLASH_DONE                                                                                           \
+    (FLASH_SR_EOP | FLASH_SR_SOP | FLASH_SR_WRPERR | FLASH_SR_PGAERR | FLASH_SR_PGPERR | FLASH_SR_PGSERR)
 
-/* The processor stalls when it reads a flash that is being erased (RM0090, 3.5.3). So it stays in RAM meanwhile, with
- * interrupts masked, as their vectors are in the flash, and answers the bus from there. A masked interrupt still ends
- * WFI: a character, the silence after a frame, a tick, the end of the erase. */
-static RAM_CODE void erase(uint32_t number)
+/* Store `word` at `place`, or start an erase if that is NULL, and come back when the flash has done it.
+ *
+ * A processor that reads a flash at work stalls (RM0090, 3.5.3): for 16 us a word, or up to 100, which is
+ * longer than a character at 1 Mbit/s; for 250 ms an erase, or up to 800. So this stands in RAM, with
+ * interrupts masked, as their vectors are in the flash, and serves the bus from there. A masked interrupt
+ * still ends WFI: a character, the silence after a frame, a tick, the end of the work. */
+static RAM_CODE void work(uint32_t control, volatile uint32_t *place, uint32_t word)
 {
-    FLASH->CR = (FLASH->CR & ~(FLASH_CR_SNB | FLASH_CR_PSIZE)) | FLASH_PSIZE_WORD | FLASH_CR_SER | FLASH_CR_EOPIE |
-                number << FLASH_CR_SNB_Pos;
-    FLASH->CR |= FLASH_CR_STRT;
+    const uint32_t bits = FLASH_CR_SNB | FLASH_CR_PSIZE | FLASH_CR_SER | FLASH_CR_PG | FLASH_CR_EOPIE;
+    FLASH->CR = (FLASH->CR & ~bits) | FLASH_PSIZE_WORD | FLASH_CR_EOPIE | control;
+    if (place)
+        *place = word;
+    else
+        FLASH->CR |= FLASH_CR_STRT;
+    __DSB();
     while (FLASH->SR & FLASH_SR_BSY) {
         IWDG->KR = 0xAAAA;
         if (SCB->ICSR & SCB_ICSR_PENDSTSET_Msk) {
             SCB->ICSR = SCB_ICSR_PENDSTCLR_Msk;
             uwTick++;
         }
-        if (!rs485_stall_poll())
-            __WFI();
+        rs485_stall_poll();
+        __WFI();
     }
-    FLASH->SR = FLASH_SR_EOP;
-    FLASH->CR &= ~(FLASH_CR_SER | FLASH_CR_SNB | FLASH_CR_EOPIE);
+    FLASH->SR = FLASH_DONE;
+    FLASH->CR &= ~bits;
+}
+
+static void work_masked(bool answering, uint32_t control, volatile uint32_t *place, uint32_t word)
+{
+    __disable_irq();
+    rs485_stall_begin(answering);
+    NVIC_EnableIRQ(FLASH_IRQn); /* never taken: it only ends the sleep */
+    work(control, place, word);
+    NVIC_DisableIRQ(FLASH_IRQn);
+    NVIC_ClearPendingIRQ(FLASH_IRQn);
+    rs485_stall_end();
+    __enable_irq();
+}
+
+void port_flash_program(enum port_sector sector, uint32_t offset, uint32_t word)
+{
+    HAL_FLASH_Unlock();
+    work_masked(false, FLASH_CR_PG, (volatile uint32_t *)(sectors[sector].address + offset), word);
+    HAL_FLASH_Lock(); /* a word that does not keep is found by the store, which reads it back */
 }
 
 void port_flash_erase(enum port_sector sector)
 {
     HAL_FLASH_Unlock();
-    __disable_irq();
-    rs485_stall_begin();
-    NVIC_EnableIRQ(FLASH_IRQn); /* never taken: it only ends the sleep */
-    erase(sectors[sector].number);
-    NVIC_DisableIRQ(FLASH_IRQn);
-    NVIC_ClearPendingIRQ(FLASH_IRQn);
-    rs485_stall_end();
-    __enable_irq();
+    work_masked(true, FLASH_CR_SER | sectors[sector].number << FLASH_CR_SNB_Pos, NULL, 0);
 
     /* The caches may hold what was erased (RM0090, 3.5.4). */
     __HAL_FLASH_DATA_CACHE_DISABLE();

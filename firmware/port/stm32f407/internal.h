@@ -14,8 +14,8 @@ void port_wake(void);
 /* fault.c: guard the stack's end and start the watchdog. */
 void fault_init(void);
 
-/* End in a safe state: driver off, the LED blinks a code, the watchdog resets, and the cause is readable over the bus
- * afterwards. file: __FILE__ */
+/* End in a safe state: driver off, the LED blinks a code, the watchdog resets, and the cause is readable over
+ * the bus afterwards. file: __FILE__ */
 _Noreturn void _Error_Handler(const char *file, int line);
 
 /* The interrupts, for the vectors of startup.c. */
@@ -28,11 +28,11 @@ void SysTick_Handler(void);
 void USART3_IRQHandler(void);
 void TIM7_IRQHandler(void);
 
-/* rs485.c, from RAM, while the flash is being erased and no interrupt can run: answer requests to this node with
- * exception 06. `begin` before the erase; `poll` after every interrupt that is pending, and again at once while it
- * answers true; `end` after it: what was heard of an unfinished request then goes its usual way. */
-void rs485_stall_begin(void);
-RAM_CODE bool rs485_stall_poll(void);
+/* rs485.c, from RAM, while the flash is at work and no interrupt can run: keep what is heard and, if
+ * `answering`, answer requests to this node with exception 06. `begin` before it; `poll` after every
+ * interrupt that is pending; `end` after it: what was heard and not answered then goes its usual way. */
+void rs485_stall_begin(bool answering);
+RAM_CODE void rs485_stall_poll(void);
 void rs485_stall_end(void);
 
 #endif

@@ -13,8 +13,8 @@ static void write_pin(struct board_pin pin, GPIO_PinState level)
     HAL_GPIO_WritePin(pin.port, pin.pin, level);
 }
 
-/* Levels first, then modes, so that no pin ever shows a level that was not meant: lamp lit (its test), receiver on,
- * driver off. */
+/* Levels first, then modes, so that no pin ever shows a level that was not meant: lamp lit (its test),
+ * receiver on, driver off. */
 static void MX_GPIO_Init(void)
 {
     __HAL_RCC_GPIOB_CLK_ENABLE();
@@ -99,7 +99,8 @@ void port_wake(void)
 void port_idle(bool more)
 {
     IWDG->KR = 0xAAAA;
-    __disable_irq(); /* an interrupt between the look and the sleep would be slept over; a masked one ends the sleep */
+    __disable_irq(); /* an interrupt between the look and the sleep would be slept over; a masked one ends the
+                        sleep */
     if (!more && !woken)
         __WFI();
     woken = false;

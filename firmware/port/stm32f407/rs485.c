@@ -1,7 +1,7 @@
 /* USART3 at register level, and TIM7 for the silence that ends a frame.
  *
- * Both interrupts have the same priority, so the link's events never interrupt each other. Register facts: RM0090,
- * chapters 20 (TIM7) and 30 (USART). */
+ * Both interrupts have the same priority, so the link's events never interrupt each other. Register facts:
+ * RM0090, chapters 20 (TIM7) and 30 (USART). */
 #include "app/link.h"
 #include "board.h"
 #include "internal.h"
@@ -33,7 +33,8 @@ void port_rs485_open(const struct port_line *line, struct link *link)
 
     uint32_t cr1 = USART_CR1_TE | USART_CR1_RE | USART_CR1_RXNEIE | USART_CR1_UE;
     if (line->format == WIRE_FORMAT_F8E1 || line->format == WIRE_FORMAT_F8O1)
-        cr1 |= USART_CR1_M | USART_CR1_PCE; /* the parity bit is one of M's 9: without M it would eat a data bit */
+        cr1 |= USART_CR1_M |
+               USART_CR1_PCE; /* the parity bit is one of M's 9: without M it would eat a data bit */
     if (line->format == WIRE_FORMAT_F8O1)
         cr1 |= USART_CR1_PS;
     USART3->CR1 = 0;
@@ -76,8 +77,8 @@ void USART3_IRQHandler(void)
     }
     if ((enabled & USART_CR1_TXEIE) && (status & USART_SR_TXE)) {
         if (rs485.next + 1 == rs485.end) {
-            /* TC is cleared before the last byte goes out, and looked at only after it: a TC left from the gap before
-             * would end the reply early. */
+            /* TC is cleared before the last byte goes out, and looked at only after it: a TC left from the
+             * gap before would end the reply early. */
             USART3->SR = ~USART_SR_TC;
             USART3->CR1 = (enabled & ~USART_CR1_TXEIE) | USART_CR1_TCIE;
         }
@@ -95,7 +96,7 @@ void TIM7_IRQHandler(void)
     link_on_silence(rs485.link);
 }
 
-/* ------------------------------------------------------------------------------------- while the flash is erased */
+/* ----------------------------------------------------------------------------- while the flash is at work */
 
 /* All of this stands in RAM, and touches nothing in the flash: no tables, no constants, no library. */
 
@@ -103,15 +104,26 @@ static struct {
     uint8_t frame[MODBUS_FRAME_MAX];
     uint16_t size;
     bool damaged;
+    bool answering;
     uint8_t reply[5];
     uint8_t sent; /* bytes of the reply in the transmitter */
     bool replying;
 } stall;
 
-void rs485_stall_begin(void)
+void rs485_stall_begin(bool answering)
 {
     stall.size = 0;
     stall.damaged = stall.replying = false;
+    stall.answering = answering;
+    if (!answering)
+        return;
+    /* A request may have begun since the line was last seen quiet: it is answered as a whole. */
+    struct link_frame *heard = &rs485.link->frames[rs485.link->filling];
+    for (; stall.size < heard->size; stall.size++)
+        stall.frame[stall.size] = heard->bytes[stall.size];
+    stall.damaged = heard->damaged;
+    heard->size = 0;
+    heard->damaged = false;
 }
 
 static RAM_CODE uint16_t crc_of(const uint8_t *bytes, unsigned size)
@@ -140,16 +152,21 @@ static RAM_CODE void answer_busy(void)
     stall.replying = true;
     GPIOB->BSRR = GPIO_PIN_8; /* RE high, then SE high: board.h's pins, as no constant can be read now */
     GPIOB->BSRR = GPIO_PIN_9;
+    USART3->CR1 |= USART_CR1_TXEIE;
 }
 
+/* As USART3_IRQHandler does it. */
 static RAM_CODE void send_on(uint32_t status)
 {
-    if (stall.sent < sizeof stall.reply) {
-        if (status & USART_SR_TXE) {
+    const uint32_t enabled = USART3->CR1;
+    if ((enabled & USART_CR1_TXEIE) && (status & USART_SR_TXE)) {
+        if (stall.sent + 1u == sizeof stall.reply) {
             USART3->SR = ~USART_SR_TC;
-            USART3->DR = stall.reply[stall.sent++];
+            USART3->CR1 = (enabled & ~USART_CR1_TXEIE) | USART_CR1_TCIE;
         }
-    } else if (status & USART_SR_TC) {
+        USART3->DR = stall.reply[stall.sent++];
+    } else if ((enabled & USART_CR1_TCIE) && (status & USART_SR_TC)) {
+        USART3->CR1 = enabled & ~USART_CR1_TCIE;
         GPIOB->BSRR = (uint32_t)GPIO_PIN_9 << 16;
         GPIOB->BSRR = (uint32_t)GPIO_PIN_8 << 16;
         (void)USART3->DR;
@@ -157,15 +174,18 @@ static RAM_CODE void send_on(uint32_t status)
     }
 }
 
-RAM_CODE bool rs485_stall_poll(void)
+RAM_CODE void rs485_stall_poll(void)
 {
+    if (!rs485.link)
+        return; /* the store is being put in order at start */
     /* Cleared before the look: what happens after it makes them pending again. */
     NVIC->ICPR[USART3_IRQn >> 5] = 1u << (USART3_IRQn & 31);
-    NVIC->ICPR[TIM7_IRQn >> 5] = 1u << (TIM7_IRQn & 31);
+    if (stall.answering)
+        NVIC->ICPR[TIM7_IRQn >> 5] = 1u << (TIM7_IRQn & 31);
     const uint32_t status = USART3->SR;
     if (stall.replying) {
         send_on(status);
-        return stall.replying;
+        return;
     }
     if (status & (USART_SR_RXNE | USART_SR_ORE)) {
         const uint8_t byte = (uint8_t)USART3->DR;
@@ -178,19 +198,19 @@ RAM_CODE bool rs485_stall_poll(void)
         if (status & (USART_SR_ORE | RECEIVE_ERRORS))
             stall.damaged = true;
     }
-    if (TIM7->SR & TIM_SR_UIF) {
+    if (stall.answering && (TIM7->SR & TIM_SR_UIF)) {
         TIM7->SR = 0;
         answer_busy();
         stall.size = 0;
         stall.damaged = false;
     }
-    return stall.replying;
 }
 
 void rs485_stall_end(void)
 {
-    while (rs485_stall_poll())
-        ;
+    do
+        rs485_stall_poll();
+    while (stall.replying);
     for (unsigned i = 0; i < stall.size; i++)
         link_on_byte(rs485.link, stall.frame[i], stall.damaged);
 }

@@ -1,5 +1,5 @@
-/* The first instructions, in sector 0: vectors, RAM, then main. ST's start-up file is not linked, as this one defines
- * Reset_Handler. */
+/* The first instructions, in sector 0: vectors, RAM, then main. ST's start-up file is not linked, as this one
+ * defines Reset_Handler. */
 #include <stdint.h>
 
 #include "stm32f4xx.h"

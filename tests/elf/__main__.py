@@ -1,0 +1,68 @@
+"""Run firmware.elf on a pty: python -m tests.elf FIRMWARE.elf --link node"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from .machine import Machine
+from .peripheral import Violation
+from .pty_line import PtyLine
+
+
+class Stopped(Exception):
+    """The user or the parent process wants us to end."""
+
+
+def parser() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(prog="python -m tests.elf", description=__doc__)
+    options.add_argument("elf", type=Path, help="the firmware")
+    options.add_argument("--link", type=Path, help="name to give to the pty")
+    options.add_argument("--baud", type=int, default=19200, help="speed of the line (default: 19200)")
+    options.add_argument("--format", default="8E1", help="character format of the line (default: 8E1)")
+    options.add_argument("--follow", action="store_true", help="let the host's terminal settings decide")
+    options.add_argument("--flash", type=Path, help="file that keeps the flash from run to run")
+    return options
+
+
+def on_signal(number: int, frame: object) -> None:
+    raise Stopped
+
+
+def save(image: bytes, path: Path) -> None:
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_bytes(image)
+    fresh.replace(path)
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = parser().parse_args(argv)
+    kept = options.flash.read_bytes() if options.flash and options.flash.exists() else None
+    machine = Machine(options.elf, flash=kept)
+    machine.bus.baud, machine.bus.format = options.baud, options.format
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    status = 0
+    try:
+        with PtyLine(machine, options.link, follow=options.follow) as line:
+            print(f"the node is at {options.link or line.path}", flush=True)
+            lamp = machine.led
+            while True:
+                line.step()
+                if machine.led != lamp:
+                    lamp = machine.led
+                    print(f"{machine.us / 1e6:.3f} s: LED {'on' if lamp else 'off'}", flush=True)
+    except Stopped:
+        pass
+    except Violation as violation:
+        print(f"violation: {violation}", file=sys.stderr)
+        status = 1
+    if options.flash:
+        save(machine.flash_image, options.flash)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,293 @@
+"""Unicorn as a bare Cortex-M4F: it runs instructions and says why it stopped. Exceptions are others' work.
+
+Traps of Unicorn 2.1.4 that shape this file:
+- UC_MODE_MCLASS silently gives a Cortex-M33, so the mode is THUMB and the core is chosen by model.
+- An exception return shows as interrupt 3 or 8 with PC at 0xFFFFFFE0 or above, its bit 0 cleared.
+- emu_stop() in an MMIO callback repeats the access later. Lowering the instruction limit instead stops
+  cleanly after the instruction; inside an IT block the stop waits for the end of the block.
+- WFE and YIELD are reported as invalid instructions.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+import importlib.metadata
+from collections.abc import Callable
+from typing import TypeVar
+
+from unicorn import arm_const as arm
+from unicorn import unicorn_const as const
+from unicorn.unicorn_py3 import Uc, UcError
+
+UNICORN = "2.1.4"
+NOWHERE = 0xFFFF_FFFE  # an end address that no code reaches
+RETURN_PAGE = 0xFFFF_FFE0  # EXC_RETURN values live above this (PM0214 2.3.7)
+WFI, WFE, YIELD = 0xBF30, 0xBF20, 0xBF10
+STATE_BYTES = 4096  # of Unicorn's own state, searched once for its counter
+
+GENERAL = (
+    *(arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R1, arm.UC_ARM_REG_R2, arm.UC_ARM_REG_R3),
+    *(arm.UC_ARM_REG_R4, arm.UC_ARM_REG_R5, arm.UC_ARM_REG_R6, arm.UC_ARM_REG_R7),
+    *(arm.UC_ARM_REG_R8, arm.UC_ARM_REG_R9, arm.UC_ARM_REG_R10, arm.UC_ARM_REG_R11, arm.UC_ARM_REG_R12),
+)
+FLOATS = tuple(range(arm.UC_ARM_REG_S0, arm.UC_ARM_REG_S0 + 32))
+
+T = TypeVar("T")
+
+
+class Stop(enum.Enum):
+    LIMIT = "the instruction limit"
+    SLEEP = "WFI"
+    BREAK = "a breakpoint"
+    SVC = "SVC"
+    RETURN = "an exception return"
+    BKPT = "BKPT"
+    UNDEFINED = "an undefined instruction"
+    STATE = "a jump to an even address"
+    ACCESS = "an access to no memory"
+    GUARD = "an access the MPU forbids"
+
+
+class Engine:
+    """Runs instructions from `pc`; `executed` tells how many, also from inside a callback.
+
+    An instruction of an IT block whose condition fails is not counted (Unicorn skips its hook).
+    """
+
+    def __init__(self) -> None:
+        if (found := importlib.metadata.version("unicorn")) != UNICORN:
+            raise RuntimeError(f"the harness needs unicorn=={UNICORN} and found {found}")
+        self.uc = Uc(const.UC_ARCH_ARM, const.UC_MODE_THUMB)
+        self.uc.ctl_set_cpu_model(arm.UC_CPU_ARM_CORTEX_M4)
+        self.pc = 0
+        self.fault_address = 0
+        self.fault_write = False
+        self.on_protected_write: Callable[[int, int, int], bool] = lambda address, size, value: False
+        self._running = False
+        self._last = 0
+        self._interrupt: int | None = None
+        self._raised: BaseException | None = None
+        self._broke = False
+        self._guarded = False
+        self._undo: tuple[int, bytes] | None = None
+        self._breaks: dict[int, int] = {}
+        self._counter, self._limit = self._find_counter()
+        self.uc.hook_add(const.UC_HOOK_INTR, self._on_interrupt)
+        self.uc.hook_add(const.UC_HOOK_MEM_WRITE_PROT, self._on_write_protected)
+        invalid = const.UC_HOOK_MEM_UNMAPPED | const.UC_HOOK_MEM_READ_PROT | const.UC_HOOK_MEM_FETCH_PROT
+        self.uc.hook_add(invalid, self._on_invalid)
+
+    def _find_counter(self) -> tuple[ctypes.c_size_t, ctypes.c_size_t]:
+        """Find Unicorn's own instruction counter, which is followed by its limit.
+
+        Unicorn counts in C when a limit is given, at nearly full speed, but has no call to ask for the count.
+        After a run of n instructions the two neighbours hold n + 1 and n. Two runs leave a single candidate.
+        """
+        self.uc.mem_map(0, 4096)
+        self.uc.mem_write(0, b"\xfe\xe7")  # b .
+        state = getattr(self.uc, "_uch")  # noqa: B009 - the binding has no public name for its handle
+        base = int(getattr(state, "value", state))
+        words = (ctypes.c_size_t * (STATE_BYTES // ctypes.sizeof(ctypes.c_size_t))).from_address(base)
+        found = set(range(len(words) - 1))
+        for count in (0x1235, 0x2679):
+            self.uc.emu_start(1, NOWHERE, 0, count)
+            found = {i for i in found if words[i] == count + 1 and words[i + 1] == count}
+        self.uc.mem_unmap(0, 4096)
+        if len(found) != 1:
+            raise RuntimeError(f"Unicorn's instruction counter not found ({len(found)} candidates)")
+        address = base + found.pop() * ctypes.sizeof(ctypes.c_size_t)
+        following = address + ctypes.sizeof(ctypes.c_size_t)
+        return ctypes.c_size_t.from_address(address), ctypes.c_size_t.from_address(following)
+
+    @property
+    def executed(self) -> int:
+        """Instructions of the current or last run, the one in progress included."""
+        return self._counter.value if self._running else self._last
+
+    @property
+    def running(self) -> bool:
+        return self._running
+
+    def shorten(self, count: int = 0) -> None:
+        """End the current run after `count` instructions, or after the present one if that is later."""
+        if self._running:
+            self._limit.value = min(self._limit.value, max(self._counter.value, count))
+
+    def run(self, count: int) -> Stop:
+        """Run at most `count` instructions. A stop by a fault leaves `pc` on the faulting instruction."""
+        self._interrupt, self._broke, self._guarded, self._raised = None, False, False, None
+        error, start = 0, self.pc
+        self._running = True
+        try:
+            self.uc.emu_start(self.pc | 1, NOWHERE, 0, count)
+        except UcError as raised:
+            error = raised.errno
+        finally:
+            self._running = False
+            limited = self._counter.value > self._limit.value
+            self._last = self._counter.value - (1 if limited or self._broke else 0)
+            self.pc = self.reg(arm.UC_ARM_REG_PC)
+        if self._raised is not None:
+            raise self._raised
+        if error:
+            return self._explain(error, start)
+        if self._interrupt is not None:
+            return self._explain_interrupt(self._interrupt)
+        if self._broke:
+            return Stop.BREAK
+        if self._guarded:
+            if self._undo is not None:
+                self.uc.mem_write(*self._undo)
+            return Stop.GUARD
+        if not limited and self._halfword(self.pc - 2) == WFI:
+            return Stop.SLEEP
+        return Stop.LIMIT
+
+    def _explain(self, error: int, start: int) -> Stop:
+        if error == const.UC_ERR_INSN_INVALID:
+            if not self.reg(arm.UC_ARM_REG_XPSR) & 1 << 24:
+                return Stop.STATE
+            # WFE and YIELD leave PC behind them; a true undefined instruction leaves it where it is.
+            before = self._halfword(self.pc - 2) if self.pc != start else 0
+            if before == YIELD:
+                return Stop.LIMIT
+            if before == WFE:
+                self.pc -= 2
+            return Stop.UNDEFINED
+        if error == const.UC_ERR_EXCEPTION:
+            return Stop.STATE
+        return Stop.ACCESS
+
+    def _explain_interrupt(self, number: int) -> Stop:
+        if number == 2:
+            return Stop.SVC
+        if number == 7:
+            return Stop.BKPT
+        if number in (3, 8) and self.pc >= RETURN_PAGE:
+            return Stop.RETURN
+        raise RuntimeError(f"Unicorn interrupt {number} at {self.pc:#010x} is not understood")
+
+    def _halfword(self, address: int) -> int:
+        try:
+            return int.from_bytes(self.uc.mem_read(address, 2), "little")
+        except UcError:
+            return 0
+
+    def reg(self, register: int) -> int:
+        return int(self.uc.reg_read(register))
+
+    def set_reg(self, register: int, value: int) -> None:
+        self.uc.reg_write(register, value)
+
+    def reg_pc(self) -> int:
+        """The instruction being executed, also from inside a callback."""
+        return self.reg(arm.UC_ARM_REG_PC) if self._running else self.pc
+
+    def read(self, address: int, size: int) -> bytes:
+        return bytes(self.uc.mem_read(address, size))
+
+    def map_memory(self, base: int, size: int, permissions: int) -> None:
+        self.uc.mem_map(base, size, permissions)
+
+    def store(self, address: int, data: bytes) -> None:
+        """Write data that is no code."""
+        self.uc.mem_write(address, data)
+
+    def write(self, address: int, data: bytes) -> None:
+        """Write memory from outside; code translated from it earlier is forgotten."""
+        if data:
+            self.uc.mem_write(address, data)
+            self.uc.ctl_remove_cache(address, address + len(data))
+
+    def break_at(self, address: int) -> None:
+        address &= ~1
+        if address not in self._breaks:
+            hook = self.uc.hook_add(const.UC_HOOK_CODE, self._on_break, None, address, address)
+            self._breaks[address] = hook
+            self.uc.ctl_flush_tb()
+
+    def unbreak(self, address: int) -> None:
+        self.uc.hook_del(self._breaks.pop(address & ~1))
+        self.uc.ctl_flush_tb()
+
+    def trace(self, action: Callable[[int], None]) -> int:
+        """Call `action(address)` before each instruction, until unhook()."""
+        hook = self.uc.hook_add(const.UC_HOOK_CODE, lambda uc, address, size, data: action(address))
+        self.uc.ctl_flush_tb()
+        return hook
+
+    def watch(self, kinds: int, first: int, last: int, forbidden: Callable[[int, bool], bool]) -> int:
+        """Stop before any access in first..last that `forbidden(address, is_write)` refuses."""
+
+        def check(uc: Uc, access: int, address: int, size: int, value: int, data: object) -> None:
+            write = access == const.UC_MEM_WRITE
+            if forbidden(address, write):
+                self.fault_address, self.fault_write, self._guarded = address, write, True
+                # Unicorn lets the write happen all the same: it is taken back after the run.
+                self._undo = (address, self.read(address, size)) if write else None
+                uc.emu_stop()
+
+        hook = self.uc.hook_add(kinds, check, None, first, last)
+        self.uc.ctl_flush_tb()
+        return hook
+
+    def forbid(self, first: int, last: int, action: Callable[[int], None]) -> list[int]:
+        """Call `action(address)`, which raises, at any read of first..last and before any instruction there."""
+
+        def on_code(uc: Uc, address: int, size: int, data: object) -> None:
+            self.shielded(lambda: action(address), None)
+
+        def on_read(uc: Uc, access: int, address: int, size: int, value: int, data: object) -> None:
+            self.shielded(lambda: action(address), None)
+
+        hooks = [
+            self.uc.hook_add(const.UC_HOOK_CODE, on_code, None, first, last),
+            self.uc.hook_add(const.UC_HOOK_MEM_READ, on_read, None, first, last),
+        ]
+        self.uc.ctl_flush_tb()
+        return hooks
+
+    def unhook(self, hook: int) -> None:
+        self.uc.hook_del(hook)
+        self.uc.ctl_flush_tb()
+
+    def map_registers(
+        self, base: int, size: int, read: Callable[[int, int], int], write: Callable[[int, int, int], None]
+    ) -> None:
+        def on_read(uc: Uc, offset: int, width: int, data: object) -> int:
+            return self.shielded(lambda: read(base + offset, width), 0)
+
+        def on_write(uc: Uc, offset: int, width: int, value: int, data: object) -> None:
+            self.shielded(lambda: write(base + offset, width, value), None)
+
+        self.uc.mmio_map(base, size, on_read, None, on_write, None)
+
+    def shielded(self, action: Callable[[], T], otherwise: T) -> T:
+        """Run a callback's work; what it raises crosses Unicorn's C code by hand and comes out of run()."""
+        try:
+            return action()
+        except BaseException as raised:
+            self._raised = self._raised or raised
+            self.uc.emu_stop()
+            return otherwise
+
+    def _on_break(self, uc: Uc, address: int, size: int, data: object) -> None:
+        self._broke = True
+        uc.emu_stop()
+
+    def _on_interrupt(self, uc: Uc, number: int, data: object) -> None:
+        self._interrupt = number
+        uc.emu_stop()
+
+    def _on_write_protected(
+        self, uc: Uc, access: int, address: int, size: int, value: int, data: object
+    ) -> bool:
+        if self.shielded(lambda: self.on_protected_write(address, size, value & (1 << 8 * size) - 1), True):
+            return True  # Unicorn drops the write: the flash controller applies it when its time has passed
+        return self._on_invalid(uc, access, address, size, value, data)
+
+    def _on_invalid(self, uc: Uc, access: int, address: int, size: int, value: int, data: object) -> bool:
+        self.fault_address = address
+        self.fault_write = access in (const.UC_MEM_WRITE_UNMAPPED, const.UC_MEM_WRITE_PROT)
+        return False

@@ -1,0 +1,39 @@
+"""The node's own firmware on a machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tools import firmware
+
+from .machine import Machine
+from .master import Master
+
+START_MS = 10
+"""Clocks, pins and the stores at start take less."""
+
+
+def firmware_elf() -> Path:
+    """The ELF, built if need be; without what builds it, the test is left out."""
+    lack = firmware.lacking()
+    if lack:
+        pytest.skip(lack)
+    return firmware.build_firmware()
+
+
+def powered(elf: Path, *, flash: bytes | None = None, **options: Any) -> Master:
+    """A node that has just been switched on and listens. A blank one is still erasing its stores."""
+    machine = Machine(elf, flash=flash, **options)
+    machine.run(milliseconds=START_MS)
+    return Master(machine)
+
+
+def ready(elf: Path, **options: Any) -> Master:
+    """A node with nothing left to do."""
+    master = powered(elf, **options)
+    master.machine.run(milliseconds=600)  # two erases of a blank chip
+    master.wait_idle()
+    return master

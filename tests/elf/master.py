@@ -1,0 +1,169 @@
+"""An ideal Modbus master on the machine's line: what it asks leaves after exactly the silence that the rules want."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+
+from host.modbus import DEVICE_BUSY, WRITE_REGISTERS_MAX, frame_seal, frame_valid
+from host.wire import (
+    BY_NAME,
+    DEFAULT_ADDRESS,
+    DEFAULT_BAUD,
+    Command,
+    Format,
+    Gap,
+    Reason,
+    Start,
+    State,
+    Table,
+)
+
+from .machine import Machine
+
+READ = {Table.COIL: 1, Table.DISCRETE: 2, Table.HOLDING: 3, Table.INPUT: 4}
+FORMATS = {Format.F8E1: "8E1", Format.F8O1: "8O1", Format.F8N1: "8N1", Format.F8N2: "8N2"}
+BUSY_MS = 1000
+"""An erase takes 250 ms, a commit of the largest image 40."""
+
+
+class Refused(Exception):
+    """The node has answered with an exception."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"exception {code:02}")
+        self.code = code
+
+
+def words_of(data: bytes) -> list[int]:
+    """Bytes as registers, first byte high."""
+    return list(struct.unpack(f">{len(data) // 2}H", data))
+
+
+def command_words(code: int, length: int = 0, crc: int = 0) -> list[int]:
+    """The registers of COMMAND, LENGTH and CRC."""
+    return words_of(struct.pack(">HII", code, length, crc))
+
+
+def write_pdu(address: int, words: Sequence[int]) -> bytes:
+    """Function 16."""
+    return struct.pack(f">BHHB{len(words)}H", 16, address, len(words), 2 * len(words), *words)
+
+
+def stage_pdus(image: bytes) -> Iterator[bytes]:
+    """Function 16 for every part of an image."""
+    words = words_of(image)
+    for first in range(0, len(words), WRITE_REGISTERS_MAX):
+        yield write_pdu(BY_NAME["STAGE"].address + first, words[first : first + WRITE_REGISTERS_MAX])
+
+
+class Master:
+    def __init__(self, machine: Machine, address: int = DEFAULT_ADDRESS) -> None:
+        self.machine = machine
+        self.address = address
+        self.pause_ms = 1.0
+
+    def frame(self, pdu: bytes) -> bytes:
+        return frame_seal(bytes([self.address]) + pdu)
+
+    def ask(self, pdu: bytes) -> bytes:
+        """The PDU of the answer. Whatever else comes than one right frame fails the test."""
+        reply = self.machine.request(self.frame(pdu))
+        assert frame_valid(reply), f"answer to {pdu.hex(' ')}: {reply.hex(' ') or 'none'}"
+        assert reply[0] == self.address
+        assert reply[1] & 0x7F == pdu[0]
+        if reply[1] & 0x80:
+            raise Refused(reply[2])
+        return reply[1:-2]
+
+    def read(self, table: Table, address: int, count: int) -> list[int]:
+        reply = self.ask(struct.pack(">BHH", READ[table], address, count))
+        if table in (Table.COIL, Table.DISCRETE):
+            return [reply[2 + i // 8] >> i % 8 & 1 for i in range(count)]
+        assert reply[1] == 2 * count == len(reply) - 2
+        return list(struct.unpack(f">{count}H", reply[2:]))
+
+    def bytes_of(self, name: str) -> bytes:
+        """A row of registers as the bytes they stand for."""
+        register = BY_NAME[name]
+        words = self.read(register.table, register.address, register.size)
+        return struct.pack(f">{len(words)}H", *words)
+
+    def value(self, name: str) -> int:
+        """A named register of one value, or bit."""
+        register = BY_NAME[name]
+        if register.kind == "bit":
+            return self.read(register.table, register.address, 1)[0]
+        assert register.count == 1
+        return int.from_bytes(self.bytes_of(name), "big", signed=register.kind == "i16")
+
+    def write(self, address: int, words: Sequence[int]) -> None:
+        reply = self.ask(write_pdu(address, words))
+        assert reply == struct.pack(">BHH", 16, address, len(words))
+
+    def command(self, code: Command, length: int = 0, crc: int = 0) -> None:
+        self.write(BY_NAME["COMMAND"].address, command_words(code, length, crc))
+
+    def counter(self, function: int) -> int:
+        """A diagnostic counter of function 8."""
+        return int.from_bytes(self.ask(struct.pack(">BHH", 8, function, 0))[3:], "big")
+
+    def wait_idle(self) -> None:
+        """Until neither erase nor commit is under way. A pause between two questions leaves the node its time."""
+        for _ in range(int(BUSY_MS / self.pause_ms)):
+            try:
+                if self.value("STATE") == State.IDLE:
+                    return
+            except Refused as refused:
+                if refused.code != DEVICE_BUSY:
+                    raise
+            self.machine.run(milliseconds=self.pause_ms)
+        raise AssertionError(f"busy for more than {BUSY_MS} ms")
+
+    def stage(self, image: bytes) -> None:
+        for pdu in stage_pdus(image):
+            self.ask(pdu)
+
+    def deploy(self, image: bytes) -> None:
+        crc = int.from_bytes(image[-4:], "little")
+        self.stage(image)
+        self.command(Command.VERIFY, len(image), crc)
+        self.command(Command.COMMIT, crc=crc)
+        self.wait_idle()
+        assert self.value("MODEL_CRC") == crc
+
+    def evaluate(self, inputs: Sequence[int], outputs: int) -> list[int]:
+        """Function 23: int16 inputs in, int16 outputs back."""
+        asked = struct.pack(
+            f">BHHHHB{len(inputs)}h",
+            23,
+            BY_NAME["RESULTS"].address,
+            outputs,
+            BY_NAME["INPUTS"].address,
+            len(inputs),
+            2 * len(inputs),
+            *inputs,
+        )
+        return list(struct.unpack(f">{outputs}h", self.ask(asked)[2:]))
+
+    def set_line(
+        self, baud: int = DEFAULT_BAUD, form: Format = Format.F8E1, gap: Gap = Gap.STANDARD, address: int = 1
+    ) -> None:
+        """SAVE_SETTINGS, then speak the new way oneself."""
+        words = words_of(struct.pack(">HIHH", address, baud, form, gap))
+        self.write(BY_NAME["ADDRESS"].address, words)
+        self.command(Command.SAVE_SETTINGS)
+        self.machine.run(milliseconds=BUSY_MS)
+        self.follow(baud, form, address)
+
+    def follow(self, baud: int, form: Format, address: int = 1) -> None:
+        self.machine.bus.baud, self.machine.bus.format = baud, FORMATS[form]
+        self.address = address
+
+    def start(self) -> tuple[Start, int, int, str]:
+        """Why the node last started: cause, line, pc, file."""
+        file = self.bytes_of("FAULT_FILE").rstrip(b"\0").decode("ascii")
+        return Start(self.value("START_CAUSE")), self.value("FAULT_LINE"), self.value("FAULT_PC"), file
+
+    def reason(self) -> tuple[Reason, int]:
+        return Reason(self.value("REASON")), self.value("DETAIL")

@@ -1,0 +1,76 @@
+"""The ELF in a process of its own, on a pty, for tests that use the ordinary tools of host/."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .firmware import ready
+
+ROOT = Path(__file__).parents[2]
+SOON = 30.0
+
+
+@functools.cache
+def _prepared(elf: Path, modified: int) -> bytes:
+    """The flash of a node that has been on before, without a model: a blank one first erases its stores."""
+    return ready(elf).machine.flash_image
+
+
+class ElfNode:
+    """`port` is the pty; `shows()` tells of the lamp; a violation of the firmware ends the process."""
+
+    def __init__(self, elf: Path, folder: Path) -> None:
+        link, flash = folder / "node", folder / "flash.bin"
+        flash.write_bytes(_prepared(elf, elf.stat().st_mtime_ns))
+        command = [sys.executable, "-m", "tests.elf", str(elf), "--link", str(link)]
+        command += ["--follow", "--flash", str(flash)]
+        self.port = str(link)
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self._lit = False
+        self._changed = threading.Condition()
+        assert self._process.stdout is not None
+        assert "the node is at" in self._process.stdout.readline()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            with self._changed:
+                self._lit = "LED on" in line
+                self._changed.notify_all()
+
+    def shows(self, lit: bool) -> bool:
+        """The lamp is so, or soon becomes so."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._lit == lit, SOON)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        status = self._process.wait(SOON)
+        self._reader.join(SOON)
+        assert self._process.stderr is not None
+        assert self._process.stdout is not None
+        said = self._process.stderr.read()
+        self._process.stderr.close()
+        self._process.stdout.close()
+        assert status == 0, said
+
+
+@contextmanager
+def elf_node(elf: Path) -> Iterator[ElfNode]:
+    with tempfile.TemporaryDirectory() as folder:
+        node = ElfNode(elf, Path(folder))
+        try:
+            yield node
+        finally:
+            node.stop()

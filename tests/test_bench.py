@@ -1,0 +1,72 @@
+"""The limits that tools/bench.py's figures have to keep. They are counts, so they are the same on every machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from host.wire import BAUD_MAX, Activation
+from tests.elf.firmware import firmware_elf
+from tools import bench
+from tools.firmware import flash_size, ram_size
+
+KIB = 1024
+
+
+@pytest.fixture(scope="module")
+def elf() -> Path:
+    return firmware_elf()
+
+
+@pytest.mark.parametrize(
+    ("weights", "bias", "activation", "limit"),
+    [
+        ([0.5], 0.0, Activation.IDENTITY, 80),
+        ([1.0, 1.0], -1.5, Activation.STEP, 65),
+        ([1.0, 1.0], -1.5, Activation.SIGMOID, 120),
+    ],
+    ids=["wx", "and", "logistic"],
+)
+def test_a_neuron(elf: Path, weights: list[float], bias: float, activation: Activation, limit: int) -> None:
+    model = bench.small_model("neuron", weights, bias, activation)
+    assert bench.infer_instructions(elf, model) <= limit
+
+
+def test_a_network_of_140_weights(elf: Path) -> None:
+    model, error = bench.network()
+    assert bench.infer_instructions(elf, model) <= 600
+    assert error < 0.001
+
+
+def test_crc_and_frame(elf: Path) -> None:
+    assert bench.crc_instructions(elf) <= 33_000
+    instructions, late_us = bench.frame_instructions(elf)
+    assert instructions <= 3_600
+    assert late_us < 25
+
+
+def test_size(elf: Path) -> None:
+    functions = bench.runtime_functions(elf)
+    assert {"infer", "infer_led", "fixed_tanh", "fixed_rescale"} <= functions.keys()
+    assert sum(functions.values()) <= 1.5 * KIB
+    assert bench.infer_stack(elf, bench.network()[0]) <= 400
+    assert flash_size(elf) < 40 * KIB
+    assert ram_size(elf) < 32 * KIB
+
+
+@pytest.mark.parametrize(
+    ("baud", "verified", "committed"), [(bench.DEPLOY_BAUD, 0.9, 0.85), (BAUD_MAX, 0.85, 0.6)]
+)
+def test_deploy(elf: Path, baud: int, verified: float, committed: float) -> None:
+    """A word takes the flash 16 us whatever the wire's speed: 17 ms for 4 KiB, a third of the wire's at 1 Mbit/s."""
+    result = bench.deploy(elf, baud)
+    assert result.raw_us / result.verified_us >= verified
+    assert result.raw_us / result.committed_us >= committed
+
+
+def test_the_command(elf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.main([]) == 0
+    printed = capsys.readouterr().out
+    for word in ("10-7-10 ReLU", "CRC-32 of 8 KiB", "NNoM q7 *", "1,000,000 baud", "import to exit"):
+        assert word in printed

@@ -1,0 +1,175 @@
+"""The real ELF while its flash is at work: it answers, loses nothing of what is said, and keeps its time."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from host.image import encode
+from host.modbus import DEVICE_BUSY, frame_valid
+from host.wire import BY_NAME, Start, Table
+from tests.e2e.scenario import AND, OR
+from tests.elf import Machine
+from tests.elf.firmware import firmware_elf, powered, ready
+from tests.elf.master import Master, Refused
+
+ECHO = bytes.fromhex("08 00 00 A5 37")
+SHORT = 0.05
+"""Of the usual time: an erase of 12.5 ms."""
+
+
+@pytest.fixture(scope="module")
+def elf() -> Path:
+    return firmware_elf()
+
+
+def erasing(elf: Path, slowness: float = 1) -> Master:
+    """A blank node in its first erase."""
+    machine = Machine(elf)
+    machine.chip.flash.slowness = slowness
+    machine.run_until(lambda: erase_end(machine), 100_000)
+    return Master(machine)
+
+
+def erase_end(machine: Machine) -> int:
+    """When the present erase ends, in the machine's time; 0 if there is none."""
+    now = machine.chip.flash.operations
+    return now[0].end if now and now[0].kind == "erase" else 0
+
+
+def latency_us(master: Master) -> float:
+    """Of an echo, or of its refusal."""
+    bus = master.machine.bus
+    heard = len(bus.received)
+    with contextlib.suppress(Refused):
+        assert master.ask(ECHO) == ECHO
+    return bus.received[heard].start_us - bus.host_end_us
+
+
+def test_busy_is_said_as_fast_as_anything_else(elf: Path) -> None:
+    usual = latency_us(ready(elf))
+    master = erasing(elf)
+    while erase_end(master.machine) - master.machine.chip.time.now > 30 * 10**12:
+        with pytest.raises(Refused) as refused:
+            master.ask(ECHO)
+        assert refused.value.code == DEVICE_BUSY
+    assert latency_us(erasing(elf)) == pytest.approx(usual, abs=100)
+    assert usual < 2200  # 3.5 characters at 19200 baud are 2005
+    master.wait_idle()
+    assert master.ask(ECHO) == ECHO
+    assert master.start()[0] is Start.POWER
+
+
+def test_only_requests_to_this_node_are_answered(elf: Path) -> None:
+    master = erasing(elf)
+    bus, machine = master.machine.bus, master.machine
+    good = master.frame(ECHO)
+    other = Master(machine, 2).frame(ECHO)
+    broadcast = Master(machine, 0).frame(bytes.fromhex("06 00 00 00 07"))
+    for frame in (other, broadcast, good[:-1] + b"\0", good[:3], good[1:]):
+        bus.send(frame)
+        machine.run(milliseconds=20)
+    bus.send(good, bad_parity=[2])
+    machine.run(milliseconds=20)
+    assert bus.data == b""
+    assert bus.edges == []
+    assert erase_end(machine), "all that was in one erase"
+    with pytest.raises(Refused):
+        master.ask(ECHO)
+
+
+@pytest.mark.parametrize("tenth", range(0, 110, 5))
+def test_a_request_over_the_end_of_an_erase_is_answered(elf: Path, tenth: int) -> None:
+    """tenth: of a character, from its first byte to the end of the erase."""
+    master = erasing(elf, SHORT)
+    machine = master.machine
+    machine.chip.flash.slowness = 1
+    start = erase_end(machine) - tenth * machine.bus.character() // 10
+    machine.run(microseconds=(start - machine.chip.time.now) / 1e9)
+    frame = master.frame(ECHO)
+    machine.bus.send(frame)
+    machine.run(milliseconds=12)
+    assert machine.bus.data == frame or (
+        frame_valid(machine.bus.data) and machine.bus.data[1:3] == b"\x88\x06"
+    )
+
+
+def test_a_request_over_the_start_of_an_erase_is_answered(elf: Path) -> None:
+    """Its first byte comes in each tenth of a microsecond around the one in which the line is taken for quiet."""
+    begin = erasing(elf).machine.us
+    refused = 0
+    for tenth in range(-30, 15):
+        machine = Machine(elf)
+        first_byte = begin - machine.bus.character() / 1e9
+        machine.run(microseconds=first_byte - 10)
+        frame = Master(machine).frame(ECHO)
+        machine.bus.send(frame, delay_us=first_byte + tenth / 10 - machine.us)
+        machine.run(milliseconds=13)
+        answer = machine.bus.data
+        assert answer == frame or answer[:3] == b"\x01\x88\x06", f"{tenth / 10} us: {answer!r}"
+        refused += answer != frame
+    assert 5 < refused < 40
+
+
+def test_time_goes_on_during_an_erase(elf: Path) -> None:
+    master = erasing(elf)
+    machine = master.machine
+    machine.run_until(lambda: machine.chip.flash.erases[3] and not machine.chip.flash.busy, 1_000_000)
+    machine.run(milliseconds=1)
+    assert machine.word("uwTick") == pytest.approx(machine.us / 1000, abs=4)
+    assert machine.resets == ["power"]
+
+
+def test_programming_costs_no_answer(elf: Path) -> None:
+    master = ready(elf)
+    image = encode(AND)
+    master.deploy(image)
+    usual = latency_us(master)
+    master.stage(encode(OR))
+    for code, length in ((1, len(image)), (2, 0)):
+        master.command(code, length, int.from_bytes(encode(OR)[-4:], "little"))  # type: ignore[arg-type]
+    assert latency_us(master) == pytest.approx(usual, abs=100)
+
+
+def test_a_model_and_its_predecessor_outlive_the_power(elf: Path) -> None:
+    master = ready(elf)
+    for image in (encode(AND), encode(OR)):
+        master.deploy(image)
+    for _ in range(2):
+        master.machine.cut_power()
+        master.machine.boot()
+        master.machine.run(milliseconds=10)
+        master.wait_idle()
+        assert master.value("MODEL_CRC") == int.from_bytes(encode(OR)[-4:], "little")
+        assert master.value("PREVIOUS_CRC") == int.from_bytes(encode(AND)[-4:], "little")
+        assert [master.evaluate([a, b], 1) for a, b in ((0, 0), (0x4000, 0))] == [[0], [1]]
+    second = powered(elf, flash=master.machine.flash_image)
+    assert second.value("SEQUENCE") == 2
+
+
+def test_a_word_that_does_not_keep_is_reported(elf: Path) -> None:
+    master = ready(elf)
+    master.deploy(encode(AND))
+    image = encode(OR)
+    crc = int.from_bytes(image[-4:], "little")
+    master.stage(image)
+    master.command(1, len(image), crc)  # type: ignore[arg-type]
+    master.machine.chip.flash.refuse_next = True
+    master.command(2, crc=crc)  # type: ignore[arg-type]
+    master.wait_idle()
+    assert master.reason()[0].name == "FLASH"
+    assert master.value("MODEL_CRC") == int.from_bytes(encode(AND)[-4:], "little")
+    assert master.read(Table.DISCRETE, BY_NAME["FAULT"].address, 1) == [1]
+
+
+def test_slow_flash_breaks_nothing(elf: Path) -> None:
+    """The datasheet's maxima: 100 us a word, 800 ms an erase."""
+    for slowness in (3.2, 6.2):
+        master = powered(elf)
+        master.machine.chip.flash.slowness = slowness
+        master.machine.run(seconds=3.5)
+        master.wait_idle()
+        master.deploy(encode(AND))
+        assert master.machine.resets == ["power"]

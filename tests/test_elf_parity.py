@@ -1,0 +1,177 @@
+"""One arithmetic, on the real ELF: infer, fixed, crc and image of the firmware equal host/*.py, with ==."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from host.crc import crc16, crc32
+from host.fixed import (
+    INT16_MIN,
+    INT32_MAX,
+    fixed_from_float,
+    fixed_rescale,
+    fixed_sigmoid,
+    fixed_tanh,
+    fixed_to_float,
+)
+from host.image import ImageError, Layer, Model, decode, encode
+from host.infer import infer, led
+from host.wire import SHIFT_MAX, SHIFT_MIN, SIGMOID_IN_FRACTION, TANH_IN_FRACTION, Activation, Reason
+from tests.elf import Machine
+from tests.elf.firmware import firmware_elf
+from tests.elf.inference import Inference
+from tests.models import model_inputs, random_model, worst_model
+from tests.parity.twins import BUILDS, Twins, build_id
+
+MODELS, INPUTS = 300, 4
+
+
+@pytest.fixture(scope="module")
+def machine() -> Machine:
+    machine = Machine(firmware_elf())
+    machine.run_to("node_boot")
+    return machine
+
+
+def check(machine: Machine, model: Model, x: np.typing.NDArray[np.int16]) -> None:
+    inference = Inference(machine, encode(model))
+    assert inference.reason == (Reason.NONE, 0)
+    assert inference.self_test() == (Reason.NONE, 0)
+    expected = infer(model, x)
+    lamps = led(model, expected)
+    for row, outputs, lamp in zip(x, expected, lamps, strict=True):
+        assert inference.infer(row)[0].tolist() == outputs.tolist(), model
+        assert inference.led() == lamp
+
+
+def test_infer_of_random_models(machine: Machine) -> None:
+    rng = np.random.default_rng(407)
+    for i in range(MODELS):
+        model = random_model(rng, largest=20 if i % 4 else 64, inputs=1 + i % 64 if i % 4 == 0 else None)
+        check(machine, model, model_inputs(rng, model, INPUTS + 7)[-INPUTS:])
+
+
+# --------------------------------------------------------------------------------- where 32 bits are just enough
+
+
+def edge_model(activation: Activation, shift: int, over: int, sign: int) -> Model:
+    """A layer whose first row can reach INT32_MAX + over, and no more, for inputs of INT16_MIN."""
+    base = {Activation.SIGMOID: SIGMOID_IN_FRACTION, Activation.TANH: TANH_IN_FRACTION}.get(activation, 0)
+    weights = np.full((3, 5), -sign * 13107, dtype=np.int16)
+    weights[1:] = np.arange(10).reshape(2, 5) * 7
+    largest = 5 * 13107 * -INT16_MIN
+    bias = sign * (INT32_MAX + over - largest)
+    out_fraction = {Activation.SIGMOID: 15, Activation.TANH: 15}.get(activation, 0)
+    layer = Layer(weights, np.array([bias, -5, 5], dtype=np.int32), activation, base + shift, out_fraction)
+    x = np.full((1, 5), INT16_MIN, dtype=np.int16)
+    model = Model("edge", (0,) * 5, (layer,), 0, 0, x, np.empty((1, 0), dtype=np.int16))
+    return replace(model, vector_outputs=infer(model, x))
+
+
+def edge_models() -> list[Model]:
+    models = []
+    for activation in Activation:
+        for shift in (
+            [0] if activation is Activation.STEP else [SHIFT_MIN, 0, 1, 2, 15, 16, 30, 31, 32, 33, SHIFT_MAX]
+        ):
+            models += [edge_model(activation, shift, over, sign) for over in (0, 1) for sign in (1, -1)]
+    return models
+
+
+def edge_inputs(rng: np.random.Generator, model: Model) -> np.typing.NDArray[np.int16]:
+    return np.concatenate([model.vector_inputs, model_inputs(rng, model, 10)])
+
+
+def test_infer_where_32_bits_are_just_enough(machine: Machine) -> None:
+    rng = np.random.default_rng(5)
+    models = edge_models()
+    narrow = 0
+    for model in models:
+        check(machine, model, edge_inputs(rng, model))
+        narrow += Inference(machine, encode(model)).narrow(0)
+    # Two signs; of the shifts 2 to 32, 6 are tried with each of four activations, and the step.
+    assert narrow == 2 * (6 * 4 + 1)
+
+
+@pytest.mark.parametrize("build", BUILDS, ids=build_id)
+def test_the_same_on_the_pc(build: tuple[str, list[str]]) -> None:
+    rng = np.random.default_rng(6)
+    models = edge_models()
+    inputs = [edge_inputs(rng, model) for model in models]
+    cases = [(encode(model), x) for model, x in zip(models, inputs, strict=True)]
+    for model, x, run in zip(models, inputs, Twins(build).run(cases, [3] * len(cases)), strict=True):
+        assert run.verdict == (Reason.NONE, 0, True)
+        assert (run.outputs == infer(model, x)).all(), model
+
+
+@pytest.mark.parametrize("activation", Activation)
+def test_infer_where_the_accumulator_is_largest(machine: Machine, activation: Activation) -> None:
+    for shift in [0] if activation is Activation.STEP else (SHIFT_MIN, 0, 16, SHIFT_MAX):
+        for sign in (1, -1):
+            model = worst_model(activation, shift, sign, 63)
+            check(machine, model, model.vector_inputs)
+
+
+# ------------------------------------------------------------------------------------------------- fixed and crc
+
+
+def signed(value: float) -> int:
+    """The int16 in a register."""
+    return (int(value) + 0x8000 & 0xFFFF) - 0x8000
+
+
+def test_fixed(machine: Machine) -> None:
+    rng = np.random.default_rng(7)
+    some = [-32768, -32767, -1, 0, 1, 32767, *rng.integers(-32768, 32768, 60).tolist()]
+    for q in some:
+        assert signed(machine.call("fixed_tanh", q)[0]) == fixed_tanh(np.int16(q))
+        assert signed(machine.call("fixed_sigmoid", q)[0]) == fixed_sigmoid(np.int16(q))
+        for fraction in (-16, 0, 12, 31):
+            value = machine.call("fixed_to_float", q, fraction, returns="f32")[0]
+            assert value == fixed_to_float(np.int16(q), fraction)
+            for x in (float(value), float(np.float32(value) * np.float32(1.1)), 0.5, -2.5):
+                x = float(np.float32(x))
+                assert signed(machine.call("fixed_from_float", x, fraction)[0]) == fixed_from_float(
+                    x, fraction
+                )
+    for acc in [*(1 << n for n in range(38)), *rng.integers(-(1 << 38) + 1, 1 << 38, 40).tolist()]:
+        for shift in (SHIFT_MIN, 0, 1, 16, 32, 33, SHIFT_MAX):
+            result = machine.call("fixed_rescale", ctypes.c_int64(acc), shift)[0]
+            assert signed(result) == fixed_rescale(np.int64(acc), shift)
+
+
+def test_crc(machine: Machine) -> None:
+    rng = np.random.default_rng(8)
+    for size in (0, 1, 2, 3, 4, 5, 9, 255, 256, 1023):
+        data = rng.bytes(size)
+        assert machine.call("crc32", data, size)[0] == crc32(data)
+        assert machine.call("crc16", data, size)[0] == crc16(data)
+    assert machine.call("crc32", b"123456789", 9)[0] == 0xCBF43926
+    assert machine.call("crc16", b"123456789", 9)[0] == 0x4B37
+
+
+# ------------------------------------------------------------------------------------------------------- images
+
+
+def test_broken_images_are_refused_for_the_same_reason(machine: Machine) -> None:
+    rng = np.random.default_rng(9)
+    reasons = set()
+    for _ in range(150):
+        image = bytearray(encode(random_model(rng, largest=6)))
+        for _ in range(int(rng.integers(1, 3))):
+            at = int(rng.integers(len(image) - 4)) if rng.random() < 0.5 else int(rng.integers(60))
+            image[at] = int(rng.integers(256))
+        if rng.random() < 0.8:
+            image[-4:] = crc32(bytes(image[:-4])).to_bytes(4, "little")
+        try:
+            decode(bytes(image))
+            expected = (Reason.NONE, 0)
+        except ImageError as error:
+            expected = (error.reason, error.detail)
+        assert Inference(machine, bytes(image)).reason == expected
+        reasons.add(expected[0])
+    assert len(reasons) >= 8

@@ -1,0 +1,310 @@
+"""How fast and how small: figures of the board's own ELF, counted instruction by instruction, and of the PC's side.
+
+    python -m tools.bench
+
+The ELF runs on the harness of tests/elf in virtual time, so its figures repeat exactly. An instruction takes one cycle
+there; on the chip loads, branches and the flash's wait states add to that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+from unicorn import arm_const as arm
+
+from host.image import Layer, Model, encode
+from host.infer import infer
+from host.interval import Dense
+from host.quantise import quantise
+from host.wire import BAUD_MAX, BY_NAME, Activation, Command, Format, Gap
+from tests.elf import Machine
+from tests.elf.inference import Inference
+from tests.elf.master import Master, stage_pdus, words_of, write_pdu
+from tools.environment import ROOT, stop
+from tools.firmware import FirmwareError, build_firmware, lacking
+
+PEERS = {
+    "a 25-line int16 SMLAD loop": (596, 748, "0.0004"),
+    "NNoM q7": (1104, 520, "0.036"),
+    "emlearn float": (1264, 3692, "0"),
+    "TinyMaix int8": (1343, 880, "0.040"),
+    "CMSIS-NN s8": (1581, 4316, "0.036"),
+    "CMSIS-NN s16": (1682, 1480, "0.0068"),
+    "TinyMind Q16.16": (1666, 2400, "-"),
+    "FANN fixed": (2161, 23300, "0.0033"),
+    "AIfES f32": (2538, 16236, "0"),
+    "AIfES Q7": (2894, 4716, "0.058"),
+}
+"""The same shape of network by others: instructions, code and weights in bytes, largest error. Measured once by
+emulation of a Cortex-M4F, GCC 12.2 -O2; they are not run here."""
+
+RUNTIME = ("infer.c", "fixed.c")
+SECTOR_READY_MS = 600
+DEPLOY_BYTES = 4096
+DEPLOY_BAUD = 115200
+CHARACTER_BITS = 11
+
+
+# ---------------------------------------------------------------------------------------------------------- models
+
+
+def small_model(name: str, weights: Sequence[float], bias: float, activation: Activation) -> Model:
+    rows = [[float(number >> i & 1) for i in range(len(weights))] for number in range(1 << len(weights))]
+    return quantise(name, [Dense(np.array([weights]), np.array([bias]), activation)], rows)[0]
+
+
+def network() -> tuple[Model, float]:
+    """10-7-10, ReLU in both layers, with random weights; and its largest error against float64, for inputs of -1..1."""
+    rng = np.random.default_rng(485)
+    layers = [
+        Dense(rng.normal(0, 0.4, (outputs, inputs)), rng.normal(0, 0.2, outputs), Activation.RELU)
+        for inputs, outputs in ((10, 7), (7, 10))
+    ]
+    x = rng.uniform(-1, 1, (500, 10))
+    model = quantise("10-7-10", layers, x)[0]
+    y = x
+    for layer in layers:
+        y = np.maximum(y @ layer.weights.T + layer.bias, 0)
+    q = np.floor(np.ldexp(x, np.array(model.input_fraction)) + 0.5).clip(-32768, 32767).astype(np.int16)
+    return model, float(np.abs(np.ldexp(infer(model, q).astype(np.float64), -model.out_fraction) - y).max())
+
+
+def four_kib_image() -> bytes:
+    """A model whose image has exactly 4096 bytes."""
+    rng = np.random.default_rng(4096)
+    sizes, vectors = (48, 29, 4), 8
+    layers = tuple(
+        Layer(
+            rng.integers(-300, 300, (outputs, inputs)).astype(np.int16),
+            rng.integers(-999, 999, outputs).astype(np.int32),
+            Activation.RELU,
+            20,
+            8,
+        )
+        for inputs, outputs in itertools.pairwise(sizes)
+    )
+    x = rng.integers(-3000, 3000, (vectors, sizes[0])).astype(np.int16)
+    model = Model("4 KiB", (12,) * sizes[0], layers, 0, 0, x, np.empty((vectors, 0), dtype=np.int16))
+    image = encode(replace(model, vector_outputs=infer(model, x)))
+    if len(image) != DEPLOY_BYTES:
+        raise AssertionError(f"an image of {len(image)} bytes")
+    return image
+
+
+# -------------------------------------------------------------------------------------------------------- counting
+
+
+def started(elf: Path) -> Machine:
+    """With all variables in place, so that functions can be called."""
+    machine = Machine(elf)
+    machine.run_to("node_boot")
+    return machine
+
+
+def infer_instructions(elf: Path, model: Model) -> int:
+    """The same for every input, as the code has no branch on a value; the result is checked."""
+    inference = Inference(started(elf), encode(model))
+    counts = set()
+    for row, expected in zip(model.vector_inputs, infer(model, model.vector_inputs), strict=True):
+        outputs, instructions = inference.infer(row)
+        if (outputs != expected).any():
+            raise AssertionError(f"{model.name}: {outputs} is not {expected}")
+        counts.add(instructions)
+    return max(counts)
+
+
+def crc_instructions(elf: Path) -> int:
+    data = bytes(range(256)) * 32
+    return started(elf).call("crc32", data, len(data))[1]
+
+
+def ready(elf: Path, baud: int) -> Master:
+    """A node with prepared stores that speaks at `baud` with true gaps."""
+    master = Master(Machine(elf))
+    master.machine.run(milliseconds=SECTOR_READY_MS)
+    master.wait_idle()
+    master.set_line(baud, Format.F8E1, Gap.TRUE_CHARACTERS)
+    return master
+
+
+def frame_instructions(elf: Path) -> tuple[int, float]:
+    """From the last byte of 123 registers to the first of the reply: instructions, and microseconds after the 3.5
+    characters of silence."""
+    master = ready(elf, BAUD_MAX)
+    machine, bus = master.machine, master.machine.bus
+    request = master.frame(write_pdu(BY_NAME["STAGE"].address, words_of(bytes(range(246)))))
+    heard = len(bus.received)
+    end = bus.send(request, delay_us=100)
+    machine.run_until(lambda: machine.us >= end, 10_000)
+    before = machine.instructions
+    machine.run_until(lambda: len(bus.received) > heard, 10_000)
+    return machine.instructions - before, bus.received[heard].start_us - end - 3.5 * CHARACTER_BITS
+
+
+@dataclass(frozen=True)
+class Deploy:
+    """A deploy of 4 KiB by a master that loses no time, in microseconds: the raw image at the wire's speed, until the
+    image is verified, until its last word is in the flash."""
+
+    baud: int
+    raw_us: float
+    verified_us: float
+    committed_us: float
+
+
+def deploy(elf: Path, baud: int) -> Deploy:
+    master = ready(elf, baud)
+    machine = master.machine
+    image = four_kib_image()
+    crc = int.from_bytes(image[-4:], "little")
+    heard = len(machine.bus.received)
+    begun = machine.us
+    for pdu in stage_pdus(image):
+        master.ask(pdu)
+    master.command(Command.VERIFY, len(image), crc)
+    verified = machine.us
+    master.command(Command.COMMIT, crc=crc)
+    programs = machine.chip.flash.programs
+    while True:
+        machine.run(microseconds=200)
+        if machine.chip.flash.programs == programs:
+            break
+        programs, committed = machine.chip.flash.programs, machine.us
+    if master.value("MODEL_CRC") != crc or len(machine.bus.received) == heard:
+        raise AssertionError("the image was not committed")
+    return Deploy(baud, len(image) * CHARACTER_BITS * 1e6 / baud, verified - begun, committed - begun)
+
+
+# ------------------------------------------------------------------------------------------------------------ size
+
+
+def runtime_functions(elf: Path) -> dict[str, int]:
+    """The functions of the inference runtime, with their bytes: those of infer.c and fixed.c that are linked."""
+    wanted: dict[str, int] = {}
+    file = ""
+    with elf.open("rb") as stream:
+        table = ELFFile(stream).get_section_by_name(".symtab")
+        assert isinstance(table, SymbolTableSection)
+        for symbol in table.iter_symbols():
+            kind, binding = symbol["st_info"]["type"], symbol["st_info"]["bind"]
+            if kind == "STT_FILE":
+                file = symbol.name
+            local = binding == "STB_LOCAL" and Path(file).name in RUNTIME
+            named = re.fullmatch(r"infer|infer_led|fixed_\w+", symbol.name) and binding == "STB_GLOBAL"
+            if kind == "STT_FUNC" and (local or named):
+                wanted[symbol.name] = symbol["st_size"]
+    return wanted
+
+
+def infer_stack(elf: Path, model: Model) -> int:
+    """Bytes of stack that infer takes."""
+    machine = started(elf)
+    inference = Inference(machine, encode(model))
+    low, mark = machine.address("_stack_guard") + 64, b"\xc5"
+    top = machine.chip.engine.reg(arm.UC_ARM_REG_SP)
+    machine.write(low, mark * (top - low))
+    inference.infer(model.vector_inputs[0])
+    return len(machine.read(low, top - low).lstrip(mark))
+
+
+# ------------------------------------------------------------------------------------------------------- the PC's side
+
+
+def host_deploy() -> tuple[float, float]:
+    """`--deploy` of AND to the native node at 115200: seconds from import to exit, and those that its frames take on
+    the wire by calculation: characters, and the standard's 1.75 ms of silence before each."""
+    command = [
+        sys.executable,
+        "-m",
+        "host.train",
+        "--model",
+        "and",
+        "--deploy",
+        "sim",
+        "--baud",
+        str(DEPLOY_BAUD),
+    ]
+    trace = subprocess.run([*command, "--trace"], cwd=ROOT, capture_output=True, text=True, check=True).stderr
+    frames = re.findall(r"^(?:->|<-)((?: [0-9a-f]{2})+)", trace, re.MULTILINE)
+    wire = sum(len(frame.split()) * CHARACTER_BITS / DEPLOY_BAUD + 0.00175 for frame in frames)
+    began = time.perf_counter()
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    return time.perf_counter() - began, wire
+
+
+# ---------------------------------------------------------------------------------------------------------- report
+
+
+def report(elf: Path) -> Iterator[str]:
+    model, error = network()
+    ours = infer_instructions(elf, model)
+    functions = runtime_functions(elf)
+    code = sum(functions.values())
+    yield "Instructions on the board (Cortex-M4F, GCC -O2), counted on the ELF"
+    small = {
+        "w·x": small_model("wx", [0.5], 0.0, Activation.IDENTITY),
+        "AND": small_model("and", [1.0, 1.0], -1.5, Activation.STEP),
+        "logistic neuron": small_model("logistic", [1.0, 1.0], -1.5, Activation.SIGMOID),
+    }
+    for name, each in small.items():
+        yield f"   infer, {name:<32} {infer_instructions(elf, each):>8,}"
+    yield f"   infer, {'10-7-10 ReLU':<32} {ours:>8,}"
+    frame, late = frame_instructions(elf)
+    yield f"   {'frame of 123 registers to its reply':<39} {frame:>8,}   {late:.1f} us more than 3.5 characters"
+    yield f"   {'CRC-32 of 8 KiB':<39} {crc_instructions(elf):>8,}"
+    yield ""
+    yield "10-7-10 ReLU beside other runtimes (*: theirs were measured once, and are not run here)"
+    weights = len(encode(model)) - 2 * 20 * len(model.vector_inputs)
+    yield f"   {'':<28} {'instructions':>12} {'code + weights':>15} {'max error':>10}"
+    yield f"   {'neuron485':<28} {ours:>12,} {code + weights:>15,} {error:>10.4f}"
+    for name, (instructions, size, peer_error) in PEERS.items():
+        yield f"   {name + ' *':<28} {instructions:>12,} {size:>15,} {peer_error:>10}"
+    yield ""
+    yield "The inference runtime alone"
+    stack = infer_stack(elf, model)
+    yield f"   {code:,} bytes of code, 514 of table (tanh), no static RAM, {stack} bytes of stack"
+    yield f"   {', '.join(f'{name} {size}' for name, size in functions.items())}"
+    yield ""
+    yield f"Deploy of {DEPLOY_BYTES:,} bytes, 8E1, silences of 3.5 characters, a master that loses no time"
+    for baud in (DEPLOY_BAUD, BAUD_MAX):
+        d = deploy(elf, baud)
+        yield (
+            f"   {baud:>9,} baud: raw {d.raw_us / 1000:.1f} ms; verified after {d.verified_us / 1000:.1f} ms, "
+            f"{d.raw_us / d.verified_us:.1%} of the wire's speed; "
+            f"in flash after {d.committed_us / 1000:.1f} ms, {d.raw_us / d.committed_us:.1%}"
+        )
+    yield ""
+    seconds, wire = host_deploy()
+    yield f"python -m host.train --model and --deploy sim --baud {DEPLOY_BAUD}, import to exit"
+    yield f"   {seconds:.2f} s, of which its frames would take {wire:.3f} s on the wire ({wire / seconds:.0%})"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.bench", description="Print how fast and how small we are."
+    )
+    parser.parse_args(argv)
+    lack = lacking()
+    if lack:
+        stop(lack)
+    try:
+        for line in report(build_firmware()):
+            print(line, flush=True)
+    except FirmwareError as error:
+        stop(str(error))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
