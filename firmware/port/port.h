@@ -14,8 +14,7 @@
 
 struct link;
 
-/* ------------------------------------------------------------------------------------------------ the board
- */
+/* ----------------------------------------------------------------------------------------------- the board */
 
 /* Bring the board up: clocks, pins, lamp test, watchdog. A board ignores the arguments of main. */
 void port_init(int argc, char **argv);
@@ -51,8 +50,7 @@ void port_led(bool lit);
 /* Start again from the reset vector. */
 _Noreturn void port_reset(void);
 
-/* --------------------------------------------------------------------------------------------------- RS485
- */
+/* --------------------------------------------------------------------------------------------------- RS485 */
 
 /* How the line is spoken. */
 struct port_line {
@@ -73,8 +71,7 @@ void port_rs485_driver(bool driving);
  * then. */
 void port_rs485_transmit(const uint8_t *bytes, size_t size);
 
-/* --------------------------------------------------------------------------------------------------- flash
- */
+/* --------------------------------------------------------------------------------------------------- flash */
 
 #define PORT_SECTOR_SIZE 16384u
 

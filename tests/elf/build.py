@@ -1,10 +1,12 @@
-"""Builds the sample firmwares with Debian's gcc-arm-none-eabi. ST's HAL is looked for in $NEURON485_CUBE."""
+"""Builds the sample firmwares with Debian's gcc-arm-none-eabi."""
 
 from __future__ import annotations
 
-import os
+import shutil
 import subprocess
 from pathlib import Path
+
+from tools import firmware
 
 SAMPLES = Path(__file__).parent / "samples"
 CORE = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")
@@ -33,10 +35,16 @@ HAL_MODULES = [
 ]
 
 
-def cube() -> Path | None:
-    """The folder that holds ST's Core and Drivers, if the environment names one."""
-    folder = os.environ.get("NEURON485_CUBE")
-    return Path(folder) if folder else None
+def compiler_lacks() -> str | None:
+    """How to get the compiler, where it is missing."""
+    missing = not shutil.which(firmware.GCC)
+    return f"{firmware.GCC} is missing: sudo apt-get install gcc-arm-none-eabi" if missing else None
+
+
+def cube() -> Path:
+    """The folder that holds ST's Drivers, placed there by the firmware's own build."""
+    firmware.build_firmware()
+    return firmware.CORE / "packages" / "framework-stm32cubef4"
 
 
 def build(name: str, elf: Path, *options: str, sources: tuple[Path, ...] = ()) -> Path:
@@ -51,7 +59,8 @@ def build(name: str, elf: Path, *options: str, sources: tuple[Path, ...] = ()) -
 
 
 def build_hal(elf: Path, folder: Path) -> Path:
-    drivers, core = folder / "Drivers", folder / "Core"
+    drivers = folder / "Drivers"
+    system = drivers / "CMSIS/Device/ST/STM32F4xx/Source/Templates/system_stm32f4xx.c"
     source = drivers / "STM32F4xx_HAL_Driver" / "Src"
     includes = (
         drivers / "STM32F4xx_HAL_Driver" / "Inc",
@@ -63,4 +72,4 @@ def build_hal(elf: Path, folder: Path) -> Path:
     modules = tuple(
         source / f"stm32f4xx_hal{module}.c" for module in ("", *(f"_{name}" for name in HAL_MODULES))
     )
-    return build("hal", elf, *options, sources=(*modules, core / "Src" / "system_stm32f4xx.c"))
+    return build("hal", elf, *options, sources=(*modules, system))

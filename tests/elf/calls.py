@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from unicorn import arm_const as arm
 
-from .chip import CCM, CCM_SIZE
+from .chip import SRAM, SRAM_SIZE
 from .engine import FLOATS, GENERAL, Engine, Stop
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Value = int | float | bytes | ctypes.c_double | ctypes.c_int64
 RESULTS = {"void": "", "u32": "<I", "i32": "<i", "u64": "<Q", "i64": "<q", "f32": "<f", "f64": "<d"}
 LIMIT = 2_000_000_000
+SPARE, SPARE_SIZE = SRAM + SRAM_SIZE // 2, 32 << 10  # between an ELF's variables and a stack at the end
 RETURN_TO = 0x0FFF_FFF0  # unmapped: arriving there is the return
 SPECIAL = (arm.UC_ARM_REG_CONTROL, arm.UC_ARM_REG_SP, arm.UC_ARM_REG_LR, arm.UC_ARM_REG_FPSCR)
 
@@ -68,7 +69,7 @@ class Caller:
         """Call by the AAPCS with hard floats; no interrupt comes in between.
 
         An int is a 32-bit argument, a float a float32, ctypes.c_double a double, ctypes.c_int64 a 64-bit
-        integer; bytes are copied to CCM RAM and passed by address. `returns` is a key of RESULTS.
+        integer; bytes are copied to the middle of RAM and passed by address. `returns` is a key of RESULTS.
         Run the firmware to `main` first if the function needs initialised variables.
         """
         engine, chip = self._engine, self._machine.chip
@@ -101,11 +102,13 @@ class Caller:
         program = self._machine.program
         words: list[int] = []
         floats = list(range(16))
-        heap = CCM + CCM_SIZE // 2
+        heap = SPARE
         for argument in arguments:
             if isinstance(argument, bytes):
-                if any(first < CCM + CCM_SIZE and last > CCM for first, last in program.regions):
-                    raise RuntimeError("the ELF uses CCM RAM itself: pass addresses, not bytes")
+                if any(first < SPARE + SPARE_SIZE and last > SPARE for first, last in program.regions):
+                    raise RuntimeError(
+                        "the ELF's variables reach the middle of RAM: pass addresses, not bytes"
+                    )
                 self._engine.write(heap, argument)
                 words.append(heap)
                 heap += len(argument) + 7 & ~7

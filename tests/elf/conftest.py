@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .build import build
+from .build import build, compiler_lacks
 
 Builder = Callable[..., Path]
 
@@ -15,6 +15,8 @@ Builder = Callable[..., Path]
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Builder:
     """sample("echo", "-DDMA") is the path of the ELF."""
+    if lack := compiler_lacks():
+        pytest.skip(lack)
     folder = tmp_path_factory.mktemp("samples")
     built: dict[tuple[str, ...], Path] = {}
 

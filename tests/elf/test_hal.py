@@ -1,4 +1,4 @@
-"""ST's own HAL finds nothing amiss in the models. $NEURON485_CUBE names the folder with its Drivers."""
+"""ST's own HAL finds nothing amiss in the models."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from tools import firmware
+
 from . import Machine
 from .build import build_hal, cube
 
 
 @pytest.fixture(scope="module")
 def hal(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = cube()
-    if folder is None:
-        pytest.skip("NEURON485_CUBE does not name a folder with ST's Drivers")
-    return build_hal(tmp_path_factory.mktemp("hal") / "hal.elf", folder)
+    lack = firmware.lacking() or (
+        "the stock PlatformIO keeps ST's HAL elsewhere" if firmware.stock() else None
+    )
+    if lack:
+        pytest.skip(lack)
+    return build_hal(tmp_path_factory.mktemp("hal") / "hal.elf", cube())
 
 
 def test_hal_clocks_pins_timer_and_flash(hal: Path) -> None:
