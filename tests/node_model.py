@@ -21,7 +21,9 @@ BLINK_MS = 250
 DEFAULTS = (wire.DEFAULT_ADDRESS, wire.DEFAULT_BAUD, int(wire.DEFAULT_FORMAT), int(wire.DEFAULT_GAP))
 UID = b"memory node\0"
 WRITABLE = ["INPUTS", "INPUTS_FLOAT", "ADDRESS", "BAUD", "FORMAT", "GAP", "COMMAND", "LENGTH", "CRC", "STAGE"]
-WRITABLE += [row.name for row in wire.REGISTERS if row.table is Table.HOLDING and row.name.startswith("TRAIN_")]
+WRITABLE += [
+    row.name for row in wire.REGISTERS if row.table is Table.HOLDING and row.name.startswith("TRAIN_")
+]
 WRITABLE += ["ARENA"]
 INSIDE = {
     row.address + row.width * i + part
