@@ -338,6 +338,11 @@ class Node:
         self.write(BY_NAME["ADDRESS"].address, [address])
         self.command(Command.SAVE_SETTINGS, "take its address")
 
+    def take_line(self, baud: int, line_format: Format) -> None:
+        """Have the node speak so from now on; it answers this as before."""
+        self.write(BY_NAME["BAUD"].address, [baud >> 16, baud & 0xFFFF, line_format])
+        self.command(Command.SAVE_SETTINGS, "take its line settings")
+
     # -------------------------------------------------------------------------------------------------- infer
 
     def _result(self, words: Sequence[int]) -> tuple[list[int], bool]:
@@ -425,11 +430,15 @@ def open_node(
     if port == "sim":
         from host.sim import simulate
 
-        with (
-            simulate(nodes=[address]) as sim,
-            open_node(sim.port, address=address, timeout=timeout, trace=trace) as node,
-        ):
-            yield node
+        with simulate(nodes=[address]) as sim:
+            if (baud, line_format) != (DEFAULT_BAUD, DEFAULT_FORMAT):
+                with open_node(sim.port, address=address, timeout=timeout) as node:
+                    node.take_line(baud, line_format)
+                sim.wait(lambda now: f"node {address} {baud} {line_format.name[1:]}" in now.lines)
+            with open_node(
+                sim.port, address=address, baud=baud, line_format=line_format, timeout=timeout, trace=trace
+            ) as node:
+                yield node
         return
     if port == "renode":
         from host.renode import BUS_TIMEOUT, emulate

@@ -39,6 +39,14 @@ def test_a_network_of_140_weights(elf: Path) -> None:
     assert error < 0.001
 
 
+@pytest.mark.parametrize(("adam", "limit"), [(False, 4_500), (True, 9_500)])
+def test_a_step_of_training(elf: Path, adam: bool, limit: int) -> None:
+    step = bench.training(elf, adam=adam)
+    assert step.instructions <= limit
+    assert step.ends_epoch <= limit + 900
+    assert step.ram <= 3 * KIB
+
+
 def test_crc_and_frame(elf: Path) -> None:
     assert bench.crc_instructions(elf) <= 33_000
     instructions, late_us = bench.frame_instructions(elf)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import re
+import struct
 import subprocess
 import sys
 import time
@@ -27,8 +28,9 @@ from host.image import Layer, Model, encode
 from host.infer import infer
 from host.interval import Dense
 from host.quantise import quantise
-from host.wire import BAUD_MAX, BY_NAME, Activation, Command, Format, Gap
+from host.wire import BAUD_MAX, BY_NAME, LAYERS_MAX, Activation, Command, Format, Gap, Loss
 from tests.elf import Machine
+from tests.elf.chip import CCM, CCM_SIZE
 from tests.elf.inference import Inference
 from tests.elf.master import Master, stage_pdus, words_of, write_pdu
 from tools.environment import ROOT, stop
@@ -127,6 +129,49 @@ def infer_instructions(elf: Path, model: Model) -> int:
 def crc_instructions(elf: Path) -> int:
     data = bytes(range(256)) * 32
     return started(elf).call("crc32", data, len(data))[1]
+
+
+@dataclass(frozen=True)
+class Training:
+    """One step of a training, in instructions; one that ends an epoch, which looks at all parameters; and the bytes
+    that it takes beside its data."""
+
+    instructions: int
+    ends_epoch: int
+    ram: int
+
+
+LEARNER, CONFIG, DATA, WORKSPACE = CCM, CCM + 0x400, CCM + 0x800, CCM + 0x1000
+TRAINING_STEPS = 20
+LEARNER_BYTES = 152
+"""sizeof(struct learn32)."""
+
+
+def training(elf: Path, *, adam: bool) -> Training:
+    """A step of 10-7-10, batch 1, float32: forward, back and update; the costliest of some."""
+    machine, rng = started(elf), np.random.default_rng(485)
+    units, activation = (10, 7, 10), (Activation.RELU, Activation.IDENTITY)
+    config = struct.pack(
+        f"<{LAYERS_MAX + 1}H{LAYERS_MAX}B B? B?? x IIII",
+        *(*units, *[0] * (LAYERS_MAX + 1 - len(units))),
+        *(*activation, *[0] * (LAYERS_MAX - len(activation))),
+        *(len(activation), True, Loss.SUM, adam, False),
+        *(0, 2, 1, TRAINING_STEPS),
+    )
+    machine.write(CONFIG, config)
+    machine.write(DATA, rng.normal(size=2 * (units[0] + units[-1])).astype("<f4").tobytes())
+    size = int(machine.call("learn32_size", CONFIG)[0])
+    count = int(machine.call("learn32_count", CONFIG)[0])
+    targets, room = DATA + 2 * 4 * units[0], CCM_SIZE - (WORKSPACE - CCM)
+    rate, tolerance = 0.01, 0.0
+    begun = machine.call(
+        "learn32_begin", LEARNER, CONFIG, DATA, targets, rate, tolerance, WORKSPACE, room, returns="i32"
+    )
+    if begun[0] != 0:
+        raise AssertionError(f"learn32_begin answers {begun[0]}")
+    machine.write(WORKSPACE, (rng.normal(size=count) * 0.3).astype("<f4").tobytes())
+    steps = [machine.call("learn32_sample", LEARNER)[1] for _ in range(TRAINING_STEPS)]
+    return Training(max(steps[::2]), max(steps[1::2]), size + LEARNER_BYTES)
 
 
 def ready(elf: Path, baud: int) -> Master:
@@ -270,6 +315,14 @@ def report(elf: Path) -> Iterator[str]:
     yield f"   {'neuron485':<28} {ours:>12,} {code + weights:>15,} {error:>10.4f}"
     for name, (instructions, size, peer_error) in PEERS.items():
         yield f"   {name + ' *':<28} {instructions:>12,} {size:>15,} {peer_error:>10}"
+    yield ""
+    yield "A step of training on the board, 10-7-10, batch 1, float32 (best peers: 8,433 SGD in fixed point,"
+    yield "21,246 SGD in float, 159,677 Adam)"
+    for name, step in {"SGD": training(elf, adam=False), "Adam": training(elf, adam=True)}.items():
+        yield (
+            f"   {name:<39} {step.instructions:>8,}   {step.ends_epoch:,} where it ends an epoch; "
+            f"{step.ram:,} bytes of RAM beside the data"
+        )
     yield ""
     yield "The inference runtime alone"
     stack = infer_stack(elf, model)

@@ -6,7 +6,6 @@ exact line to run is printed.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -39,9 +38,9 @@ def ensure_python(groups: Sequence[str] = ()) -> Path:
     """The Python of a virtual environment that has the requirements; made or completed when it is not there."""
     wanted = requirements(groups)
     stamp = VENV / ".installed"
-    digest = hashlib.sha256("\n".join([sys.version, *wanted]).encode()).hexdigest()
-    done = stamp.read_text().split() if stamp.exists() else []
-    if digest in done and PYTHON.exists():
+    interpreter = f"# {sys.version}".replace("\n", " ")
+    done = stamp.read_text().splitlines() if stamp.exists() else []
+    if PYTHON.exists() and {interpreter, *wanted} <= set(done):
         return PYTHON
     print("Setting up .venv, once; this takes a minute ...", flush=True)
     if not PYTHON.exists():
@@ -54,7 +53,7 @@ def ensure_python(groups: Sequence[str] = ()) -> Path:
         stop(
             f"the packages could not be installed; when the network is back, run: {' '.join(pip)} {' '.join(wanted)}"
         )
-    stamp.write_text("\n".join([*done, digest]) + "\n")
+    stamp.write_text("\n".join(sorted({interpreter, *done, *wanted})) + "\n")
     return PYTHON
 
 
