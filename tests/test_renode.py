@@ -95,7 +95,7 @@ def test_train_deploys_to_the_board_in_renode_and_shows_its_lamp(elf: Path) -> N
     result = command("host.train", "--deploy", "renode")
     assert result.returncode == 0, result.stderr
     table = result.stdout.split("output   LED in Renode\n")[1].splitlines()
-    assert [("lit" in line) for line in table] == [False, False, False, True]
+    assert [("lit" in line) for line in table[:4]] == [False, False, False, True]
 
 
 def test_the_board_takes_another_address(elf: Path) -> None:
