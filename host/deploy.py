@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from host.errors import NeuronError, command
+from host.identity import Identity
 from host.image import Model, decode, image_crc, save_image
 from host.infer import dequantise_outputs, infer, led, self_test
 from host.modbus import WRITE_REGISTERS_MAX
-from host.node import Identity, Node, NodeError
+from host.node import Node, NodeError
 from host.wire import BY_NAME, Command
 
 Progress = Callable[[str, int, int], None]

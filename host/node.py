@@ -11,8 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import IntEnum
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from pymodbus.exceptions import ModbusException
@@ -20,6 +19,7 @@ from pymodbus.pdu import ModbusPDU
 
 from host.errors import NeuronError
 from host.fixed import Int16
+from host.identity import IDENTITY_START, IDENTITY_WORDS, Identity, identity_of, register_bytes
 from host.modbus import DEVICE_BUSY, DEVICE_FAILURE, EXCEPTION_TEXT, READ_REGISTERS_MAX
 from host.port import drop_input, open_client
 from host.wire import (
@@ -33,7 +33,6 @@ from host.wire import (
     Format,
     Reason,
     Register,
-    Start,
     State,
     Table,
 )
@@ -43,8 +42,6 @@ BUSY_SECONDS = 10.0
 DEFAULT_TIMEOUT = 1.0
 SETTLE_SECONDS = 0.05
 FC23_FLOATS_MAX = 60
-
-E = TypeVar("E", bound=IntEnum)
 
 
 class NodeError(NeuronError):
@@ -77,41 +74,11 @@ class Answered(NodeError):
 
 
 @dataclass(frozen=True)
-class Identity:
-    """What a node says of itself and of its model."""
-
-    wire_version: int
-    firmware: str
-    uid: str
-    state: State
-    reason: Reason
-    detail: int
-    sequence: int
-    model_crc: int
-    model_length: int
-    layers: int
-    inputs: int
-    outputs: int
-    vectors: int
-    name: str
-    previous_sequence: int
-    previous_crc: int
-    staged_crc: int
-    start: Start
-    fault: str
-
-
-@dataclass(frozen=True)
 class Result:
     """Outputs of the node for rows of inputs. outputs: int16 (rows, outputs); led: bool (rows)."""
 
     outputs: Int16
     led: np.typing.NDArray[np.bool_]
-
-
-def _code(kind: type[E], value: int) -> E:
-    """A code of the wire; one that this version does not know becomes the first."""
-    return kind(value) if value in kind.__members__.values() else kind(0)
 
 
 class Node:
@@ -269,37 +236,8 @@ class Node:
             )
 
     def identity(self) -> Identity:
-        first, last = BY_NAME["WIRE_VERSION"], BY_NAME["FAULT_FILE"]
-        words = self.read(Table.INPUT, first.address, last.end - first.address)
-
-        def field(name: str) -> list[int]:
-            row = BY_NAME[name]
-            return words[row.address - first.address : row.end - first.address]
-
-        def number(name: str) -> int:
-            return int.from_bytes(_bytes(field(name)), "big")
-
-        return Identity(
-            wire_version=number("WIRE_VERSION"),
-            firmware=f"{number('FIRMWARE_VERSION') >> 8}.{number('FIRMWARE_VERSION') & 0xFF}",
-            uid=_bytes(field("UID")).hex(),
-            state=_code(State, number("STATE")),
-            reason=_code(Reason, number("REASON")),
-            detail=number("DETAIL"),
-            sequence=number("SEQUENCE"),
-            model_crc=number("MODEL_CRC"),
-            model_length=number("MODEL_LENGTH"),
-            layers=number("MODEL_LAYERS"),
-            inputs=number("MODEL_INPUTS"),
-            outputs=number("MODEL_OUTPUTS"),
-            vectors=number("MODEL_VECTORS"),
-            name=_text(field("MODEL_NAME")),
-            previous_sequence=number("PREVIOUS_SEQUENCE"),
-            previous_crc=number("PREVIOUS_CRC"),
-            staged_crc=number("STAGED_CRC"),
-            start=_code(Start, number("START_CAUSE")),
-            fault=_fault(_text(field("FAULT_FILE")), number("FAULT_LINE"), number("FAULT_PC")),
-        )
+        words = self.read(Table.INPUT, IDENTITY_START, IDENTITY_WORDS)
+        return identity_of(words)
 
     def wait_idle(self) -> Identity:
         """The node's identity once it neither erases nor commits."""
@@ -318,7 +256,7 @@ class Node:
         data = b""
         for done in range(0, length // 2, READ_REGISTERS_MAX):
             count = min(READ_REGISTERS_MAX, length // 2 - done)
-            data += _bytes(self.read(Table.INPUT, start + done, count))
+            data += register_bytes(self.read(Table.INPUT, start + done, count))
         return data
 
     def command(self, code: Command, doing: str, length: int = 0, crc: int = 0) -> None:
@@ -388,22 +326,6 @@ class Node:
         """Fraction bits of the outputs."""
         value = self.read(Table.INPUT, BY_NAME["OUTPUT_FRACTION"].address, 1)[0]
         return value - 0x10000 if value & 0x8000 else value
-
-
-def _fault(file: str, line: int, pc: int) -> str:
-    """Where the node's last fault was, "" for none: main.c:12, or HardFault at 0x08010000."""
-    if not file:
-        return ""
-    return f"{file}:{line}" if line else f"{file} at 0x{pc:08x}"
-
-
-def _text(words: Sequence[int]) -> str:
-    return _bytes(words).rstrip(b"\0").decode("ascii", "replace")
-
-
-def _bytes(words: Sequence[int]) -> bytes:
-    """Registers as the bytes that they carry, high byte first."""
-    return b"".join(word.to_bytes(2, "big") for word in words)
 
 
 # ---------------------------------------------------------------------------------------------------- opening
