@@ -3,7 +3,6 @@
 #include "port/native/master.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -13,6 +12,8 @@
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
+
+#include "port/native/wire.h"
 
 static const char *open_pty(struct master *master, const char *link)
 {
@@ -120,22 +121,9 @@ void master_rearm(const struct master *master)
     tcsetattr(master->slave, TCSANOW, &settings);
 }
 
-static void write_all(int fd, const uint8_t *bytes, size_t size)
-{
-    while (size > 0) {
-        const ssize_t done = write(fd, bytes, size);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return;
-        bytes += done;
-        size -= (size_t)done;
-    }
-}
-
 void master_write(const struct master *master, const uint8_t *bytes, size_t size)
 {
-    write_all(master->pty, bytes, size);
+    wire_write(master->pty, bytes, size);
     if (master->client >= 0)
-        write_all(master->client, bytes, size);
+        wire_write(master->client, bytes, size);
 }

@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static bool write_all(int fd, const uint8_t *bytes, size_t size)
+bool wire_write(int fd, const uint8_t *bytes, size_t size)
 {
     while (size > 0) {
         ssize_t done = write(fd, bytes, size);
@@ -39,7 +39,7 @@ bool wire_put(int fd, enum wire_event type, const void *payload, size_t size)
     uint8_t message[3 + WIRE_PAYLOAD_MAX] = {(uint8_t)type, (uint8_t)size, (uint8_t)(size >> 8)};
     if (size > 0)
         memcpy(message + 3, payload, size);
-    return write_all(fd, message, 3 + size);
+    return wire_write(fd, message, 3 + size);
 }
 
 bool wire_get(int fd, struct wire_message *message)

@@ -36,6 +36,9 @@ struct wire_message {
     _Alignas(8) uint8_t payload[WIRE_PAYLOAD_MAX];
 };
 
+/* Write all of it. False when the other side has gone or takes no more. */
+bool wire_write(int fd, const uint8_t *bytes, size_t size);
+
 /* Send or receive one message. False when the other side has gone. */
 bool wire_put(int fd, enum wire_event type, const void *payload, size_t size);
 bool wire_get(int fd, struct wire_message *message);
