@@ -1,4 +1,4 @@
-"""neuron485, the PC's side: one flat module per stage of the pipeline.
+"""neuron485, the PC's side. A folder a stage: data -> training -> models -> node; the commands stand beside this file.
 
-dataset -> train (learn) -> quantise -> deploy; wire holds every register, command and limit.
+core holds the twins of the firmware; its wire holds every register, command and limit.
 """

@@ -8,15 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from host.boards.opening import PORT_HELP
+from host.cli.line import add_line_options, line_of
+from host.cli.parser import Parser, add_json_option, number
+from host.core.fixed import fixed_to_float
 from host.errors import command
-from host.fixed import fixed_to_float
+from host.node.node import NodeError
 
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    from host.cli import PORT_HELP, Parser, add_json_option, add_line_options, number, open_from
-    from host.node import NodeError
-
     parser = Parser(
         prog="python -m host.predict",
         description="Evaluate one row of inputs on a node, in the model's own units.",
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_line_options(parser)
     add_json_option(parser)
     args = parser.parse_args(argv)
-    with open_from(args, args.port) as node:
+    with line_of(args).open(args.port) as node:
         identity = node.identity()
         if identity.sequence == 0:
             raise NodeError("the node runs no model: deploy one first (python -m host.train --deploy PORT)")

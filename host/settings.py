@@ -8,58 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 
+from host.boards.opening import PORT_HELP, SIMULATED, open_node
+from host.cli.line import add_line_options, line_of
+from host.cli.parser import Parser, add_json_option, whole
+from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, BAUD_MAX, BAUD_MIN
 from host.errors import command
-from host.node import Node, NodeError, open_node
-from host.wire import (
-    ADDRESS_MAX,
-    ADDRESS_MIN,
-    BAUD_MAX,
-    BAUD_MIN,
-    BY_NAME,
-    Command,
-    Format,
-    Gap,
-    Table,
-)
-
-FORMATS = {code.name[1:]: code for code in Format}
-GAPS = {"standard": Gap.STANDARD, "true": Gap.TRUE_CHARACTERS}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """address 1..247; baud 1200..1000000; line_format 8E1 8O1 8N1 8N2; gap: standard (1750 us above 19200 baud) or
-    true (3.5 characters at every rate)."""
-
-    address: int
-    baud: int
-    line_format: Format
-    gap: Gap
-
-    def as_dict(self) -> dict[str, int | str]:
-        names = {code: name for name, code in GAPS.items()}
-        return {**asdict(self), "line_format": self.line_format.name[1:], "gap": names[self.gap]}
-
-
-def read_settings(node: Node) -> Settings:
-    first, last = BY_NAME["ADDRESS"], BY_NAME["GAP"]
-    words = node.read(Table.HOLDING, first.address, last.end - first.address)
-    return Settings(words[0], words[1] << 16 | words[2], Format(words[3]), Gap(words[4]))
-
-
-def save_settings(node: Node, settings: Settings) -> None:
-    """Have the node keep these settings. It answers on the old ones, then speaks the new."""
-    words = [
-        settings.address,
-        settings.baud >> 16,
-        settings.baud & 0xFFFF,
-        settings.line_format,
-        settings.gap,
-    ]
-    node.write(BY_NAME["ADDRESS"].address, words)
-    node.command(Command.SAVE_SETTINGS, "save the settings")
+from host.node.line import FORMATS, GAPS, Settings, read_settings, save_settings
+from host.node.node import NodeError
 
 
 def _describe(settings: Settings) -> str:
@@ -69,8 +26,6 @@ def _describe(settings: Settings) -> str:
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    from host.cli import PORT_HELP, Parser, add_json_option, add_line_options, line_format, open_from, whole
-
     parser = Parser(
         prog="python -m host.settings",
         description="Show a node's line settings, or change them: --address and --baud say how it speaks now, "
@@ -84,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_line_options(parser)
     add_json_option(parser)
     args = parser.parse_args(argv)
+    line = line_of(args)
 
     wanted = {
         "address": args.new_address,
@@ -92,14 +48,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         "gap": GAPS.get(args.new_gap),
     }
     changes = {name: value for name, value in wanted.items() if value is not None}
-    with open_from(args, args.port) as node:
+    with line.open(args.port) as node:
         settings = replace(read_settings(node), **changes)
         if changes:
             save_settings(node, settings)
-    if changes and args.port not in ("sim", "renode"):
+    if changes and args.port not in SIMULATED:
         # Behind a serial server, whose own settings decide, the line is opened as before.
         served = args.port.startswith("socket://")
-        baud, spoken = (args.baud, line_format(args)) if served else (settings.baud, settings.line_format)
+        baud, spoken = (line.baud, line.line_format) if served else (settings.baud, settings.line_format)
         with open_node(args.port, address=settings.address, baud=baud, line_format=spoken) as node:
             if read_settings(node) != settings:
                 raise NodeError("the node did not take the new settings; it still has the old ones")

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from host.deploy import deploy
-from host.node import open_node
-from host.sim import simulate
-from host.wire import DEFAULT_ADDRESS
+from host.boards.opening import open_node
+from host.boards.simulated import simulate
+from host.core.wire import DEFAULT_ADDRESS
+from host.node.staging import deploy
 from tests.elf.firmware import firmware_elf
 from tests.elf.process import elf_node
 
@@ -24,7 +24,7 @@ def _not_seen(lit: bool) -> bool:
 class Target:
     """A node to test.
 
-    port: what host.node.open_node takes; kind: one of TARGETS, or board.
+    port: what host.boards.opening.open_node takes; kind: one of TARGETS, or board.
     blank: it has never held a model. shows(lit): the lamp itself is so, or soon becomes so; where nobody can see
     it, the discrete input LED must do.
     """

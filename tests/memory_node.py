@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import NamedTuple
 
-from host.modbus import frame_seal, frame_valid
-from host.wire import BY_NAME, DEFAULT_ADDRESS, Command, Register, Table
+from host.core.modbus import frame_seal, frame_valid
+from host.core.wire import BY_NAME, DEFAULT_ADDRESS, Command, Register, Table
 from tests.programs import APP, COMPILERS, CORE, program
 
 SOURCES = ["tests/port/memory.c", "tests/port/stdio_node.c"]

@@ -9,10 +9,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from host.fixed import INT16_MAX, INT16_MIN, INT32_MAX, INT32_MIN, Int16
-from host.image import CRC, HEADER, LAYER, Layer, Model
-from host.infer import infer
-from host.wire import (
+from host.core.fixed import INT16_MAX, INT16_MIN, INT32_MAX, INT32_MIN, Int16
+from host.core.image import CRC, HEADER, LAYER, Layer, Model
+from host.core.infer import infer
+from host.core.wire import (
     FRACTION_MAX,
     FRACTION_MIN,
     IMAGE_MAX,

@@ -1,4 +1,4 @@
-"""The register file as host/wire.py promises it: a small model of a whole node, to hold the firmware against."""
+"""The register file as host/core/wire.py promises it: a small model of a whole node, to hold the firmware against."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from host import wire
-from host.fixed import fixed_from_float, fixed_to_float
-from host.image import ImageError, Model, decode
-from host.infer import infer, led, self_test
-from host.wire import BY_NAME, UNITS_MAX, Command, Reason, Start, State, Table, Training
+from host.core import wire
+from host.core.fixed import fixed_from_float, fixed_to_float
+from host.core.image import ImageError, Model, decode
+from host.core.infer import infer, led, self_test
+from host.core.wire import BY_NAME, UNITS_MAX, Command, Reason, Start, State, Table, Training
 from tests.memory_node import words
 from tests.store_model import StoreModel
 

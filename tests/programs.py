@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from host.sim import DIALECT, ROOT, WARNINGS, c_sources, compile_c
+from host.boards.compiler import DIALECT, ROOT, WARNINGS, c_sources, compile_c
 
 SANITIZE = [
     "-O1",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from host.wire import BAUD_MAX, Activation
+from host.core.wire import BAUD_MAX, Activation
 from tests.elf.firmware import firmware_elf
 from tools import bench
 from tools.firmware import flash_size, ram_size

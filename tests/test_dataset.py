@@ -1,4 +1,4 @@
-"""host/dataset.py: the built-in sets, CSV files, and one clear line for each thing that can be wrong."""
+"""host/data/dataset.py: the built-in sets, CSV files, and one clear line for each thing that can be wrong."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from host.dataset import BUILT_IN, VALUE_MAX, read_csv, with_sign_targets
+from host.core.fixed import VALUE_MAX
+from host.data.dataset import BUILT_IN, read_csv, with_sign_targets
 from host.errors import NeuronError
 
 

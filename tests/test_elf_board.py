@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from unicorn import arm_const as arm
 
-from host.image import encode
-from host.wire import BY_NAME, Command, Start, Table
+from host.core.image import encode
+from host.core.wire import BY_NAME, Command, Start, Table
 from tests.e2e.scenario import AND
 from tests.elf import Machine
 from tests.elf.firmware import START_MS, firmware_elf, ready

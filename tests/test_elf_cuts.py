@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from host.image import encode
-from host.wire import BY_NAME, DEFAULT_BAUD, Command, Format, Gap, Table
+from host.core.image import encode
+from host.core.wire import BY_NAME, DEFAULT_BAUD, Command, Format, Gap, Table
 from tests.e2e.scenario import AND, NAND, OR
 from tests.elf import Machine
 from tests.elf.firmware import START_MS, firmware_elf, powered, ready

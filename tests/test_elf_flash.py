@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from host.image import encode
-from host.modbus import DEVICE_BUSY, frame_valid
-from host.wire import BY_NAME, Start, Table
+from host.core.image import encode
+from host.core.modbus import DEVICE_BUSY, frame_valid
+from host.core.wire import BY_NAME, Start, Table
 from tests.e2e.scenario import AND, OR
 from tests.elf import Machine
 from tests.elf.firmware import firmware_elf, powered, ready

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from host.image import encode
-from host.modbus import WRITE_REGISTERS_MAX, frame_seal
-from host.wire import BAUD_MAX, BAUD_MIN, BY_NAME, Format, Gap, Table
+from host.core.image import encode
+from host.core.modbus import WRITE_REGISTERS_MAX, frame_seal
+from host.core.wire import BAUD_MAX, BAUD_MIN, BY_NAME, Format, Gap, Table
 from tests.e2e.scenario import AND
 from tests.elf import Edge
 from tests.elf.firmware import START_MS, firmware_elf, powered, ready

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from host.crc import crc16, crc32
-from host.fixed import (
+from host.core.crc import crc16, crc32
+from host.core.fixed import (
     INT16_MIN,
     INT32_MAX,
     fixed_from_float,
@@ -18,9 +18,9 @@ from host.fixed import (
     fixed_tanh,
     fixed_to_float,
 )
-from host.image import ImageError, Layer, Model, decode, encode
-from host.infer import infer, led
-from host.wire import SHIFT_MAX, SHIFT_MIN, SIGMOID_IN_FRACTION, TANH_IN_FRACTION, Activation, Reason
+from host.core.image import ImageError, Layer, Model, decode, encode
+from host.core.infer import infer, led
+from host.core.wire import SHIFT_MAX, SHIFT_MIN, SIGMOID_IN_FRACTION, TANH_IN_FRACTION, Activation, Reason
 from tests.elf import Machine
 from tests.elf.firmware import firmware_elf
 from tests.elf.inference import Inference

@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from host import learn
-from host.deploy import commit_staged
-from host.image import encode
-from host.node import Node, open_node
-from host.onboard import train_on_board
-from host.sim import ROOT
-from host.wire import Activation, Loss
+from host.boards.compiler import ROOT
+from host.boards.opening import open_node
+from host.core import learn
+from host.core.image import encode
+from host.core.wire import Activation, Loss
+from host.node.node import Node
+from host.node.staging import commit_staged
+from host.training.onboard import train_on_board
 from tests.test_onboard import AND, AND_START, AND_X, AND_Y, samples, wish
 from tools.firmware import build_firmware, lacking
 

@@ -2,7 +2,7 @@
 
 The whole traffic of deploys, one image after another, with 10,000 of its frames damaged on their way: flipped bits,
 lost and doubled characters, frames run together, characters that arrive with a parity error; and replies get lost too,
-so that requests come twice. The master repeats each request until it is answered, as host/node.py does.
+so that requests come twice. The master repeats each request until it is answered, as host/node/node.py does.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from host.image import encode
-from host.modbus import frame_seal, frame_valid
-from host.wire import BY_NAME, IMAGE_MAX, Command, Reason, Table
+from host.core.image import encode
+from host.core.modbus import frame_seal, frame_valid
+from host.core.wire import BY_NAME, IMAGE_MAX, Command, Reason, Table
 from tests.memory_node import MemoryNode, command_pdu, words, write_registers_pdu
 from tests.models import random_model
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from host.sim import DIALECT, ROOT, WARNINGS
-from host.wire import ARENA_BYTES
+from host.boards.compiler import DIALECT, ROOT, WARNINGS
+from host.core.wire import ARENA_BYTES
 from tools import firmware
 
 KIB = 1024

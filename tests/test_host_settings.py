@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from host import settings
-from host.node import open_node
-from host.sim import Sim, simulate
-from host.wire import Format
+from host.boards.opening import open_node
+from host.boards.simulated import Sim, simulate
+from host.core.wire import Format
+from host.node.line import read_settings
 
 
 @pytest.fixture
@@ -68,5 +69,5 @@ def test_what_no_node_can_be_is_refused_here(
 
 def test_a_node_of_its_own_speaks_as_it_is_asked_to() -> None:
     with open_node("sim", address=5, baud=115200, line_format=Format.F8N2) as node:
-        found = settings.read_settings(node)
+        found = read_settings(node)
     assert (found.address, found.baud, found.line_format) == (5, 115200, Format.F8N2)

@@ -1,4 +1,4 @@
-"""Which images are accepted: host/image.py and firmware/core/image.c refuse the same bytes, for the same reason."""
+"""Which images are accepted: host/core/image.py and firmware/core/image.c refuse the same bytes, and say why alike."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from host.crc import crc32
-from host.image import CRC, HEADER, LAYER, decode, encode
-from host.wire import IMAGE_MAX, LAYERS_MAX, UNITS_MAX, VECTORS_MAX, Reason
+from host.core.crc import crc32
+from host.core.image import CRC, HEADER, LAYER, decode, encode
+from host.core.wire import IMAGE_MAX, LAYERS_MAX, UNITS_MAX, VECTORS_MAX, Reason
 from tests.models import largest_models, random_model
 from tests.parity.twins import BUILDS, Twins, Verdict, build_id, python_verdict
 

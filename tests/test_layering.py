@@ -10,13 +10,14 @@ import sys
 
 import pytest
 
-from host import wire
-from host.sim import ROOT
+from host.boards.compiler import ROOT
+from host.core import wire
 from tools.generated import generated
 
 FIRMWARE = ROOT / "firmware"
 C_FILES = sorted(FIRMWARE.rglob("*.[ch]"))
-HOST_FILES = sorted((ROOT / "host").glob("*.py"))
+HOST = ROOT / "host"
+HOST_FILES = sorted(HOST.rglob("*.py"))
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 LIBC = set(  # and arm_acle, which is the compiler's
     "arm_acle assert errno float inttypes limits math stdarg stdatomic stdbool stddef stdint stdlib string".split()
@@ -66,11 +67,11 @@ def test_generated_files_are_fresh() -> None:
 
 
 def test_wire_numbers_are_written_once() -> None:
-    """No register address of the bus stands as a number outside host/wire.py and what is generated from it."""
+    """No register address of the bus stands as a number outside host/core/wire.py and what is generated from it."""
     addresses = {row.address for row in wire.REGISTERS if row.address >= 0x0200}
     numbers = {f"0x{address:04x}" for address in addresses}
     for path in [*HOST_FILES, *C_FILES]:
-        if path.name in ("wire.py", "tables.h") or path == FIRMWARE / "core" / "wire.h":
+        if path in (HOST / "core" / "wire.py", FIRMWARE / "core" / "wire.h", FIRMWARE / "core" / "tables.h"):
             continue
         found = {match.lower() for match in re.findall(r"0[xX][0-9a-fA-F]{4}\b", path.read_text())}
         assert not found & numbers, f"{path.name}: {found & numbers}"
@@ -84,23 +85,105 @@ def test_rows_of_the_wire_do_not_overlap() -> None:
         assert rows[-1].end <= 0x10000
 
 
-def test_only_node_and_port_know_the_modbus_library() -> None:
-    for path in HOST_FILES:
-        for statement in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = (
-                [alias.name for alias in statement.names]
-                if isinstance(statement, ast.Import)
-                else [statement.module or ""]
-                if isinstance(statement, ast.ImportFrom)
-                else []
-            )
-            assert path.name in ("node.py", "port.py") or not any(
-                n.split(".")[0] == "pymodbus" for n in names
-            ), path.name
+FLOORS = (
+    ("errors", "progress"),
+    ("files",),
+    ("core",),
+    ("node", "models"),
+    ("boards", "data"),
+    ("training",),
+    ("show",),
+    ("cli",),
+    ("lessons",),
+    ("train", "deploy", "predict", "settings", "sim", "lesson"),
+)
+"""The rooms of host/, from the ground up. What is imported lies in the same room, or on a lower floor."""
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def module_of(path) -> str:
+    """host.core.wire, or host.core for the file that says what the room is."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module_of(path): path for path in HOST_FILES}
+
+
+def imports_of(path) -> set[str]:
+    """Every module of host that a file imports, wherever in the file."""
+    found = set()
+    for statement in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(statement, ast.Import):
+            found |= {alias.name for alias in statement.names}
+        elif isinstance(statement, ast.ImportFrom):
+            assert statement.level == 0, f"{path}: imports are absolute"
+            base = statement.module or ""
+            inner = {f"{base}.{alias.name}" for alias in statement.names}
+            found |= {name if name in MODULES else base for name in inner}
+    return {name for name in found if name.split(".")[0] == "host"}
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[1]
+
+
+def test_every_module_has_its_room() -> None:
+    rooms = {room_of(module) for module in MODULES if module != "host"}
+    assert rooms <= set(FLOOR), f"which floor are these on: {rooms - set(FLOOR)}?"
+    assert set(FLOOR) <= rooms, f"these are gone: {set(FLOOR) - rooms}"
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m != "host"])
+def test_imports_of_the_host_go_down(module: str) -> None:
+    for imported in imports_of(MODULES[module]):
+        assert imported in MODULES, f"{module} imports {imported}, which is not there"
+        same = room_of(imported) == room_of(module) and (HOST / room_of(module)).is_dir()
+        assert same or FLOOR[room_of(imported)] < FLOOR[room_of(module)], f"{module} imports {imported}"
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    waiting = {module: imports_of(path) for module, path in MODULES.items()}
+    while free := [module for module, needs in waiting.items() if not needs & set(waiting)]:
+        for module in free:
+            del waiting[module]
+    assert not waiting, f"these import each other: {sorted(waiting)}"
+
+
+def test_no_arguments_go_below_the_commands() -> None:
+    """A command's line becomes typed values in host/cli; what is below knows no argparse."""
+    for module, path in MODULES.items():
+        if module != "host" and FLOOR[room_of(module)] < FLOOR["cli"]:
+            assert "argparse" not in path.read_text(encoding="utf-8"), module
+
+
+def libraries(path) -> set[str]:
+    """The packages that a file imports, ours among them."""
+    found = set()
+    for statement in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(statement, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in statement.names}
+        elif isinstance(statement, ast.ImportFrom):
+            found.add((statement.module or "").split(".")[0])
+    return found
+
+
+def test_only_node_and_client_know_the_modbus_library() -> None:
+    knowing = {module for module, path in MODULES.items() if "pymodbus" in libraries(path)}
+    assert knowing == {"host.node.node", "host.node.client"}
+
+
+def test_only_opening_knows_the_words_for_simulated_nodes() -> None:
+    for module, path in MODULES.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        words = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+        if module == "host.boards.renode":
+            words.discard("renode")  # the name of a program
+        if module not in ("host.boards.opening", "host.lessons.facts"):  # a lesson opens a node of its own
+            assert not words & {"sim", "renode"}, module
 
 
 def test_importing_has_no_side_effects() -> None:
-    modules = ", ".join(f"host.{path.stem}" for path in HOST_FILES if path.stem != "__init__")
+    modules = ", ".join(MODULES)
     result = subprocess.run(
         [sys.executable, "-c", f"import {modules}"], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""host/learn.py, fit.py, grid.py, stability.py: the articles' figures to the last digit, gradients, stable rates."""
+"""learn.py, fit.py, grid.py, stability.py: the articles' figures to the last digit, gradients, stable rates."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host import grid, learn, native
-from host.dataset import BUILT_IN, synthetic
+from host.core import learn
+from host.core.learn import Config, backward, begin, forward, measure, step, total
+from host.core.pcg32 import Pcg32
+from host.core.wire import Activation, Loss
+from host.data.dataset import BUILT_IN, synthetic
 from host.errors import NeuronError
-from host.fit import Epoch, Fit, epochs, fit
-from host.learn import Config, backward, begin, forward, measure, step, total
-from host.pcg32 import Pcg32
-from host.recipes import random_start
-from host.stability import mean_loss, stable_rate
-from host.wire import Activation, Loss
+from host.training import fast, grid
+from host.training.fit import Epoch, Fit, epochs, fit
+from host.training.plan import random_start
+from host.training.stability import mean_loss, stable_rate
 
 IDENTITY, RELU, STEP, SIGMOID, TANH = Activation
 WX, WXB, AND, LOGISTIC = (BUILT_IN[name] for name in ("wx", "wxb", "and", "logistic"))
@@ -43,9 +44,9 @@ def wxb(**options: Any) -> Fit:
 def by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways that an epoch may be computed."""
     c = request.param == "c"
-    if c and native.library(True) is None:
+    if c and fast.library(True) is None:
         pytest.skip("no C compiler")
-    monkeypatch.setattr(native, "pays", lambda config, samples: c)
+    monkeypatch.setattr(fast, "pays", lambda config, samples: c)
 
 
 # ---------------------------------------------------------------------------------------------------- figures
@@ -229,7 +230,7 @@ def test_float32_is_float32() -> None:
 def test_the_wide_loop_is_the_written_order(
     samples: int, features: int, bias: bool, loss: Loss, dtype: type
 ) -> None:
-    if native.library(True) is None:
+    if fast.library(True) is None:
         pytest.skip("no C compiler")
     rate = 1e-5 if loss is Loss.SUM else 0.01
     config = Config((features, 1), (IDENTITY,), bias=bias, loss=loss, epochs=4, rate=rate, dtype=dtype)
@@ -237,7 +238,7 @@ def test_the_wide_loop_is_the_written_order(
     x, y = generator.normal(size=(samples, features)), generator.normal(size=samples)
     start = generator.normal(size=config.count).tolist()
     learner = begin(config, x, y, start)
-    for loss_c, parameters in native.epochs(config, x, y, start):
+    for loss_c, parameters in fast.epochs(config, x, y, start):
         step(learner)
         assert (loss_c, parameters) == (float(learner.loss), [float(v) for v in learner.parameters])
 

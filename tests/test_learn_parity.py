@@ -1,4 +1,4 @@
-"""host/learn.py and firmware/core/learn.c: every parameter after every step, compared with ==."""
+"""host/core/learn.py and firmware/core/learn.c: every parameter after every step, compared with ==."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from host import native
-from host.fit import epochs, fit
-from host.learn import Config
-from host.pcg32 import Pcg32
-from host.sim import DIALECT, ROOT, WARNINGS
-from host.wire import Activation, Loss
+from host.boards.compiler import DIALECT, ROOT, WARNINGS
+from host.core.learn import Config
+from host.core.pcg32 import Pcg32
+from host.core.wire import Activation, Loss
+from host.training import fast
+from host.training.fit import epochs, fit
 from tests.parity.learn_trace import build, trace_c, trace_python
 from tests.programs import COMPILERS
 
@@ -129,13 +129,13 @@ def test_what_c_refuses(change: dict[str, Any], error: str) -> None:
     ],
 )
 def test_the_network_trains_beside_its_data_in_little_room(options: dict[str, Any], room: int) -> None:
-    library = native.library(True)
+    library = fast.library(True)
     if library is None:
         pytest.skip("no C compiler")
     size = library["learn32_size"]
     size.restype = ctypes.c_size_t
     config = Config((10, 7, 10), (RELU, IDENTITY), loss=Loss.SUM, **options)
-    assert 157 * 4 < size(ctypes.byref(native._c_config(config, 256))) <= room - LEARNER
+    assert 157 * 4 < size(ctypes.byref(fast._c_config(config, 256))) <= room - LEARNER
 
 
 LEARNER = 256

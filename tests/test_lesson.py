@@ -15,16 +15,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from host import lesson, lesson_facts, train
-from host.fixed import fixed_from_float
-from host.image import decode
-from host.learn import Config, begin, step
-from host.lesson import LANGUAGES, load
-from host.lesson_facts import LESSONS
-from host.modbus import frame_valid
-from host.options import parse
-from host.sim import ROOT
-from host.wire import BY_NAME, Activation, Loss
+from host import lesson, train
+from host.boards.compiler import ROOT
+from host.cli.training import options_of, parse
+from host.core.fixed import fixed_from_float
+from host.core.image import decode
+from host.core.learn import Config, begin, step
+from host.core.modbus import frame_valid
+from host.core.wire import BY_NAME, Activation, Loss
+from host.lessons import facts as lesson_facts
+from host.lessons import text as lesson_text
+from host.lessons.facts import LESSONS
+from host.lessons.text import LANGUAGES, load
+from host.training.pipeline import train as train_model
+from host.training.plan import make_plan
+from host.training.trained import Trained
 
 NUMBERS = range(1, len(LESSONS) + 1)
 COMMAND = re.compile(r"python -m [\w.]+(?: [\w.,=/-]+)*", re.ASCII)
@@ -61,6 +66,11 @@ def facts(number: int) -> dict[str, Any]:
     return LESSONS[number - 1].show(True)
 
 
+def trained(argv: list[str]) -> Trained:
+    args = parse(argv)
+    return train_model(make_plan(options_of(args, args.model)))
+
+
 @pytest.fixture
 def shown_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lessons that need not train and deploy anew for each language."""
@@ -68,7 +78,7 @@ def shown_once(monkeypatch: pytest.MonkeyPatch) -> None:
         lesson_facts.Lesson(one.command, lambda drawn, n=n: facts(n), one.exercise, one.status)
         for n, one in enumerate(LESSONS, 1)
     ]
-    monkeypatch.setattr(lesson_facts, "LESSONS", kept)
+    monkeypatch.setattr(lesson_text, "LESSONS", kept)
 
 
 # ----------------------------------------------------------------------------------------------------- texts
@@ -99,7 +109,7 @@ def test_both_languages_have_the_same_sections_placeholders_and_commands() -> No
 
 
 def test_english_is_ascii_but_for_the_dot_and_chinese_is_chinese() -> None:
-    text = (lesson.TEXTS / "en.md").read_text(encoding="utf-8")
+    text = (lesson_text.TEXTS / "en.md").read_text(encoding="utf-8")
     assert set(text) - set(map(chr, range(128))) == {"·"}
     for name, (_, sections) in load("zh").items():
         for section, words in sections.items():
@@ -155,7 +165,7 @@ def test_descent_shows_the_articles_figures() -> None:
     shown = facts(2)
     assert shown["right"] == 1.9999444396553017
     assert shown["forgotten"] == 1.9979451252294764
-    history = train.train("wx", parse(["--model", "wx"])).fit.history
+    history = trained(["--model", "wx"]).fit.history
     assert (shown["right"], shown["first"]) == (history[99].w[0], history[0].w[0])
     x, y = [1.0, 2.0, 3.0], [2.0, 4.0, 6.0]
     for epochs in (1, 2, 100):
@@ -187,7 +197,7 @@ def test_and_on_the_board_lights_for_one_row_only() -> None:
         ["1", "0", "0", "○"],
         ["1", "1", "1", "●", "lit"],
     ]
-    result = train.train("and", parse(["--model", "and"]))
+    result = trained(["--model", "and"])
     w1, w2, b = (row.split() for row in shown["integers"].splitlines()[1:])
     layer = decode(result.image).layers[0]
     assert [int(w1[2]), int(w2[2]), int(b[2])] == [*layer.weights[0].tolist(), layer.bias[0]]
@@ -290,8 +300,8 @@ def test_answers(
 
 
 def test_the_right_answers_are_those_of_the_training() -> None:
-    one = train.train("wx", parse("--model wx --lr 0.05 --epochs 1".split())).fit.end.w[0]
-    weight = train.train("and", parse(["--model", "and"])).end.w[1]
+    one = trained("--model wx --lr 0.05 --epochs 1".split()).fit.end.w[0]
+    weight = trained(["--model", "and"]).end.w[1]
     assert [one_lesson.exercise().answer for one_lesson in LESSONS] == [
         2.1,
         one,
@@ -317,7 +327,7 @@ def test_the_right_answers_are_those_of_the_training() -> None:
     ],
 )
 def test_language_of_the_locale(environment: dict[str, str], lang: str) -> None:
-    assert lesson.language(environment) == lang
+    assert lesson_text.language(environment) == lang
 
 
 def test_the_locale_chooses_and_lang_overrides() -> None:

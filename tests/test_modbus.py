@@ -11,10 +11,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from host import wire
-from host.image import encode
-from host.modbus import frame_seal, frame_valid
-from host.wire import BY_NAME, Command, Register, Table
+from host.core import wire
+from host.core.image import encode
+from host.core.modbus import frame_seal, frame_valid
+from host.core.wire import BY_NAME, Command, Register, Table
 from tests.memory_node import MemoryNode, ModbusException, command_pdu, write_registers_pdu
 from tests.models import random_model
 from tests.programs import COMPILERS

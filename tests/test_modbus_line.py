@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from host import wire
-from host.modbus import frame_seal, frame_valid
-from host.wire import BY_NAME, Command, Table
+from host.core import wire
+from host.core.modbus import frame_seal, frame_valid
+from host.core.wire import BY_NAME, Command, Table
 from tests.memory_node import MemoryNode, command_pdu, write_registers_pdu
 from tests.programs import COMPILERS
 

@@ -1,4 +1,4 @@
-"""A node trains itself and has, after every epoch, the bits that host/learn.py has; and in the end the same image."""
+"""A node trains itself and has, after every epoch, the bits of host/core/learn.py; in the end, the same image."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from host import learn
-from host.deploy import commit_staged, deploy
-from host.image import encode
-from host.infer import infer, led
-from host.node import Node, NodeError, Refused, open_node
-from host.onboard import Wish, chains, read_progress, stop_on_board, train_on_board
-from host.quantise import default_ranges, quantise
-from host.recipes import dense_layers
-from host.sim import simulate
-from host.wire import ARENA_BYTES, BY_NAME, Activation, Command, Loss, Reason, Table, Training
+from host.boards.opening import open_node
+from host.boards.simulated import simulate
+from host.core import learn
+from host.core.image import encode
+from host.core.infer import infer, led
+from host.core.wire import ARENA_BYTES, BY_NAME, Activation, Command, Loss, Reason, Table, Training
+from host.models.dense import dense_layers
+from host.models.quantise import default_ranges, quantise
+from host.node.node import Node, NodeError, Refused
+from host.node.staging import commit_staged, deploy
+from host.training.onboard import Wish, chains, read_standing, stop_on_board, train_on_board
 
 IDENTITY, STEP, RELU, SIGMOID = Activation.IDENTITY, Activation.STEP, Activation.RELU, Activation.SIGMOID
 STEPS = 1000
@@ -126,7 +127,7 @@ def test_the_neuron_works_while_the_board_trains_and_stops_when_told(node: Node)
     with pytest.raises(NodeError, match="stopped"):
         train_on_board(node, endless, watch)
     assert seen
-    assert read_progress(node).state is Training.STOPPED
+    assert read_standing(node).state is Training.STOPPED
     after = node.identity()
     assert (after.model_crc, after.sequence) == (identity.model_crc, identity.sequence)
     assert node.read(Table.DISCRETE, BY_NAME["TRAINING"].address, 1) == [0]
@@ -143,14 +144,14 @@ def test_a_restart_amid_training_leaves_the_model(tmp_path: Path) -> None:
 
         with pytest.raises(NodeError, match="lost"):
             train_on_board(node, replace(asked, config=replace(AND, epochs=10**9)), restart)
-        assert read_progress(node).state is Training.NONE
+        assert read_standing(node).state is Training.NONE
         assert node.identity().model_crc == crc
         assert node.evaluate_float(AND_X, 1).led.tolist() == [False, False, False, True]
 
 
 def node_busy(node: Node) -> None:
     """A write to the stage, which the training will need, without the patience for a busy node."""
-    from host import node as module
+    from host.node import node as module
 
     patience, module.BUSY_SECONDS = module.BUSY_SECONDS, 0.0
     try:
@@ -162,7 +163,7 @@ def node_busy(node: Node) -> None:
 def refused(node: Node, asked: Wish) -> Reason:
     with pytest.raises(Refused) as caught:
         train_on_board(node, asked)
-    assert read_progress(node).state is Training.REFUSED
+    assert read_standing(node).state is Training.REFUSED
     return caught.value.reason
 
 
@@ -199,7 +200,7 @@ def test_a_training_that_diverges_says_so(node: Node) -> None:
     asked = wish(replace(AND, epochs=1), AND_X, AND_Y, AND_START)
     with np.errstate(all="ignore"), pytest.raises(NodeError, match="diverged"):
         train_on_board(node, replace(asked, config=replace(AND, epochs=10**6, rate=10.0)))
-    assert read_progress(node).state is Training.DIVERGED
+    assert read_standing(node).state is Training.DIVERGED
 
 
 def test_a_training_can_pause_at_an_epoch_and_go_on(node: Node) -> None:
@@ -209,10 +210,10 @@ def test_a_training_can_pause_at_an_epoch_and_go_on(node: Node) -> None:
     node.write(pause, [0, 3])
     node.command(Command.TRAIN, "train")
     assert ended(node).epoch == 3
-    assert read_progress(node).state is Training.PAUSED
+    assert read_standing(node).state is Training.PAUSED
     node.command(Command.TRAIN, "train")  # a repeat finds it under way
     node.command(Command.RESUME, "go on")  # nothing to do: it has reached its epoch
-    assert read_progress(node).epoch == 3
+    assert read_standing(node).epoch == 3
     node.write(pause, [0, 0])
     node.command(Command.RESUME, "go on")
     last = ended(node)
@@ -222,6 +223,6 @@ def test_a_training_can_pause_at_an_epoch_and_go_on(node: Node) -> None:
 
 def ended(node: Node) -> Any:
     """The progress once the board no longer runs."""
-    while (board := read_progress(node)).state is Training.RUNNING:
+    while (board := read_standing(node)).state is Training.RUNNING:
         time.sleep(0.005)
     return board

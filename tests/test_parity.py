@@ -9,8 +9,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from host.crc import crc16, crc32
-from host.fixed import (
+from host.core.crc import crc16, crc32
+from host.core.fixed import (
     INT16_MAX,
     INT16_MIN,
     TANH_TABLE,
@@ -22,10 +22,10 @@ from host.fixed import (
     fixed_tanh,
     fixed_to_float,
 )
-from host.image import Model, encode
-from host.infer import infer, led
-from host.modbus import frame_seal, frame_valid
-from host.wire import (
+from host.core.image import Model, encode
+from host.core.infer import infer, led
+from host.core.modbus import frame_seal, frame_valid
+from host.core.wire import (
     FRACTION_MAX,
     FRACTION_MIN,
     IMAGE_MAX,

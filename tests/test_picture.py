@@ -1,4 +1,4 @@
-"""host/picture.py and its panels: what stands on a picture, that it is true, and that files are whole or absent."""
+"""host/show/picture.py and its panels: what a picture shows, that it is true, that files are whole or absent."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from host import boundary, panels, picture, train
-from host.dataset import BUILT_IN
+from host import train
+from host.core.learn import Config
+from host.core.wire import Activation
+from host.data.dataset import BUILT_IN
 from host.errors import NeuronError
-from host.fit import fit
-from host.interval import Dense
-from host.learn import Config
-from host.quantise import quantise
-from host.recipes import dense_layers
-from host.stability import mean_loss
-from host.subject import Subject, subject_of
-from host.wire import Activation
+from host.models.dense import Dense, dense_layers
+from host.models.quantise import quantise
+from host.show import boundary, panels, picture
+from host.show.subject import Subject, subject_of
+from host.training.fit import fit
+from host.training.stability import mean_loss
 
 ROOT = Path(__file__).resolve().parents[1]
 PNG = b"\x89PNG\r\n\x1a\n"

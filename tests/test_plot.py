@@ -1,4 +1,4 @@
-"""host/plot.py: tables and curves stay within 80 columns, are plain text, and say what is true."""
+"""host/show/tables.py: tables and curves stay within 80 columns, are plain text, and say what is true."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from host import plot
-from host.dataset import BUILT_IN
-from host.fit import Epoch, fit
-from host.interval import Dense
-from host.learn import Config
-from host.quantise import quantise
-from host.wire import Activation
+from host.core.learn import Config
+from host.core.wire import Activation
+from host.data.dataset import BUILT_IN
+from host.models.dense import Dense
+from host.models.quantise import quantise
+from host.show import tables
+from host.training.fit import Epoch, fit
 
 AND = BUILT_IN["and"]
 
@@ -24,7 +24,7 @@ def dots(lines: list[str]) -> list[str]:
 
 
 def test_a_falling_loss_is_a_falling_line() -> None:
-    lines = plot.loss_curve([10.0**-k for k in range(10)], drawn=False)
+    lines = tables.loss_curve([10.0**-k for k in range(10)], drawn=False)
     assert lines[0].strip() == "loss, logarithmic"
     body = dots(lines)
     assert body[0][0] == "*"
@@ -49,7 +49,7 @@ def test_a_falling_loss_is_a_falling_line() -> None:
 )
 @pytest.mark.parametrize("drawn", [True, False])
 def test_any_losses_can_be_drawn(losses: list[float], drawn: bool) -> None:
-    lines = plot.loss_curve(losses, drawn=drawn)
+    lines = tables.loss_curve(losses, drawn=drawn)
     assert len(lines) == 10
     assert max(map(len, lines)) <= 80
     assert any(set(line) - set(" |│*") for line in lines)
@@ -58,8 +58,8 @@ def test_any_losses_can_be_drawn(losses: list[float], drawn: bool) -> None:
 
 
 def test_small_spans_are_linear() -> None:
-    assert plot.loss_curve([2.0, 1.0])[0].strip() == "loss"
-    assert plot.loss_curve([2.0, 1.0], "mean loss")[0].strip() == "mean loss"
+    assert tables.loss_curve([2.0, 1.0])[0].strip() == "loss"
+    assert tables.loss_curve([2.0, 1.0], "mean loss")[0].strip() == "mean loss"
 
 
 @pytest.mark.parametrize("features", [1, 2, 3, 4, 64])
@@ -67,7 +67,7 @@ def test_small_spans_are_linear() -> None:
 @pytest.mark.parametrize("epochs", [1, 2, 6, 7, 100000])
 def test_the_training_table_is_a_handful_of_rows(features: int, bias: float | None, epochs: int) -> None:
     history = [Epoch(e, 1.25e-17, [-1234.56789012345] * features, bias) for e in range(epochs)]
-    lines = plot.training_table(history)
+    lines = tables.training_table(history)
     assert len(lines) == 1 + min(epochs, 6)
     assert max(map(len, lines)) <= 80
     assert lines[-1].split()[0] == str(epochs - 1)
@@ -76,15 +76,15 @@ def test_the_training_table_is_a_handful_of_rows(features: int, bias: float | No
 
 def test_the_formula_has_all_digits_and_signs() -> None:
     assert (
-        plot.formula(AND, Epoch(0, 0, [0.1, -0.2], -0.30000000000000004))
+        tables.formula(AND, Epoch(0, 0, [0.1, -0.2], -0.30000000000000004))
         == "0.1 x1 - 0.2 x2 - 0.30000000000000004"
     )
-    assert plot.formula(BUILT_IN["wx"], Epoch(0, 0, [-1.5], None)) == "-1.5 x"
+    assert tables.formula(BUILT_IN["wx"], Epoch(0, 0, [-1.5], None)) == "-1.5 x"
 
 
 def report_of(w: list[float], b: float) -> list[str]:
     _, report = quantise("and", [Dense(np.array([w]), np.array([b]), Activation.STEP)], AND.x)
-    lines = plot.quantisation(report, AND)
+    lines = tables.quantisation(report, AND)
     assert max(map(len, lines)) <= 80
     return lines
 
@@ -104,7 +104,7 @@ def test_the_report_says_what_changed() -> None:
     _, report = quantise("and", [Dense(np.array([[1.0, 1.0]]), np.array([-1.5]), Activation.STEP)], AND.x)
     first = replace(report.decisions[0], proven=False, unchanged=False)
     changed = replace(report, decisions=[first, *report.decisions[1:]])
-    assert "1 CHANGED, the first at (1, 0)" in plot.decisions_in_words(changed)
+    assert "1 CHANGED, the first at (1, 0)" in tables.decisions_in_words(changed)
 
 
 @dataclass
@@ -116,7 +116,7 @@ class Row:
 
 def test_the_lamp_is_seen_at_once() -> None:
     rows = [Row([a, b], [float(a and b)], bool(a and b)) for a in (0.0, 1.0) for b in (0.0, 1.0)]
-    lines = plot.node_table(rows, AND)
+    lines = tables.node_table(rows, AND)
     assert lines[0].split() == ["x1", "x2", "output", "LED"]
     assert [line.split() for line in lines[1:4]] == [
         ["0", "0", "0", "○"],
@@ -124,12 +124,12 @@ def test_the_lamp_is_seen_at_once() -> None:
         ["1", "0", "0", "○"],
     ]
     assert lines[4].split() == ["1", "1", "1", "●", "lit"]
-    assert all(line.isascii() for line in plot.node_table(rows, AND, drawn=False))
+    assert all(line.isascii() for line in tables.node_table(rows, AND, drawn=False))
 
 
 def test_the_tables_of_a_real_training() -> None:
     config = Config((2, 1), (Activation.STEP,), batch=1, epochs=20)
     history = fit(config, AND.x, AND.y, [0.666, 0.333, 0.233]).history
-    lines = plot.training_table(history, "last loss")
+    lines = tables.training_table(history, "last loss")
     assert lines[0].split() == ["epoch", "last", "loss", "w1", "w2", "b"]
     assert lines[-1].split() == ["19", "9.647911e-01", "0.4514297", "0.2369025", "-0.6116358"]

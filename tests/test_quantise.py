@@ -1,4 +1,4 @@
-"""host/quantise.py: nothing saturates, no error exceeds its bound, and the report says what is true.
+"""host/models/quantise.py: nothing saturates, no error exceeds its bound, and the report says what is true.
 
 The bound is checked against exact rational arithmetic wherever the activations allow it.
 """
@@ -15,14 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host.dataset import BUILT_IN
+from host.core.fixed import INT16_MAX, INT16_MIN
+from host.core.image import Model, decode, encode
+from host.core.infer import dequantise_outputs, infer, infer_layer, led, quantise_inputs, self_test
+from host.core.wire import IMAGE_MAX, UNITS_MAX, VECTORS_MAX, Activation
+from host.data.dataset import BUILT_IN
 from host.errors import NeuronError
-from host.fixed import INT16_MAX, INT16_MIN
-from host.image import Model, decode, encode
-from host.infer import dequantise_outputs, infer, infer_layer, led, quantise_inputs, self_test
-from host.interval import Dense, Float, reference
-from host.quantise import Report, default_ranges, quantise
-from host.wire import IMAGE_MAX, UNITS_MAX, VECTORS_MAX, Activation
+from host.models.dense import Dense, Float, reference
+from host.models.quantise import Report, default_ranges, quantise
 
 AND = BUILT_IN["and"]
 AND_W, AND_B = [0.4514297388906616, 0.2369025056182418], -0.611635769357402

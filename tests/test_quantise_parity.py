@@ -1,4 +1,4 @@
-"""host/quantise.py and firmware/core/quantise.c choose the same scales and write the same image, bit for bit."""
+"""host/models/quantise.py and firmware/core/quantise.c choose the same scales and write the same image, bit for bit."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import subprocess
 import numpy as np
 import pytest
 
+from host.core.image import decode, encode
+from host.core.infer import self_test
+from host.core.wire import LAYERS_MAX, NAME_BYTES, UNITS_MAX, Activation, Reason
 from host.errors import NeuronError
-from host.image import decode, encode
-from host.infer import self_test
-from host.interval import Dense
-from host.quantise import default_ranges, quantise
-from host.wire import LAYERS_MAX, NAME_BYTES, UNITS_MAX, Activation, Reason
+from host.models.dense import Dense
+from host.models.quantise import default_ranges, quantise
 from tests.programs import COMPILERS, program
 
 WANTED = struct.Struct(f"<6Id{LAYERS_MAX + 1}H{LAYERS_MAX}B{NAME_BYTES}s6x")

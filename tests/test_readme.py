@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from host.sim import ROOT, simulate
+from host.boards.compiler import ROOT
+from host.boards.simulated import simulate
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)

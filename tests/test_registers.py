@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from host.image import decode, encode
-from host.wire import BY_NAME, DEFAULT_ADDRESS, REGISTERS, Command, Table
+from host.core.image import decode, encode
+from host.core.wire import BY_NAME, DEFAULT_ADDRESS, REGISTERS, Command, Table
 from tests.memory_node import ALL_WORK, MemoryNode, ModbusException, command_pdu, words, write_registers_pdu
 from tests.models import largest_models, random_model
 from tests.node_model import NodeModel, Refused

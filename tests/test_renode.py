@@ -1,4 +1,4 @@
-"""The firmware in Renode: every scenario of tests/renode is a test here, and so is what host/renode.py promises."""
+"""The firmware in Renode: a test for every scenario of tests/renode, and for what host/boards/renode.py promises."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from host import renode
-from host.deploy import deploy
+from host.boards import renode
+from host.boards.compiler import ROOT
+from host.boards.opening import open_node
+from host.core.image import encode
 from host.errors import NeuronError
-from host.image import encode
-from host.node import open_node
-from host.sim import ROOT
+from host.node.staging import deploy
 from tests.e2e.conftest import _nothing_left, processes  # noqa: F401 # nothing that was started may stay
 from tests.e2e.scenario import AND, TABLE
 from tests.renode import run

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from host.sim import ROOT
+from host.boards.compiler import ROOT
 from tests.programs import COMPILERS, CORE, SANITIZE, program
 
 DRIVER = ["tests/faults/nor.c", "tests/faults/world.c", "tests/faults/store_cuts.c", f"{CORE}/crc.c"]

@@ -1,4 +1,4 @@
-"""host/train.py and host/cli.py: the command of the mission, its JSON, and its one-line errors."""
+"""host/train.py and host/cli/parser.py: the command of the mission, its JSON, and its one-line errors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,20 +15,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from host import cli, train
-from host.image import Model, decode
-from host.infer import dequantise_outputs, infer, led, quantise_inputs, self_test
-from host.wire import Format
+from host import train
+from host.core.image import decode, image_crc
+from host.core.infer import infer, led, quantise_inputs, self_test
+from host.core.wire import Format
+from host.node.node import Result
+from host.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[1]
 AND_W, AND_B = [0.4514297388906616, 0.2369025056182418], -0.611635769357402
-
-
-@dataclass(frozen=True)
-class Row:
-    inputs: list[float]
-    outputs: list[float]
-    led: bool
 
 
 class FakeNode:
@@ -39,6 +33,11 @@ class FakeNode:
         self.lamp: Callable[[], bool] | None = None
         self.images: list[bytes] = []
         self.opened: list[tuple[str, dict[str, Any]]] = []
+
+    def evaluate_float(self, x: np.ndarray, outputs: int) -> Result:
+        model = decode(self.images[-1])
+        y = infer(model, quantise_inputs(model, np.atleast_2d(x)))
+        return Result(y, led(model, y))
 
 
 @pytest.fixture
@@ -50,22 +49,15 @@ def node(monkeypatch: pytest.MonkeyPatch) -> FakeNode:
         fake.opened.append((port, options))
         yield fake
 
-    def deploy(node: FakeNode, image: bytes, *, progress: cli.Progress) -> SimpleNamespace:
+    def deploy(node: FakeNode, image: bytes, *, progress: Progress) -> SimpleNamespace:
         for done in range(0, len(image) + 1, 4):
             progress("stage", done, len(image))
         progress("commit", 1, 1)
         node.images.append(image)
-        return SimpleNamespace(address=1, crc=train.image_crc(image), sequence=7, seconds=0.25)
+        return SimpleNamespace(address=1, crc=image_crc(image), sequence=7, seconds=0.25)
 
-    def evaluate_rows(node: FakeNode, model: Model, x: np.ndarray) -> list[Row]:
-        model = decode(node.images[-1])
-        y = infer(model, quantise_inputs(model, x))
-        columns = x.tolist(), dequantise_outputs(model, y).tolist(), led(model, y).tolist()
-        return [Row(*row) for row in zip(*columns, strict=True)]
-
-    monkeypatch.setattr("host.node.open_node", open_node)
-    monkeypatch.setattr("host.deploy.deploy", deploy)
-    monkeypatch.setattr("host.deploy.evaluate_rows", evaluate_rows)
+    monkeypatch.setattr("host.cli.line.open_node", open_node)
+    monkeypatch.setattr("host.node.staging.deploy", deploy)
     return fake
 
 
@@ -126,7 +118,7 @@ def test_json_after_a_deploy(capsys: pytest.CaptureFixture[str], node: FakeNode)
     result = run_json(capsys, "--deploy", "sim")
     deployed = result["deployed"]
     assert (deployed["address"], deployed["sequence"]) == (1, 7)
-    assert deployed["crc32"] == result["image"]["crc32"] == train.image_crc(node.images[0])
+    assert deployed["crc32"] == result["image"]["crc32"] == image_crc(node.images[0])
     assert deployed["rows"] == [
         {"inputs": [0, 0], "output": 0, "led": False},
         {"inputs": [0, 1], "output": 0, "led": False},
@@ -266,7 +258,7 @@ def test_a_saved_image_is_the_model(capsys: pytest.CaptureFixture[str], tmp_path
     result = run_json(capsys, "--save", str(path))
     model = decode(path.read_bytes())
     assert model.name == "and"
-    assert train.image_crc(path.read_bytes()) == result["image"]["crc32"]
+    assert image_crc(path.read_bytes()) == result["image"]["crc32"]
     self_test(model)
     assert os.listdir(tmp_path) == ["and.img"]
 

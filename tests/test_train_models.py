@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from host import train
-from host.dataset import read_csv, split, synthetic, with_zero_one_targets
+from host.core.pcg32 import Pcg32
+from host.core.wire import Activation
+from host.data.dataset import read_csv, split, synthetic, with_zero_one_targets
+from host.data.scaler import fold, scaler_of
 from host.errors import NeuronError
-from host.fit import Epoch
-from host.interval import Dense, reference
-from host.pcg32 import Pcg32
-from host.report import overfitting
-from host.scaler import fold, scaler_of
-from host.wire import Activation
+from host.models.dense import Dense, reference
+from host.training.fit import Epoch
+from host.training.trained import overfitting
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, Any]:

@@ -24,11 +24,11 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 from unicorn import arm_const as arm
 
-from host.image import Layer, Model, encode
-from host.infer import infer
-from host.interval import Dense
-from host.quantise import quantise
-from host.wire import BAUD_MAX, BY_NAME, LAYERS_MAX, Activation, Command, Format, Gap, Loss
+from host.core.image import Layer, Model, encode
+from host.core.infer import infer
+from host.core.wire import BAUD_MAX, BY_NAME, LAYERS_MAX, Activation, Command, Format, Gap, Loss
+from host.models.dense import Dense
+from host.models.quantise import quantise
 from tests.elf import Machine
 from tests.elf.chip import CCM, CCM_SIZE
 from tests.elf.inference import Inference

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from host import native
-from host.dataset import BUILT_IN
-from host.fit import fit
-from host.learn import Config, begin, step
-from host.wire import Activation, Loss
+from host.core.learn import Config, begin, step
+from host.core.wire import Activation, Loss
+from host.data.dataset import BUILT_IN
+from host.training import fast
+from host.training.fit import fit
 
 FEATURES = 10
 LOOPS_ROWS = 20_000
@@ -104,8 +104,8 @@ def large(rows: int) -> None:
         config = Config((FEATURES, 1), (Activation.IDENTITY,), rate=RATE, epochs=10**6, dtype=dtype)
         start = [0.0] * config.count
         works: dict[str, Callable[[], Any]] = {}
-        if native.library(True) is not None:
-            trainer = native.epochs(config, x, y, start, at_once=1)
+        if fast.library(True) is not None:
+            trainer = fast.epochs(config, x, y, start, at_once=1)
             works["ours (C)"] = lambda trainer=trainer: next(trainer)  # type: ignore[misc]
         learner = begin(config, x, y, start)
         works["ours (numpy)"] = lambda learner=learner: step(learner)  # type: ignore[misc]
@@ -147,7 +147,7 @@ def main() -> int:
     )
     parser.add_argument("--rows", type=int, default=1_000_000)
     args = parser.parse_args()
-    native.library(True)
+    fast.library(True)
     small()
     large(args.rows)
     return 0

@@ -3,7 +3,7 @@
  *
  * The arena is the training's memory. The bus writes its first part, without gaps, little-endian:
  *
- *     f64  ranges[inputs][2]          low and high of each input, as host/quantise.py declares them
+ *     f64  ranges[inputs][2]          low and high of each input, as host/models/quantise.py declares them
  *     real x[samples][inputs]         real: float32 or float64, as TRAIN_BITS says
  *     real y[samples][outputs]
  *     real start[parameters]          layer by layer: weights (outputs, inputs), then biases (outputs)

@@ -1,5 +1,5 @@
 /* The two checksums: CRC-32 (IEEE 802.3) guards images and records, CRC-16/MODBUS guards frames.
- * Twin of host/crc.py. Check values of "123456789": 0xCBF43926 and 0x4B37. */
+ * Twin of host/core/crc.py. Check values of "123456789": 0xCBF43926 and 0x4B37. */
 #ifndef NEURON485_CORE_CRC_H
 #define NEURON485_CORE_CRC_H
 

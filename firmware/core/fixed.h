@@ -1,4 +1,4 @@
-/* Fixed-point scalars: rounding, saturation, sigmoid and tanh. Twin of host/fixed.py, bit for bit.
+/* Fixed-point scalars: rounding, saturation, sigmoid and tanh. Twin of host/core/fixed.py, bit for bit.
  *
  * A number is an int16 q with fraction bits f: value = q * 2^-f. Rounding is half up everywhere: floor(v +
  * 1/2). */

@@ -67,7 +67,7 @@ static bool within(int value, int low, int high)
 }
 
 /* Whether no inputs can take an accumulator of the layer, or any sum on the way to it, out of 32 bits; and
- * whether its shift is one that infer.c can do in 32 bits. Twin of the rule by which host/quantise.py chooses
+ * whether its shift is one that infer.c can do in 32 bits. Twin of the rule by which host/models/quantise.py chooses
  * scales. */
 static bool is_narrow(const struct image_layer *layer)
 {

@@ -1,5 +1,5 @@
 /* The image of a fixed-point model: checked once, then run in place, from RAM or flash. Twin of
- * host/image.py, which draws the layout.
+ * host/core/image.py, which draws the layout.
  *
  * Errors are enum wire_reason; `detail` says where: the layer, input or vector, counted from 0. */
 #ifndef NEURON485_CORE_IMAGE_H
@@ -11,7 +11,7 @@
 
 #include "core/wire.h"
 
-/* The fixed part at the start of an image, as host/image.py draws it. */
+/* The fixed part at the start of an image, as host/core/image.py draws it. */
 struct image_header {
     uint32_t magic;
     uint16_t version, flags;

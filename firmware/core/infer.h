@@ -1,4 +1,4 @@
-/* Run a fixed-point model. Twin of host/infer.py: the same integers, bit for bit. */
+/* Run a fixed-point model. Twin of host/core/infer.py: the same integers, bit for bit. */
 #ifndef NEURON485_CORE_INFER_H
 #define NEURON485_CORE_INFER_H
 

@@ -1,4 +1,4 @@
-/* Train a stack of dense layers by gradient descent. Twin of host/learn.py: the same bits, float32 and
+/* Train a stack of dense layers by gradient descent. Twin of host/core/learn.py: the same bits, float32 and
  * float64.
  *
  *     x -> layer 0 -> layer 1 -> ... -> outputs        layer: a = activation(weights x + bias)

@@ -4,7 +4,7 @@
  * Functions 1 2 3 4 5 6 8 15 16 17 22 23 and 43/14, after "MODBUS Application Protocol V1.1b3" and "MODBUS
  * over Serial Line V1.02". A request is checked in the specification's order: function (exception 01),
  * quantity and format (03), address range (02), and only then executed; so a refused request has changed
- * nothing. Framing has a twin in host/modbus.py. */
+ * nothing. Framing has a twin in host/core/modbus.py. */
 #ifndef NEURON485_CORE_MODBUS_H
 #define NEURON485_CORE_MODBUS_H
 

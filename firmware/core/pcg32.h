@@ -1,5 +1,5 @@
 /* Random numbers that are the same everywhere: PCG32 (XSH RR 64/32) as M. E. O'Neill published it,
- * www.pcg-random.org, pcg-c-basic. Twin of host/pcg32.py, bit for bit. */
+ * www.pcg-random.org, pcg-c-basic. Twin of host/core/pcg32.py, bit for bit. */
 #ifndef NEURON485_CORE_PCG32_H
 #define NEURON485_CORE_PCG32_H
 

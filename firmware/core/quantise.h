@@ -1,5 +1,5 @@
-/* Quantise trained layers into an image that cannot saturate. Twin of host/quantise.py: the same scales, the
- * same integers, the same image, bit for bit; what host/quantise.py reports beside it is the host's business.
+/* Quantise trained layers into an image that cannot saturate. Twin of host/models/quantise.py: the same scales, the
+ * same integers, the same image, bit for bit; what host/models/quantise.py reports beside it is the host's business.
  *
  * Each scale is the finest that holds the exact interval of its values over the declared input ranges.
  * Float64 here only rounds and scales by powers of two, so soft float gives the same bits. */

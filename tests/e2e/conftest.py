@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from host.node import Node, open_node
+from host.boards.opening import open_node
+from host.node.node import Node
 from tests.conftest import Target
 
 MARK = "NEURON485_TEST"

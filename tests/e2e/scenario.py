@@ -14,13 +14,13 @@ import numpy as np
 from pymodbus.client import ModbusSerialClient, ModbusTcpClient
 from pymodbus.framer import FramerType
 
-from host.image import Layer, Model, encode
-from host.infer import dequantise_outputs, infer, led, quantise_inputs
-from host.interval import Dense
-from host.modbus import WRITE_REGISTERS_MAX
-from host.node import Node
-from host.quantise import quantise
-from host.wire import BY_NAME, DEFAULT_BAUD, UNITS_MAX, Activation, Command, Table
+from host.core.image import Layer, Model, encode
+from host.core.infer import dequantise_outputs, infer, led, quantise_inputs
+from host.core.modbus import WRITE_REGISTERS_MAX
+from host.core.wire import BY_NAME, DEFAULT_BAUD, UNITS_MAX, Activation, Command, Table
+from host.models.dense import Dense
+from host.models.quantise import quantise
+from host.node.node import Node
 from tests.conftest import Target
 
 Rows = Sequence[tuple[float, float]]

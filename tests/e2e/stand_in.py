@@ -11,8 +11,8 @@ import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from host.modbus import frame_seal, frame_valid
-from host.wire import BY_NAME, WIRE_VERSION
+from host.core.modbus import frame_seal, frame_valid
+from host.core.wire import BY_NAME, WIRE_VERSION
 
 Answer = Callable[[bytes], bytes | None]
 """The reply's PDU to a request's, or None: silence."""

@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from host.deploy import deploy
-from host.image import encode
-from host.infer import quantise_inputs
-from host.node import open_node
-from host.sim import Sim, simulate
-from host.wire import (
+from host.boards.opening import open_node
+from host.boards.simulated import Sim, simulate
+from host.core.image import encode
+from host.core.infer import quantise_inputs
+from host.core.wire import (
     BY_NAME,
     FIRMWARE_MAJOR,
     FIRMWARE_MINOR,
@@ -25,6 +24,7 @@ from host.wire import (
     Command,
     Reason,
 )
+from host.node.staging import deploy
 from tests.conftest import Target
 from tests.e2e.scenario import (
     AND,

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from host.sim import ROOT, simulate
+from host.boards.compiler import ROOT
+from host.boards.simulated import simulate
 from tests.conftest import Target
 
 SENSIBLE = 120.0

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from host import deploy as deploy_command
-from host.deploy import deploy, rollback
-from host.image import encode
-from host.infer import infer, led
-from host.node import Node, NodeError, Refused, open_node
-from host.wire import BY_NAME, IMAGE_MAX, WIRE_VERSION, Command, Reason, State, Table
+from host.boards.opening import open_node
+from host.core.image import encode
+from host.core.infer import infer, led
+from host.core.wire import BY_NAME, IMAGE_MAX, WIRE_VERSION, Command, Reason, State, Table
+from host.node.node import Node, NodeError, Refused
+from host.node.staging import deploy, rollback
 from tests.conftest import Target
 from tests.e2e.scenario import (
     AND,

@@ -17,11 +17,12 @@ import serial
 
 from host import deploy, predict, train
 from host import sim as sim_command
-from host.deploy import deploy as deploy_to
-from host.image import encode
-from host.node import NodeError, open_node
-from host.sim import simulate
-from host.wire import WIRE_VERSION
+from host.boards.opening import open_node
+from host.boards.simulated import simulate
+from host.core.image import encode
+from host.core.wire import WIRE_VERSION
+from host.node.node import NodeError
+from host.node.staging import deploy as deploy_to
 from tests.e2e.scenario import AND, OR, largest
 from tests.e2e.stand_in import exception, silence, stand_in, version
 
@@ -164,7 +165,7 @@ def test_another_wire_version(fails: Fails, found: int, update: str) -> None:
 
 @pytest.mark.parametrize("after_handshake", [False, True])
 def test_a_node_that_stays_busy(fails: Fails, after_handshake: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("host.node.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("host.node.node.BUSY_SECONDS", 0.1)
     with stand_in(exception(6, after_handshake)) as port:
         assert fails(port) == "the node stays busy: wait until it is idle, then try again"
 
@@ -280,7 +281,7 @@ def test_a_tcp_port_that_is_taken(line: Callable[..., str]) -> None:
 
 @pytest.mark.skipif(shutil.which("true") is None, reason="needs a program that ends at once")
 def test_a_node_that_does_not_start(line: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("host.sim.build", lambda: Path(shutil.which("true") or ""))
+    monkeypatch.setattr("host.boards.simulated.build", lambda: Path(shutil.which("true") or ""))
     assert line(sim_command.main) == "the simulated node did not start: it said nothing"
 
 

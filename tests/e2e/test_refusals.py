@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from host.crc import crc32
-from host.deploy import deploy, stage
-from host.image import HEADER, encode
-from host.modbus import DEVICE_FAILURE
-from host.node import Answered, Node, Refused
-from host.wire import BY_NAME, IMAGE_MAX, REASON_TEXT, Command, Reason, Table
+from host.core.crc import crc32
+from host.core.image import HEADER, encode
+from host.core.modbus import DEVICE_FAILURE
+from host.core.wire import BY_NAME, IMAGE_MAX, REASON_TEXT, Command, Reason, Table
+from host.node.node import Answered, Node, Refused
+from host.node.staging import deploy, stage
 from tests.conftest import Target
 from tests.e2e.scenario import AND, LIT, NAND, OR, command_words, crc_of, largest, running, walk
 

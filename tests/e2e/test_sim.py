@@ -13,12 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from host.deploy import deploy
+from host.boards.compiler import ROOT
+from host.boards.opening import open_node
+from host.boards.simulated import Sim, build, simulate
+from host.core.image import encode
+from host.core.wire import BY_NAME, DEFAULT_BAUD, IMAGE_MAX, Command, Table
 from host.errors import NeuronError
-from host.image import encode
-from host.node import NoAnswer, open_node
-from host.sim import ROOT, Sim, build, simulate
-from host.wire import BY_NAME, DEFAULT_BAUD, IMAGE_MAX, Command, Table
+from host.node.node import NoAnswer
+from host.node.staging import deploy
 from tests.conftest import Target
 from tests.e2e.conftest import SOON, Processes
 from tests.e2e.scenario import (

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from host.deploy import deploy
+from host.boards.compiler import ROOT, WARNINGS, c_sources, compile_c, compiler
+from host.boards.opening import open_node
+from host.boards.simulated import SOURCES, simulate
+from host.core.image import encode
+from host.core.wire import BY_NAME, Command
 from host.errors import NeuronError
-from host.image import encode
-from host.node import NodeError, open_node
-from host.sim import ROOT, SOURCES, WARNINGS, c_sources, compile_c, compiler, simulate
-from host.wire import BY_NAME, Command
+from host.node.node import NodeError
+from host.node.staging import deploy
 from tests.e2e.scenario import AND
 
 EXIT_FAULT = 3
@@ -88,7 +90,7 @@ def test_a_wrong_transceiver_ends_the_simulation(
 ) -> None:
     right, wrong, text = WRONG[name]
     program = wrong_node(right, wrong)
-    monkeypatch.setattr("host.sim.build", lambda: program)
+    monkeypatch.setattr("host.boards.simulated.build", lambda: program)
     with simulate(pace=pace) as sim:
         with pytest.raises(NodeError), open_node(sim.port, timeout=0.2) as node:
             deploy(node, encode(AND))

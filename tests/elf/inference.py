@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from host.wire import Reason
+from host.core.wire import Reason
 
 from .chip import CCM
 from .machine import Machine

@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 
-from host.modbus import DEVICE_BUSY, WRITE_REGISTERS_MAX, frame_seal, frame_valid
-from host.wire import (
+from host.core.modbus import DEVICE_BUSY, WRITE_REGISTERS_MAX, frame_seal, frame_valid
+from host.core.wire import (
     BY_NAME,
     DEFAULT_ADDRESS,
     DEFAULT_BAUD,

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from host.image import Layer, Model, encode
-from host.infer import infer
-from host.wire import (
+from host.core.image import Layer, Model, encode
+from host.core.infer import infer
+from host.core.wire import (
     BY_NAME,
     LAYERS_MAX,
     SIGMOID_IN_FRACTION,

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from host.dataset import BUILT_IN, synthetic
-from host.learn import Config
-from host.recipes import random_start
-from host.wire import Activation, Loss
+from host.core.learn import Config
+from host.core.wire import Activation, Loss
+from host.data.dataset import BUILT_IN, synthetic
+from host.training.plan import random_start
 
 IDENTITY, RELU, STEP, SIGMOID, TANH = Activation
 WXB, LOGISTIC = BUILT_IN["wxb"], BUILT_IN["logistic"]

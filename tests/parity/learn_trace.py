@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from host.learn import Config, begin, step
+from host.core.learn import Config, begin, step
 from tests.programs import SANITIZE, program
 
 REFUSED = {2: "LEARN_SHAPE", 3: "LEARN_DATA", 4: "LEARN_LOSS"}
@@ -53,7 +53,7 @@ def trace_c(
 def trace_python(
     config: Config, x: ArrayLike, y: ArrayLike, start: Sequence[float]
 ) -> NDArray[np.floating[Any]]:
-    """The same by host/learn.py."""
+    """The same by host/core/learn.py."""
     rows = []
     learner = begin(config, x, y, start)
     while learner.epoch < config.epochs:

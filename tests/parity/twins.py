@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from host.fixed import Int16
-from host.image import ImageError, Model, decode
-from host.infer import self_test
-from host.wire import Reason
+from host.core.fixed import Int16
+from host.core.image import ImageError, Model, decode
+from host.core.infer import self_test
+from host.core.wire import Reason
 from tests.programs import COMPILERS, SANITIZE, program
 
 OPTIMISED = ["-O3"]
@@ -99,7 +99,7 @@ def _verdict(answer: bytes) -> Verdict:
 
 
 def python_verdict(image: bytes) -> Verdict:
-    """The same from host/image.py and host/infer.py."""
+    """The same from host/core/image.py and host/core/infer.py."""
     opened = False
     try:
         model: Model = decode(image)

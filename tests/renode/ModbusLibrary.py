@@ -1,4 +1,4 @@
-"""Keywords of a Modbus master, whose frames are the project's own: host/modbus.py and host/wire.py say what they are.
+"""Keywords of a Modbus master, whose frames are the project's own, of host/core/modbus.py and host/core/wire.py.
 
 Standard library only, as Renode's Python may have no more. Time is the simulation's: it stands still between two
 keywords, so nothing depends on how fast this computer is.
@@ -16,8 +16,8 @@ from robot.libraries.BuiltIn import BuiltIn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from host.modbus import EXCEPTION_TEXT, WRITE_REGISTERS_MAX, frame_seal, frame_valid
-from host.wire import BY_NAME, REASON_TEXT, Command, Reason, Start, State, Table
+from host.core.modbus import EXCEPTION_TEXT, WRITE_REGISTERS_MAX, frame_seal, frame_valid
+from host.core.wire import BY_NAME, REASON_TEXT, Command, Reason, Start, State, Table
 
 STEP = 0.005
 """Seconds between two looks at the bus: more than the silence that ends a frame, at 19200 baud and above."""

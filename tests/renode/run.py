@@ -20,9 +20,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from host import renode
+from host.boards import renode
+from host.core.image import encode
 from host.errors import NeuronError, command
-from host.image import encode
 from tests.e2e.scenario import AND, OR
 
 FOLDER = Path(__file__).resolve().parent

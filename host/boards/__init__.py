@@ -1,0 +1,1 @@
+"""Where a node can be: a port, the simulated node, the board in Renode."""

@@ -1,0 +1,77 @@
+"""Opening a node, wherever it is. Alone in knowing the words `sim` and `renode`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from host.core.wire import DEFAULT_ADDRESS, DEFAULT_BAUD, DEFAULT_FORMAT, Format
+
+if TYPE_CHECKING:
+    from host.node.node import Node
+
+SIMULATED = {"sim": "a simulated node", "renode": "the board in Renode"}
+"""Words in place of a port, and what they stand for: a node that lives as long as it is open."""
+PORT_HELP = "a serial device (/dev/ttyUSB0, COM3), socket://host:port for a serial server, sim, or renode"
+
+
+@contextmanager
+def open_node(
+    port: str,
+    *,
+    address: int = DEFAULT_ADDRESS,
+    baud: int = DEFAULT_BAUD,
+    line_format: Format = DEFAULT_FORMAT,
+    timeout: float | None = None,
+    trace: bool = False,
+) -> Iterator[Node]:
+    """Open the way to a node and shake hands. port: as PORT_HELP says; timeout: seconds for one answer,
+    None: as usual."""
+    from host.node.node import (  # the Modbus client library: only for those who talk
+        DEFAULT_TIMEOUT,
+        open_line,
+    )
+
+    timeout = DEFAULT_TIMEOUT if timeout is None else timeout
+    if port == "sim":
+        opened = _simulated(address, baud, line_format, timeout, trace)
+    elif port == "renode":
+        opened = _in_renode(address, timeout, trace)
+    else:
+        opened = open_line(
+            port, address=address, baud=baud, line_format=line_format, timeout=timeout, trace=trace
+        )
+    with opened as node:
+        yield node
+
+
+@contextmanager
+def _simulated(address: int, baud: int, line_format: Format, timeout: float, trace: bool) -> Iterator[Node]:
+    from host.boards.simulated import simulate
+    from host.node.node import open_line
+
+    with simulate(nodes=[address]) as sim:
+        if (baud, line_format) != (DEFAULT_BAUD, DEFAULT_FORMAT):
+            with open_line(sim.port, address=address, timeout=timeout) as node:
+                node.take_line(baud, line_format)
+            sim.wait(lambda now: f"node {address} {baud} {line_format.name[1:]}" in now.lines)
+        with open_line(
+            sim.port, address=address, baud=baud, line_format=line_format, timeout=timeout, trace=trace
+        ) as node:
+            yield node
+
+
+@contextmanager
+def _in_renode(address: int, timeout: float, trace: bool) -> Iterator[Node]:
+    from host.boards.renode import BUS_TIMEOUT, emulate
+    from host.node.node import open_line
+
+    with emulate() as board:
+        timeout = max(timeout, BUS_TIMEOUT)
+        if address != DEFAULT_ADDRESS:
+            with open_line(board.port, timeout=timeout, trace=trace) as node:
+                node.take_address(address)
+        with open_line(board.port, address=address, timeout=timeout, trace=trace) as node:
+            node.lamp = board.lit
+            yield node

@@ -1,0 +1,150 @@
+"""A simulated node: the firmware itself, built for this computer, on a pty in place of the serial port.
+
+Needs Linux or macOS and a C compiler.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from host.boards.compiler import DIALECT, ROOT, WARNINGS, build_folder, c_sources, compile_c, compiler
+from host.core.wire import DEFAULT_ADDRESS
+from host.errors import NeuronError
+
+SOURCES = ("firmware/core", "firmware/app", "firmware/port/native")
+START_TIMEOUT = 10.0
+
+
+def build() -> Path:
+    """The simulated node's program, built anew only when a source has changed."""
+    if sys.platform == "win32":
+        raise NeuronError("the simulated node needs Linux or macOS; on Windows run it under WSL")
+    cc, flags = compiler(), ["-O2", *WARNINGS]
+    digest = hashlib.sha256(repr((cc, flags, DIALECT)).encode())
+    for path in sorted((ROOT / "firmware").rglob("*.[ch]")):
+        if "stm32" not in path.parts[-2]:
+            digest.update(path.read_bytes())
+    target = build_folder() / digest.hexdigest()[:16] / "neuron485"
+    if not target.exists():
+        compile_c(target, c_sources(*SOURCES), flags, cc)
+    return target
+
+
+class Sim:
+    """A running simulation. `port` is the pty, `tcp` a host:port or None, `leds` the lamps by node address."""
+
+    def __init__(
+        self, arguments: Sequence[str], nodes: Sequence[int], on_line: Callable[[str], None]
+    ) -> None:
+        self.port = ""
+        self.tcp: str | None = None
+        self.leds: dict[int, bool] = {}
+        self.lines: list[str] = []
+        self._nodes = nodes
+        self._on_line = on_line
+        self._changed = threading.Condition()
+        self._ended = False
+        # A process group of its own: Ctrl-C is for us, and we end it by closing its standard input.
+        self._process = subprocess.Popen(
+            [str(build()), "--until-eof", "--nodes", ",".join(map(str, nodes)), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._take(line.rstrip("\n"))
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def _take(self, line: str) -> None:
+        kind, _, rest = line.partition(" ")
+        with self._changed:
+            self.lines.append(line)
+            if kind == "bus":
+                self.port = rest
+            elif kind == "tcp":
+                self.tcp = rest
+            elif kind == "led":
+                address, _, level = rest.partition(" ")
+                self.leds[int(address)] = level == "on"
+            self._changed.notify_all()
+        self._on_line(line)
+
+    def wait(self, condition: Callable[[Sim], bool], timeout: float = START_TIMEOUT) -> bool:
+        """Wait until the condition holds; False when it did not in time or the simulation has ended."""
+        with self._changed:
+            self._changed.wait_for(lambda: condition(self) or self._ended, timeout)
+            return condition(self)
+
+    def wait_ready(self) -> None:
+        """Wait until every node listens and has set its lamp."""
+        if not self.wait(lambda sim: bool(sim.port) and len(sim.leds) == len(sim._nodes)):
+            self.stop()
+            assert self._process.stderr is not None
+            why = self._process.stderr.read().strip()
+            raise NeuronError(f"the simulated node did not start: {why or 'it said nothing'}")
+
+    @property
+    def running(self) -> bool:
+        return not self._ended
+
+    @property
+    def exit_status(self) -> int | None:
+        return self._process.poll()
+
+    def stop(self) -> None:
+        """End it and wait until it has."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(START_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join()
+
+
+@contextmanager
+def simulate(
+    *,
+    nodes: Sequence[int] = (DEFAULT_ADDRESS,),
+    link: str | None = None,
+    tcp: int | None = None,
+    flash: str | None = None,
+    pace: bool = False,
+    on_line: Callable[[str], None] = lambda line: None,
+) -> Iterator[Sim]:
+    """Run simulated nodes on one bus while the context lasts.
+
+    link: symbolic link to the pty; tcp: port on 127.0.0.1, 0 for any; flash: file that keeps their flash (with
+    several nodes `.ADDRESS` is added to its name); pace: characters take the time they take on a wire.
+    """
+    arguments: list[str] = []
+    if link is not None:
+        arguments += ["--link", link]
+    if tcp is not None:
+        arguments += ["--tcp", str(tcp)]
+    if flash is not None:
+        arguments += ["--flash", flash]
+    if pace:
+        arguments.append("--pace")
+    sim = Sim(arguments, nodes, on_line)
+    try:
+        sim.wait_ready()
+        yield sim
+    finally:
+        sim.stop()

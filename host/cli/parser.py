@@ -1,0 +1,63 @@
+"""What the commands' parsers share: one-line errors, and the types of options."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from host.errors import NeuronError
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are expected failures, one line each, and that takes -0.5,1 for a value."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **options)
+        self._negative_number_matcher = re.compile(r"^-\.?\d[\d.,eE+-]*$")
+
+    def error(self, message: str) -> NoReturn:
+        raise NeuronError(f"{message} (try {self.prog} --help)")
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """Option type: a whole number of low..high."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[+-]?\d{1,18}", text) or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of {low}..{high}")
+        return int(text)
+
+    return parse
+
+
+def number(text: str) -> float:
+    """Option type: a finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not abs(value) < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number")
+    return value
+
+
+def positive(text: str) -> float:
+    """Option type: a finite number above 0."""
+    value = number(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not above 0")
+    return value
+
+
+def numbers(text: str) -> list[float]:
+    """Option type: finite numbers, separated by commas."""
+    return [number(part) for part in text.split(",")]
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object on standard output and nothing else there"
+    )

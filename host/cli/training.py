@@ -1,0 +1,211 @@
+"""The options of host.train, and what they ask for."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+
+from host.boards.opening import PORT_HELP
+from host.cli.line import add_line_options
+from host.cli.parser import Parser, add_json_option, number, numbers, positive, whole
+from host.core.fixed import VALUE_MAX
+from host.core.wire import LAYERS_MAX, UNITS_MAX
+from host.training.plan import Options, algorithm_of
+from host.training.recipes import ALGORITHMS, DTYPES, LOSSES, RECIPES
+
+EXAMPLES = """\
+examples:
+  python -m host.train                          w.x and AND, on this PC only
+  python -m host.train --deploy sim             then AND on a simulated node
+  python -m host.train --deploy renode          then AND on the board's firmware, in Renode
+  python -m host.train --deploy /dev/ttyUSB0    then AND on a real one (Windows: COM3)
+  python -m host.train --model wxb --loss mse --lr 0.1            the rate that explodes
+  python -m host.train --model wxb --algorithm grid --grid 0,4,0.1
+  python -m host.train --model mlp --layers 2-4-1 --deploy sim    a network that learns XOR
+  python -m host.train --deploy sim --on-board  AND once more, trained by the node itself
+  python -m host.train --model and --data alarm.csv --lr 0.001 --save alarm.img
+  python -m host.train --model logistic --data alarm.csv --standardise --split 70,15,15 --patience 20
+"""
+
+
+def layers(text: str) -> list[int]:
+    """Option type: 2-4-1, the units of each layer."""
+    units = [int(part) for part in text.split("-")] if re.fullmatch(r"\d{1,4}(-\d{1,4})+", text) else []
+    if not 2 <= len(units) <= LAYERS_MAX + 1 or not all(1 <= unit <= UNITS_MAX for unit in units):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no network like 2-4-1: up to {LAYERS_MAX} layers behind the inputs, "
+            f"each of 1..{UNITS_MAX} units"
+        )
+    return units
+
+
+def shares(text: str) -> list[float]:
+    """Option type: 70,15,15, the shares of training, validation and test."""
+    parts = numbers(text)
+    if len(parts) not in (2, 3) or parts[0] <= 0 or min(parts) < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no split like 80,20 or 70,15,15")
+    return [*parts, 0.0][:3]
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = Parser(
+        prog="python -m host.train",
+        usage="%(prog)s [options]",
+        description="Train a model on this PC, turn it into fixed point, and send it to a node over RS485.\n"
+        "Without options: w.x and then AND, from the articles' data.",
+        epilog=EXAMPLES,
+    )
+    _add_what(parser)
+    _add_how(parser)
+    _add_node(parser)
+    _add_pictures(parser)
+    add_line_options(parser)
+    add_json_option(parser)
+    args = parser.parse_args(argv)
+    problem = _conflict(args)
+    if problem:
+        parser.error(problem)
+    return args
+
+
+def options_of(args: argparse.Namespace, model: str) -> Options:
+    """What these arguments ask for, with that model."""
+    return Options(
+        model=model,
+        data=args.data,
+        layers=args.layers,
+        bias=not args.no_bias,
+        split=args.split,
+        standardise=args.standardise,
+        algorithm=args.algorithm,
+        loss=args.loss,
+        rate=args.lr,
+        epochs=args.epochs,
+        batch_size=args.batch_size,
+        shuffle=args.shuffle,
+        tolerance=args.tolerance or 0.0,
+        patience=args.patience or 0,
+        dtype=args.dtype,
+        grid=args.grid,
+        init=args.init,
+        seed=args.seed,
+        ranges=args.range,
+        led_threshold=args.led_threshold,
+    )
+
+
+def _add_what(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_argument_group("what to train")
+    what.add_argument(
+        "--model",
+        choices=tuple(RECIPES),
+        help="wx: y = w.x; wxb: y = w.x + b; and: fires when w.x + b > 0; logistic: a probability; "
+        "mlp: dense layers with ReLU",
+    )
+    what.add_argument("--layers", type=layers, metavar="N-N-..", help="units of mlp, inputs first (10-7-10)")
+    what.add_argument("--no-bias", action="store_true", help="mlp: layers without biases")
+    what.add_argument(
+        "--data",
+        metavar="FILE.csv",
+        help="header row, last column the target (and, logistic: 0/1 or -1/1; mlp: as many as outputs)",
+    )
+    what.add_argument(
+        "--split", type=shares, metavar="70,15,15", help="training, validation and test, chosen by --seed"
+    )
+    what.add_argument(
+        "--standardise", action="store_true", help="scale the inputs; the node still takes raw units"
+    )
+
+
+def _add_how(parser: argparse.ArgumentParser) -> None:
+    how = parser.add_argument_group("how")
+    how.add_argument(
+        "--algorithm",
+        choices=ALGORITHMS,
+        help="all samples a step, one, or some; adam; or every point of a grid",
+    )
+    how.add_argument("--loss", choices=tuple(LOSSES), help="what to make small")
+    how.add_argument("--lr", type=positive, metavar="RATE", help="learning rate")
+    how.add_argument("--epochs", type=whole(1, 10**9), metavar="N", help="passes over the data, at most")
+    how.add_argument(
+        "--batch-size", type=whole(1, 10**9), metavar="N", help="samples a step of minibatch and adam"
+    )
+    how.add_argument("--shuffle", action="store_true", help="a new order every epoch, by --seed")
+    how.add_argument("--tolerance", type=positive, metavar="T", help="end when the loss changes by less")
+    how.add_argument(
+        "--patience", type=whole(1, 10**9), metavar="N", help="epochs without a lower validation loss"
+    )
+    how.add_argument("--dtype", choices=tuple(DTYPES), default="float64", help="(default float64)")
+    how.add_argument(
+        "--grid", type=numbers, metavar="LOW,HIGH,STEP", help="of each parameter, or of all (0,4,0.1)"
+    )
+    how.add_argument("--init", type=numbers, metavar="w1,w2,..,b", help="parameters to start from")
+    how.add_argument("--seed", type=whole(0, 2**32 - 1), metavar="N", help="of start, split and shuffle")
+
+
+def _add_node(parser: argparse.ArgumentParser) -> None:
+    node = parser.add_argument_group("the node's model")
+    node.add_argument(
+        "--range",
+        type=numbers,
+        metavar="LOW,HIGH",
+        help="values that the node must take, for all inputs or LOW,HIGH of each (default: twice the data's)",
+    )
+    node.add_argument(
+        "--led-threshold",
+        type=number,
+        metavar="Y",
+        help="light the LED above this (first) output (default: the middle of the targets)",
+    )
+    node.add_argument("--save", metavar="FILE", help="write the model's image")
+    node.add_argument("--deploy", metavar="PORT", help=f"send it to a node: {PORT_HELP}")
+    node.add_argument(
+        "--on-board",
+        action="store_true",
+        help="let the node of --deploy train itself too, and compare every epoch, bit for bit",
+    )
+
+
+def _add_pictures(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("pictures")
+    group.add_argument(
+        "--plot", metavar="FILE", help="draw the training, the model and its error: FILE.png or FILE.svg"
+    )
+    group.add_argument("--show", action="store_true", help="the same in a window")
+
+
+MODEL_OPTIONS = ("data", "init", "range", "led_threshold", "layers", "loss", "grid", "no_bias", "standardise")
+
+
+def _conflict(args: argparse.Namespace) -> str | None:
+    """What is wrong with these options together, or None."""
+    if args.model is None:
+        for option in MODEL_OPTIONS:
+            if getattr(args, option) not in (None, False):
+                return f"--{option.replace('_', '-')} needs --model wx or --model and, or another model"
+    algorithm = algorithm_of(options_of(args, args.model or "and"))
+    logistic = args.model == "logistic"
+    if args.model != "mlp" and (args.layers or args.no_bias):
+        return f"--{'layers' if args.layers else 'no-bias'} goes with --model mlp"
+    if args.batch_size and algorithm not in ("minibatch", "adam"):
+        return "--batch-size goes with --algorithm minibatch or adam"
+    if args.shuffle and (algorithm in ("batch", "grid") or (algorithm == "adam" and not args.batch_size)):
+        return "--shuffle goes with --algorithm sgd or minibatch, or adam with --batch-size"
+    if args.grid and algorithm != "grid":
+        return "--grid goes with --algorithm grid"
+    if algorithm == "grid" and args.model == "mlp":
+        return "--algorithm grid is for a single neuron; mlp has too many parameters"
+    if args.loss == "cross-entropy" and not logistic:
+        return "--loss cross-entropy goes with --model logistic"
+    if args.patience and not (args.split and args.split[1]):
+        return "--patience needs a validation part: give --split 80,20 or 70,15,15"
+    if args.standardise and (args.model == "wx" or args.no_bias):
+        return "--standardise needs a model with a bias"
+    if args.on_board and not args.deploy:
+        return "--on-board needs a node: give --deploy PORT"
+    if args.on_board and (algorithm == "grid" or args.split or args.standardise):
+        return "--on-board goes without --algorithm grid, --split and --standardise: those are the PC's"
+    if args.init is not None and max(map(abs, args.init)) > VALUE_MAX:
+        return f"--init has a number beyond {VALUE_MAX:.0f}"
+    return None

@@ -1,0 +1,1 @@
+"""Twins of firmware/core, by stem: the wire, the arithmetic, the image. No I/O."""

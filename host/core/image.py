@@ -1,0 +1,251 @@
+"""The fixed-point model and its image, the bytes that travel, are kept and run in place.
+
+Twin of firmware/core/image.c.
+
+Little-endian; every part starts at a multiple of 4; padding is zero, so that a model has exactly one image:
+
+    0   u32 magic "N485"        16-byte name at 12, printable ASCII, NUL padded
+    4   u16 version, u16 flags  flags are 0, kept for a signed image
+    8   u32 length              of the whole image, CRC included
+    28  u16 layers, inputs, outputs, vectors
+    36  u16 led_output          the output that drives the LED
+    38  i16 led_threshold       lit when that output is greater, at the output's scale
+    40  i8  input_fraction[inputs]
+        layers, each: u16 inputs, u16 outputs, u8 activation, i8 acc_fraction, i8 out_fraction, u8 0,
+                      i32 bias[outputs], i16 weight[outputs][inputs rounded up to even]
+        vectors, each: i16 input[inputs], i16 output[outputs]; then padding to 4
+        u32 CRC-32 of all before it
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from host.core.crc import crc32
+from host.core.fixed import Int16
+from host.core.wire import (
+    FRACTION_MAX,
+    FRACTION_MIN,
+    IMAGE_MAGIC,
+    IMAGE_MAX,
+    IMAGE_VERSION,
+    LAYERS_MAX,
+    NAME_BYTES,
+    REASON_TEXT,
+    SHIFT_MAX,
+    SHIFT_MIN,
+    SIGMOID_IN_FRACTION,
+    STEP_OUT_FRACTION,
+    TANH_IN_FRACTION,
+    UNIT_OUT_FRACTION,
+    UNITS_MAX,
+    VECTORS_MAX,
+    Activation,
+    Reason,
+)
+from host.errors import NeuronError
+
+HEADER = struct.Struct(f"<IHHI{NAME_BYTES}sHHHHHh")
+LAYER = struct.Struct("<HHBbbB")
+CRC = struct.Struct("<I")
+
+
+class ImageError(NeuronError):
+    """Bytes that are no acceptable image. `reason` and `detail` are what the node would answer."""
+
+    def __init__(self, reason: Reason, detail: int = 0) -> None:
+        super().__init__(f"{REASON_TEXT[reason]} (reason {reason.value} {reason.name}, detail {detail})")
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A dense layer: out = activation(bias + weights @ in).
+
+    weights: int16 (outputs, inputs). A weight's fraction bits are acc_fraction minus those of its input,
+             so that all products of a row share one scale.
+    bias:    int32 (outputs,), at the accumulator's scale acc_fraction.
+    """
+
+    weights: Int16
+    bias: NDArray[np.int32]
+    activation: Activation
+    acc_fraction: int
+    out_fraction: int
+
+    @property
+    def inputs(self) -> int:
+        return int(self.weights.shape[1])
+
+    @property
+    def outputs(self) -> int:
+        return int(self.weights.shape[0])
+
+    @property
+    def shift(self) -> int:
+        """Bits that the accumulator is shifted right by before the activation; a step looks at it unshifted."""
+        before = {
+            Activation.SIGMOID: SIGMOID_IN_FRACTION,
+            Activation.TANH: TANH_IN_FRACTION,
+            Activation.STEP: self.acc_fraction,
+        }
+        return self.acc_fraction - before.get(self.activation, self.out_fraction)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fixed-point model, whole as it travels.
+
+    vector_inputs: int16 (vectors, inputs); vector_outputs: int16 (vectors, outputs): the self-test.
+    led_threshold: int16 at the scale of the last layer's output.
+    """
+
+    name: str
+    input_fraction: tuple[int, ...]
+    layers: tuple[Layer, ...]
+    led_output: int
+    led_threshold: int
+    vector_inputs: Int16
+    vector_outputs: Int16
+
+    @property
+    def inputs(self) -> int:
+        return len(self.input_fraction)
+
+    @property
+    def outputs(self) -> int:
+        return self.layers[-1].outputs
+
+    @property
+    def out_fraction(self) -> int:
+        return self.layers[-1].out_fraction
+
+
+def _pad(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 4)
+
+
+def encode(model: Model) -> bytes:
+    """The image of a model. The result is what `decode` accepts, or ImageError says what is wrong with the model."""
+    body = bytearray(_pad(np.array(model.input_fraction, dtype=np.int8).tobytes()))
+    for layer in model.layers:
+        body += LAYER.pack(
+            layer.inputs, layer.outputs, layer.activation, layer.acc_fraction, layer.out_fraction, 0
+        )
+        body += layer.bias.astype("<i4").tobytes()
+        body += np.pad(layer.weights, ((0, 0), (0, layer.inputs % 2))).astype("<i2").tobytes()
+    vectors = np.hstack([model.vector_inputs, model.vector_outputs])
+    body += _pad(vectors.astype("<i2").tobytes())
+    head = HEADER.pack(
+        IMAGE_MAGIC,
+        IMAGE_VERSION,
+        0,
+        HEADER.size + len(body) + CRC.size,
+        model.name.encode("ascii", "replace")[:NAME_BYTES],
+        len(model.layers),
+        model.inputs,
+        model.outputs,
+        len(vectors),
+        model.led_output,
+        model.led_threshold,
+    )
+    image = head + bytes(body)
+    image += CRC.pack(crc32(image))
+    decode(image)
+    return image
+
+
+def image_crc(image: bytes) -> int:
+    """The CRC-32 at the end of an image, the model's identity. (That of all its bytes would be the same for any.)"""
+    return int(CRC.unpack_from(image, len(image) - CRC.size)[0])
+
+
+def _require(condition: bool, reason: Reason, detail: int = 0) -> None:
+    if not condition:
+        raise ImageError(reason, detail)
+
+
+class _Reader:
+    """Takes consecutive parts of the image's body; running over its end is a LENGTH error."""
+
+    def __init__(self, data: bytes, offset: int) -> None:
+        self.data, self.offset, self.end = data, offset, len(data) - CRC.size
+
+    def take(self, size: int, detail: int = 0) -> bytes:
+        _require(self.offset + size <= self.end, Reason.LENGTH, detail)
+        self.offset += size
+        return self.data[self.offset - size : self.offset]
+
+    def take_padded(self, size: int) -> bytes:
+        part = self.take(size + -size % 4)
+        _require(not any(part[size:]), Reason.PADDING)
+        return part[:size]
+
+
+def _valid_name(name: bytes) -> bool:
+    text = name.rstrip(b"\0")
+    return all(0x20 <= byte <= 0x7E for byte in text)
+
+
+def _decode_layer(reader: _Reader, index: int, inputs: int) -> Layer:
+    head = LAYER.unpack(reader.take(LAYER.size, index))
+    columns, rows, activation, acc_fraction, out_fraction, reserved = head
+    _require(columns == inputs and 1 <= rows <= UNITS_MAX, Reason.SIZES, index)
+    _require(activation in list(Activation), Reason.ACTIVATION, index)
+    _require(reserved == 0, Reason.PADDING, index)
+    _require(FRACTION_MIN <= out_fraction <= FRACTION_MAX, Reason.FRACTION, index)
+    if activation == Activation.STEP:
+        _require(out_fraction == STEP_OUT_FRACTION, Reason.FRACTION, index)
+    if activation in (Activation.SIGMOID, Activation.TANH):
+        _require(out_fraction == UNIT_OUT_FRACTION, Reason.FRACTION, index)
+    stride = columns + columns % 2
+    data = reader.take(rows * (4 + 2 * stride), index)
+    bias = np.frombuffer(data, "<i4", rows).astype(np.int32)
+    weights = np.frombuffer(data, "<i2", offset=4 * rows).reshape(rows, stride).astype(np.int16)
+    layer = Layer(weights[:, :columns], bias, Activation(activation), acc_fraction, out_fraction)
+    _require(SHIFT_MIN <= layer.shift <= SHIFT_MAX, Reason.FRACTION, index)
+    _require(not weights[:, columns:].any(), Reason.PADDING, index)
+    return layer
+
+
+def decode(image: bytes) -> Model:
+    """The model of an image. Raises ImageError, in the same order and with the same reason as the node,
+    for everything but the self-test, which `host.infer.self_test` runs."""
+    _require(len(image) >= HEADER.size + CRC.size, Reason.LENGTH)
+    magic, version, flags, length, name, layers, inputs, outputs, vectors, led_output, led_threshold = (
+        HEADER.unpack_from(image)
+    )
+    _require(magic == IMAGE_MAGIC, Reason.MAGIC)
+    _require(version == IMAGE_VERSION, Reason.VERSION)
+    _require(length == len(image) and length % 4 == 0 and length <= IMAGE_MAX, Reason.LENGTH)
+    _require(CRC.unpack_from(image, length - CRC.size)[0] == crc32(image[: -CRC.size]), Reason.CRC)
+    _require(flags == 0 and _valid_name(name), Reason.PADDING)
+    _require(
+        1 <= layers <= LAYERS_MAX and 1 <= inputs <= UNITS_MAX and 1 <= outputs <= UNITS_MAX, Reason.SIZES
+    )
+    _require(1 <= vectors <= VECTORS_MAX and led_output < outputs, Reason.SIZES)
+    reader = _Reader(image, HEADER.size)
+    fractions = np.frombuffer(reader.take_padded(inputs), np.int8).tolist()
+    for index, fraction in enumerate(fractions):
+        _require(FRACTION_MIN <= fraction <= FRACTION_MAX, Reason.FRACTION, index)
+    stack: list[Layer] = []
+    for index in range(layers):
+        stack.append(_decode_layer(reader, index, stack[-1].outputs if stack else inputs))
+    _require(stack[-1].outputs == outputs, Reason.SIZES, layers)
+    table = np.frombuffer(reader.take_padded(2 * vectors * (inputs + outputs)), "<i2").astype(np.int16)
+    table = table.reshape(vectors, inputs + outputs)
+    _require(reader.offset == reader.end, Reason.LENGTH)
+    return Model(
+        name=name.rstrip(b"\0").decode("ascii"),
+        input_fraction=tuple(fractions),
+        layers=tuple(stack),
+        led_output=led_output,
+        led_threshold=led_threshold,
+        vector_inputs=table[:, :inputs],
+        vector_outputs=table[:, inputs:],
+    )

@@ -1,0 +1,206 @@
+"""Stage 1, data: the articles' built-in sets, CSV files, and a seeded split."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from host.core.fixed import VALUE_MAX
+from host.core.pcg32 import Pcg32
+from host.core.wire import UNITS_MAX
+from host.errors import NeuronError
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Samples in their order. x: (samples, inputs); rows: where each stands in its file.
+
+    y: (samples,), or (samples, targets) where there are several; `target` names the first.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    target: str
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    rows: tuple[int, ...]
+    note: str = ""
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @property
+    def targets(self) -> NDArray[np.float64]:
+        """y as (samples, targets)."""
+        return self.y.reshape(len(self.y), -1)
+
+    def part(self, indices: Sequence[int]) -> Dataset:
+        """Some of the samples, in the order that they had."""
+        chosen = sorted(indices)
+        return replace(
+            self, x=self.x[chosen], y=self.y[chosen], rows=tuple(self.rows[index] for index in chosen)
+        )
+
+
+def _built_in(name: str, inputs: str, samples: list[list[float]]) -> Dataset:
+    table = np.array(samples, dtype=np.float64)
+    rows = tuple(range(1, len(table) + 1))
+    return Dataset(name, tuple(inputs.split()), "y", table[:, :-1], table[:, -1], rows)
+
+
+BUILT_IN = {
+    "wx": _built_in("wx", "x", [[1, 2], [2, 4], [3, 6]]),
+    "and": _built_in("and", "x1 x2", [[1, 0, -1], [0, 1, -1], [0, 0, -1], [1, 1, 1]]),
+    "wxb": _built_in("wxb", "x", [[1, 2], [2, 4], [3, 6], [4, 8], [5, 10]]),
+    "logistic": _built_in("logistic", "hours", [[1, 0], [2, 0], [3, 1]]),
+    "xor": _built_in("xor", "x1 x2", [[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 0]]),
+}
+"""The articles' sets, in the articles' order."""
+
+
+@functools.cache
+def synthetic() -> Dataset:
+    """233 samples of 10 inputs and 10 targets for the 10-7-10 network: what another such network says, and noise."""
+    random = Pcg32(233)
+
+    def uniform(rows: int, columns: int) -> NDArray[np.float64]:
+        return np.array([[random.uniform(-1, 1) for _ in range(columns)] for _ in range(rows)])
+
+    x = uniform(233, 10)
+    hidden = np.maximum((x[:, :, np.newaxis] * uniform(10, 7)).sum(axis=1), 0)
+    y = (hidden[:, :, np.newaxis] * uniform(7, 10)).sum(axis=1) + 0.05 * uniform(233, 10)
+    return Dataset(
+        "synthetic", tuple(f"x{i}" for i in range(1, 11)), "y1", x, y.round(6), tuple(range(1, 234))
+    )
+
+
+# ------------------------------------------------------------------------------------------------- CSV files
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        value = float(text.replace("_", "?"))
+    except ValueError:
+        shown = f"{text.strip()[:20]!r} is not a number" if text.strip() else "the cell is empty"
+        raise NeuronError(f"{where}: {shown}") from None
+    if not math.isfinite(value):
+        raise NeuronError(f"{where}: {text.strip()} is not a finite number")
+    if abs(value) > VALUE_MAX:
+        raise NeuronError(f"{where}: {value:g} is more than a node holds (up to {VALUE_MAX:.0f}); scale it")
+    return value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """(row number as an editor counts it, cells) of each row that is not blank."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, strict=True)
+            for cells in reader:
+                if any(cell.strip() for cell in cells):
+                    yield reader.line_num, cells
+    except UnicodeDecodeError:
+        raise NeuronError(f"{path}: not a text file in UTF-8; save it as CSV (UTF-8)") from None
+    except csv.Error as error:
+        raise NeuronError(f"{path}, row {reader.line_num}: not CSV: {error}") from None
+    except OSError as error:
+        raise NeuronError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def read_csv(path: str | Path, targets: int = 1) -> Dataset:
+    """A CSV file with a header row; the last columns are the targets. What is wrong is named by its row."""
+    path = Path(path)
+    records = _records(path)
+    _, header = next(records, (0, []))
+    if not header:
+        raise NeuronError(f"{path} is empty: it needs a header row and then a sample a row")
+    names = [cell.strip() or f"column {index}" for index, cell in enumerate(header, 1)]
+    if all(_is_number(cell) for cell in header):
+        raise NeuronError(f"{path}, row 1: no header: the first row must name the columns, as in x1,x2,y")
+    if len(names) < 2:
+        commas = any(c in header[0] for c in ";\t")
+        hint = "separate columns by commas" if commas else "the last one is the target"
+        raise NeuronError(f"{path}, row 1: one column only, at least two are needed: {hint}")
+    inputs = len(names) - targets
+    if inputs < 1:
+        raise NeuronError(
+            f"{path}, row 1: {len(names)} columns, {targets + 1} or more are needed: the last "
+            f"{targets} are the targets"
+        )
+    if inputs > UNITS_MAX:
+        raise NeuronError(f"{path}, row 1: {inputs} inputs, a node takes at most {UNITS_MAX}")
+    rows, table = [], []
+    for row, cells in records:
+        if len(cells) != len(names):
+            raise NeuronError(f"{path}, row {row}: {len(cells)} cells where the header has {len(names)}")
+        table.append([_number(c, f"{path}, row {row}, {n}") for c, n in zip(cells, names, strict=True)])
+        rows.append(row)
+    if not table:
+        raise NeuronError(f"{path}: a header but no data rows below it")
+    values = np.array(table, dtype=np.float64)
+    y = values[:, -1] if targets == 1 else values[:, inputs:]
+    return Dataset(path.stem, tuple(names[:inputs]), names[inputs], values[:, :inputs], y, tuple(rows))
+
+
+# -------------------------------------------------------------------------------------------------- decisions
+
+
+def with_sign_targets(data: Dataset) -> Dataset:
+    """The data for a neuron that decides: targets -1/1 as they are, 0/1 taken as -1/1."""
+    return _with_two_targets(data, -1.0)
+
+
+def with_zero_one_targets(data: Dataset) -> Dataset:
+    """The data for a neuron that answers a probability: targets 0/1 as they are, -1/1 taken as 0/1."""
+    return _with_two_targets(data, 0.0)
+
+
+def _with_two_targets(data: Dataset, low: float) -> Dataset:
+    zero_one = bool((data.y == 0).any()) or (low == 0 and not (data.y == -1).any())
+    allowed = (0.0, 1.0) if zero_one else (-1.0, 1.0)
+    wrong = ~np.isin(data.y, allowed)
+    if wrong.any():
+        index = int(np.argmax(wrong))
+        beside = " beside 0" if zero_one and data.y[index] == -1 else ""
+        raise NeuronError(
+            f"{data.name}, row {data.rows[index]}: target {data.target} is {data.y[index]:g}{beside}; "
+            "a neuron that decides needs targets -1 and 1, or 0 and 1"
+        )
+    if allowed[0] == low:
+        return data
+    note = f"target {data.target}: {allowed[0]:g} is taken as {low:g}"
+    return replace(data, y=np.where(data.y == allowed[0], low, 1.0), note=note)
+
+
+# ------------------------------------------------------------------------------------------------------ split
+
+
+def split(data: Dataset, shares: Sequence[float], seed: int) -> list[Dataset]:
+    """Training, validation and test parts in these proportions, chosen by the seed; each keeps its rows' order."""
+    order = list(range(len(data)))
+    Pcg32(seed, 1).shuffle(order)
+    ends = np.cumsum(shares) / sum(shares) * len(data)
+    bounds = [0, *(round(float(end)) for end in ends)]
+    parts = [data.part(order[a:b]) for a, b in itertools.pairwise(bounds)]
+    for share, part in zip(shares, parts, strict=True):
+        if share > 0 and len(part) == 0:
+            raise NeuronError(
+                f"{data.name}: {len(data)} rows are too few for --split "
+                f"{','.join(f'{share:g}' for share in shares)}: a part would be empty"
+            )
+    return parts

@@ -1,0 +1,1 @@
+"""Five short lessons, in English and Chinese."""

@@ -1,0 +1,1 @@
+"""Stage 3, models: dense layers, their bounds, and fixed point."""

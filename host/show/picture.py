@@ -1,0 +1,218 @@
+"""Pictures of a training, for print and for screens: `draw` picks the panels that fit it.
+
+    one parameter                   loss, loss over w with the path of descent
+    two parameters                  loss, the loss surface with the path, the same from above
+    one input                       the model over its input, the error of fixed point below
+    two inputs and a decision       the boundary, float and fixed-point; magnified; the error of fixed point
+    anything else                   prediction against target, the error of fixed point below
+
+matplotlib is imported only where a picture is asked for. The same training gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import textwrap
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from host.errors import NeuronError
+from host.files import replace_file
+from host.show import boundary, panels
+from host.show.subject import Subject
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ENDINGS = (".png", ".svg")
+DPI = 150
+WIDTH = 10.0
+"""Inches. Across a page of A4 the smallest letters are then still 6 points high, on its side 9."""
+CAPTION_COLUMNS = 138
+
+STYLE: dict[str, Any] = {
+    "font.size": 11,
+    "axes.titlesize": 11.5,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 11,
+    "xtick.labelsize": 9.5,
+    "ytick.labelsize": 9.5,
+    "legend.fontsize": 9.5,
+    "figure.titlesize": 14,
+    "figure.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": False,
+    "legend.framealpha": 0.9,
+    "legend.edgecolor": "0.8",
+    "lines.linewidth": 1.8,
+    "hatch.linewidth": 0.8,
+    "svg.hashsalt": "neuron485",
+    "svg.fonttype": "path",
+    "savefig.dpi": DPI,
+    "axes.formatter.useoffset": False,
+    "axes.unicode_minus": True,
+}
+CJK_FONTS = (
+    "Noto Sans CJK SC",
+    "Source Han Sans SC",
+    "Microsoft YaHei",
+    "PingFang SC",
+    "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei",
+    "SimHei",
+)
+"""For names of columns that the usual font cannot write; the first that is installed."""
+
+# --------------------------------------------------------------------------------------------------- the figure
+
+
+def compose(figure: Figure, subject: Subject) -> None:
+    """Put the panels that fit the training on an empty figure, two beside each other, a caption below."""
+    drawn: list[tuple[Callable[[Any, Subject], None], str | None]] = [(panels.loss, None)]
+    on_plane = len(subject.inputs) == 2 and subject.decides
+    fit = panels.curve if len(subject.inputs) == 1 and subject.outputs == 1 else panels.prediction
+    surface: list[tuple[Callable[[Any, Subject], None], str | None]] = []
+    if len(subject.parameters) == 1:
+        drawn.append((panels.over_w, None))
+    elif len(subject.parameters) == 2:
+        surface = [(panels.surface, "3d"), (panels.contour, None)]
+    if on_plane:
+        drawn += [(boundary.boundary, None), (boundary.magnified, None), (boundary.error_map, None)]
+    else:
+        drawn.append((fit, "pair"))
+    drawn += surface
+    rows = (len(drawn) + 1) // 2
+    figure.set_size_inches(WIDTH, {1: 5.0, 2: 8.6}.get(rows, 4.1 * rows))
+    grid = figure.add_gridspec(rows, 2)
+    for index, (panel, kind) in enumerate(drawn):
+        last = index == len(drawn) - 1 and index % 2 == 0
+        place = grid[index // 2, :] if last else grid[index // 2, index % 2]
+        if kind == "pair":
+            axes: Any = place.subgridspec(2, 1, height_ratios=(2.5, 1.2), hspace=0.02).subplots(sharex=True)
+            panel((axes[0], axes[1]), subject)
+        else:
+            panel(figure.add_subplot(place, projection=kind), subject)
+    figure.suptitle(panels.text(subject.title, 90), x=0.01, ha="left")
+    lines = textwrap.wrap(caption(subject), CAPTION_COLUMNS, break_on_hyphens=False)
+    figure.supxlabel("\n".join(lines), x=0.01, ha="left", size=10)
+
+
+def caption(subject: Subject) -> str:
+    """What fixed point costs, in figures."""
+    x, errors = subject.errors
+    real = subject.real(x)
+    ranges = ", ".join(
+        f"{panels.text(name)}\u00a0{panels.number(low, 4)}..{panels.number(high, 4)}"
+        for name, (low, high) in list(zip(subject.inputs, subject.ranges, strict=True))[:3]
+    )
+    more = ", ..." if len(subject.inputs) > 3 else ""
+    text = (
+        f"In 16-bit fixed point the error of the {subject.value_name} is at most {subject.bound:.2g} (proven) "
+        f"for {ranges}{more}; the largest at {len(x)} points was {np.abs(errors).max():.2g}."
+    )
+    if subject.decides:
+        changed = int((subject.lit(real) != subject.lit(real + errors)).sum())
+        text += f" Float and fixed point decide differently at {changed or 'none'} of these points."
+    return f"Training ended early: {panels.text(subject.stopped, 90)}. {text}" if subject.stopped else text
+
+
+def draw(path: str | None, subject: Subject, *, show: bool = False) -> None:
+    """Write the picture to a .png or .svg file, whole or not at all; or show it in a window; or both."""
+    check(path, show=show)
+    with _style():
+        if path is not None:
+            replace_file(path, _render(subject, Path(path).suffix.lower()))
+        if show:
+            _show(subject)
+
+
+def check(path: str | None, *, show: bool = False) -> None:
+    """Whether `draw` can: for before a long training. What is wrong is one line."""
+    if path is not None:
+        target = Path(path)
+        if target.suffix.lower() not in ENDINGS:
+            raise NeuronError(f"cannot write {path}: a picture's name must end in {' or '.join(ENDINGS)}")
+        what = (
+            "it is a directory"
+            if target.is_dir()
+            else f"there is no directory {target.parent}"
+            if not target.parent.is_dir()
+            else f"{target.parent} may not be written to"
+            if not os.access(target.parent, os.W_OK)
+            else ""
+        )
+        if what:
+            raise NeuronError(f"cannot write {path}: {what}")
+    if path is not None or show:
+        _require_matplotlib()
+    if show:
+        _require_display()
+
+
+def _require_matplotlib() -> None:
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError:
+        raise NeuronError("pictures need matplotlib: python -m pip install matplotlib") from None
+    except ValueError as error:  # a MPLBACKEND that it does not know
+        raise NeuronError(f"matplotlib does not start: {' '.join(str(error).split())[:100]}") from None
+
+
+def _require_display() -> None:
+    import matplotlib.pyplot as plt
+    from matplotlib.backends.registry import BackendFilter, backend_registry
+
+    registry: Any = backend_registry
+    try:
+        plt.switch_backend(plt.get_backend())
+        windows = [name.lower() for name in registry.list_builtin(BackendFilter.INTERACTIVE)]
+        usable = plt.get_backend().lower() in windows
+    except (ImportError, RuntimeError):
+        usable = False
+    if not usable:
+        raise NeuronError(
+            "--show can open no window (no display, or Python without tkinter): use --plot FILE.png"
+        )
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    """Our style, whatever a matplotlibrc of the user's says."""
+    import matplotlib
+    from matplotlib.font_manager import fontManager
+
+    settings: Any = matplotlib.rcParams
+    installed = {font.name for font in fontManager.ttflist}
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        matplotlib.rcdefaults()
+        settings.update(STYLE)
+        settings["font.family"] = ["DejaVu Sans", *[f for f in CJK_FONTS if f in installed][:1]]
+        yield
+
+
+def _render(subject: Subject, ending: str) -> bytes:
+    from matplotlib.figure import Figure
+
+    figure = Figure(layout="constrained")
+    compose(figure, subject)
+    file = BytesIO()
+    no_trace: dict[str, Any] = {"Date": None, "Creator": None} if ending == ".svg" else {"Software": None}
+    figure.savefig(file, format=ending[1:], metadata=no_trace)
+    return file.getvalue()
+
+
+def _show(subject: Subject) -> None:
+    import matplotlib.pyplot as plt
+
+    figure = plt.figure(layout="constrained")
+    compose(figure, subject)
+    plt.show()
+    plt.close(figure)

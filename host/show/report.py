@@ -1,0 +1,124 @@
+"""What a training left, in words for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from host.core.wire import Activation, Loss
+from host.data.dataset import BUILT_IN
+from host.models.dense import reference
+from host.show import tables
+from host.show.terminal import can_draw, say
+from host.training.stability import mean_loss
+from host.training.trained import Trained, overfitting
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LOSS_NAMES = {
+    Loss.MEAN: "mean squared error",
+    Loss.HALF: "half mean squared error",
+    Loss.SUM: "sum of squared errors",
+    Loss.CROSS: "cross-entropy",
+}
+CURVE_POINTS = 500
+"""Epochs whose mean loss is worked out for a curve."""
+
+
+def show(trained: Trained, out: Console | None) -> None:
+    """A training, for people."""
+    if out is None:
+        return
+    data, report = trained.data, trained.report
+    say(out, f"{trained.plan.label}, {trained.plan.recipe.kind}", style="bold")
+    for line in how_in_words(trained):
+        say(out, line)
+    say(out)
+    for line in (*loss_lines(trained), "", *result_in_words(trained), *losses_in_words(trained)):
+        say(out, line)
+    say(out)
+    say(out, f"  quantised to 16 bits, an image of {report.image_bytes} bytes")
+    for line in tables.quantisation(report, data):
+        say(out, line)
+    say(out)
+
+
+def how_in_words(trained: Trained) -> list[str]:
+    data, config, history = trained.data, trained.config, trained.fit.history
+    units = "-".join(map(str, config.units))
+    network = "" if trained.is_neuron else f"{units}, {config.count} parameters, "
+    if trained.plan.algorithm == "grid":
+        how = f"{len(data)} samples, grid search, {trained.fit.stopped}"
+    else:
+        how = f"{len(data)} samples, {trained.plan.algorithm}, rate {config.rate:g}, {len(history)} epochs"
+    lines = [f"  {network}{how}"]
+    if data.note:
+        lines.append(f"  {data.note}")
+    if trained.fit.stopped and trained.plan.algorithm != "grid":
+        lines.append(f"  ended early: {trained.fit.stopped}")
+    return lines
+
+
+def loss_lines(trained: Trained) -> list[str]:
+    """A table of some epochs, and the curve of the loss."""
+    history, config = trained.fit.history, trained.config
+    # With less than all samples a step, the loss is that of the last one: how all are learnt shows in the mean.
+    part = 0 < config.batch < len(trained.data)
+    table = tables.training_table(history, ("last loss" if part else "loss"), weights=trained.is_neuron)
+    if trained.plan.algorithm == "grid":
+        return table
+    losses = [epoch.loss for epoch in history]
+    title = "loss of the last step" if part else "loss"
+    if part and trained.is_neuron and len(history) <= CURVE_POINTS and len(trained.losses) == 1:
+        x = trained.data.x
+        if trained.layers[0].weights[0].tolist() == trained.fit.end.w:
+            losses = [mean_loss(config, epoch.parameters, x, trained.data.y) for epoch in history]
+            title = "mean loss of all samples"
+    return [*table, "", *tables.loss_curve(losses, title, drawn=can_draw())]
+
+
+def losses_in_words(trained: Trained) -> list[str]:
+    """The losses of the parts, where there is more than one, and over-fitting."""
+    lines = []
+    if len(trained.losses) > 1:
+        parts = ", ".join(f"{name} {loss:.4g}" for name, loss in trained.losses.items())
+        lines += tables.wrapped(
+            f"loss a sample, with the parameters after epoch {trained.fit.end.epoch}: {parts}"
+        )
+    worse = overfitting(trained.fit.history)
+    if worse:
+        advice = "" if trained.fit.end is not trained.fit.history[-1] else "; --patience N would end there"
+        lines += tables.wrapped(worse + advice)
+    return lines
+
+
+def result_in_words(trained: Trained) -> list[str]:
+    """What was learnt, and what the LED makes of it."""
+    data, report, name = trained.data, trained.report, trained.data.target
+    threshold = report.led_threshold
+    sums, outputs = reference(trained.layers, data.x)
+    text = tables.formula(data, trained.end) if trained.is_neuron else ""
+    match trained.layers[-1].activation:
+        case Activation.STEP:
+            lit = f"  {verdict(sums[:, 0] > 0, data.y > 0)}; the LED is lit for 1"
+            return [*tables.wrapped(f"1 if {text} > 0"), lit]
+        case Activation.SIGMOID:
+            right = verdict(outputs[:, 0] > threshold, data.y > 0.5)
+            lines = tables.wrapped(f"P({name} = 1) = sigmoid({text})")
+            return [*lines, f"  {right}; the LED is lit when P > {threshold:g}"]
+    if trained.is_neuron:
+        lines = tables.wrapped(f"{name} = {text}")
+    else:
+        lines = [f"  largest error of an output on the data: {np.abs(outputs - data.targets).max():.4g}"]
+    if data is BUILT_IN["wx"]:
+        lines.append(f"  for x = 4 that is {float(reference(trained.layers, np.array([[4.0]]))[0][0, 0])!r}")
+    if set(np.unique(data.y)) <= {0.0, 1.0}:
+        lines.append(f"  {verdict(outputs[:, 0] > threshold, data.targets[:, 0] > threshold)}")
+    return [*lines, f"  the LED is lit when {name} > {threshold:g}"]
+
+
+def verdict(said: Any, true: Any) -> str:
+    right = int((said == true).sum())
+    return f"all {len(true)} samples right" if right == len(true) else f"{right} of {len(true)} samples right"

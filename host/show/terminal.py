@@ -1,0 +1,95 @@
+"""The terminal: what it can draw, what is said, and bars for what takes long."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from host.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def can_draw() -> bool:
+    """Whether standard output can show the characters that curves and lamps are drawn with."""
+    try:
+        "●○─│⣿·".encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def console() -> Console:
+    """Standard output for people: colours on a terminal unless NO_COLOR is set; encoding never fails."""
+    from rich.console import Console
+
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
+    return Console(
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=True,
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
+    )
+
+
+BAR_AFTER = 0.3
+"""Seconds that a step may take before it gets a bar."""
+
+
+@contextmanager
+def progress(out: Console | None, keep: bool = False) -> Iterator[Progress]:
+    """A progress function: on a terminal a bar for a step that takes long; with `keep` a line when done.
+
+    Without a console nothing is shown.
+    """
+    step, since, bar = "", 0.0, None
+
+    def stop_bar() -> None:
+        nonlocal bar
+        if bar is not None:
+            bar.stop()
+            bar = None
+
+    def update(name: str, done: int, total: int) -> None:
+        nonlocal step, since, bar
+        if out is None:
+            return
+        if name != step:
+            stop_bar()
+            step, since = name, time.monotonic()
+        if done >= total:
+            stop_bar()
+            if keep:
+                out.print(f"  {name:<28} {done} of {total}" if total > 1 else f"  {name}")
+        elif bar is None and out.is_terminal and time.monotonic() - since > BAR_AFTER:
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+            from rich.progress import Progress as Bars
+
+            bar = Bars(
+                TextColumn("  {task.description:<28}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                console=out,
+                transient=True,
+            )
+            bar.add_task(name, total=total)
+            bar.start()
+        if bar is not None:
+            bar.update(bar.task_ids[0], completed=done)
+
+    try:
+        yield update
+    finally:
+        stop_bar()
+
+
+def say(out: Console | None, line: str = "", style: str | None = None) -> None:
+    if out is not None:
+        out.print(line, style=style)

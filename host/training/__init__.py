@@ -1,0 +1,1 @@
+"""Stage 2, training: what is asked for, descent, and what it leaves."""

@@ -1,0 +1,189 @@
+"""Training by the C twin on this computer: firmware/core/learn.c as a library, built when first wanted.
+
+Only speed depends on it: the bits are those of host/core/learn.py, which does the work where no compiler is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from host.boards.compiler import DIALECT, ROOT, WARNINGS, build_folder, compile_c, compiler
+from host.core.learn import Config
+from host.core.wire import LAYERS_MAX
+from host.errors import NeuronError
+
+HERE = Path(__file__).parent
+SOURCES = [
+    HERE / "fast.c",
+    *(ROOT / "firmware" / "core" / name for name in ("learn.c", "learn32.c", "pcg32.c")),
+]
+HEADERS = [
+    HERE / "fast_bits.h",
+    *(ROOT / "firmware" / "core" / name for name in ("learn.h", "learn_bits.h", "wire.h")),
+]
+FLAGS = ["-O3", "-march=native", "-shared", "-fPIC", *WARNINGS]
+"""-O3 and the processor's own vectors reorder nothing: without -ffast-math C keeps the written order."""
+
+WORTH_BUILDING = 3_000_000
+"""Products of a training from which the C compiler's second is well spent."""
+
+SLICE = 0.1
+"""Seconds between signs of life."""
+SURELY_QUICK = 1_000_000
+"""Products that take less than that on any computer."""
+
+
+class _Config(ctypes.Structure):
+    """struct learn_config."""
+
+    _fields_ = (
+        ("units", ctypes.c_uint16 * (LAYERS_MAX + 1)),
+        ("activation", ctypes.c_uint8 * LAYERS_MAX),
+        ("layers", ctypes.c_uint8),
+        ("bias", ctypes.c_bool),
+        ("loss", ctypes.c_uint8),
+        ("adam", ctypes.c_bool),
+        ("shuffle", ctypes.c_bool),
+        ("seed", ctypes.c_uint32),
+        ("samples", ctypes.c_uint32),
+        ("batch", ctypes.c_uint32),
+        ("epochs", ctypes.c_uint32),
+    )
+
+
+def _processor() -> str:
+    """What this processor is: a library built for its vectors must not run on a lesser one."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.platform() + platform.processor()
+    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
+
+
+def library_path(cc: str) -> Path:
+    digest = hashlib.sha256(repr((cc, FLAGS, DIALECT, _processor())).encode())
+    for path in SOURCES + HEADERS:
+        digest.update(path.read_bytes())
+    return build_folder() / digest.hexdigest()[:16] / "learn.so"
+
+
+def _compilers() -> list[str]:
+    """Those to try: $CC alone, or clang, whose vectors are half as fast again here, and then the usual one."""
+    clang = [] if os.environ.get("CC") or not shutil.which("clang") else ["clang"]
+    return [*clang, compiler()]
+
+
+def _file(build: bool) -> Path | None:
+    """The library's file, if it is there or can be built."""
+    paths = {cc: library_path(cc) for cc in _compilers()}
+    found = next((path for path in paths.values() if path.exists()), None)
+    if found or not build:
+        return found
+    for cc, path in paths.items():
+        with contextlib.suppress(NeuronError):
+            compile_c(path, SOURCES, FLAGS, cc)
+            return path
+    return None
+
+
+@functools.cache
+def library(build: bool) -> ctypes.CDLL | None:
+    """The library, or None where it cannot be had; build: even if that takes the compiler's second."""
+    try:
+        path = _file(build)
+        loaded = ctypes.CDLL(str(path)) if path else None
+    except (NeuronError, OSError):
+        return None
+    if loaded is None:
+        return None
+    for bits, real in ((32, ctypes.c_float), (64, ctypes.c_double)):
+        begin, run, end = (getattr(loaded, f"fast{bits}_{verb}") for verb in ("begin", "run", "end"))
+        begin.restype = ctypes.c_void_p
+        begin.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, real, ctypes.c_void_p]
+        run.restype = ctypes.c_uint32
+        run.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_void_p]
+        end.restype = None
+        end.argtypes = [ctypes.c_void_p]
+    return loaded
+
+
+def pays(config: Config, samples: int) -> bool:
+    """Whether C is there, or the work is large enough to build it."""
+    large = samples * config.epochs * (config.count + 3) > WORTH_BUILDING
+    return library(large) is not None
+
+
+def epochs(
+    config: Config,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    start: Sequence[float],
+    at_once: int | None = None,
+) -> Iterator[tuple[float, list[float]]]:
+    """(loss, parameters) of each epoch. at_once: epochs a call of C; by itself as many as take a SLICE."""
+    loaded = library(True)
+    assert loaded is not None
+    bits, dtype = 8 * np.dtype(config.dtype).itemsize, config.dtype
+    begin, run, end = (getattr(loaded, f"fast{bits}_{verb}") for verb in ("begin", "run", "end"))
+    x, y = np.ascontiguousarray(x, dtype), np.ascontiguousarray(y, dtype)
+    parameters = np.array(start, dtype) + dtype(0)  # + 0: no -0
+    learner = begin(
+        ctypes.byref(_c_config(config, len(x))),
+        _address(x),
+        _address(y),
+        config.rate,
+        _address(parameters),
+    )
+    if not learner:
+        raise NeuronError("this training does not fit into memory, or has sizes that no node takes")
+    most = 1 + 10_000_000 // config.count
+    try:
+        done, chunk = 0, at_once or max(1, SURELY_QUICK // (len(x) * config.count))
+        while done < config.epochs:
+            chunk = min(chunk, config.epochs - done)
+            losses, rows = np.empty(chunk, dtype), np.empty((chunk, config.count), dtype)
+            began = time.perf_counter()
+            count = run(learner, chunk, _address(losses), _address(rows))
+            seconds = time.perf_counter() - began
+            yield from zip(losses[:count].tolist(), rows[:count].tolist(), strict=True)
+            if count < chunk:
+                return
+            done += count
+            chunk = at_once or max(1, min(16 * chunk, int(chunk * SLICE / max(seconds, 1e-6)), most))
+    finally:
+        end(learner)
+
+
+def _address(values: NDArray[Any]) -> int:
+    """Where an array lies; its own `ctypes.data` takes a microsecond."""
+    return int(values.__array_interface__["data"][0])
+
+
+def _c_config(config: Config, samples: int) -> _Config:
+    made = _Config(
+        layers=len(config.activation),
+        bias=config.bias,
+        loss=config.loss,
+        adam=config.adam,
+        shuffle=config.shuffle,
+        seed=config.seed,
+        samples=samples,
+        batch=config.batch,
+        epochs=config.epochs,
+    )
+    made.units[: len(config.units)] = config.units
+    made.activation[: len(config.activation)] = config.activation
+    return made

@@ -1,0 +1,265 @@
+"""Let a node train itself, and train beside it: the same bits after every epoch, and the same image at the end.
+
+The board's memory for it, ARENA, is drawn in firmware/app/trainer.h.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from host.core.fixed import fixed_to_float
+from host.core.image import Model, encode, image_crc
+from host.core.learn import Config
+from host.core.modbus import READ_REGISTERS_MAX, WRITE_REGISTERS_MAX
+from host.core.registers import Block, bytes_registers, register_bytes
+from host.core.wire import (
+    ARENA_BYTES,
+    BY_NAME,
+    LAYERS_MAX,
+    NAME_BYTES,
+    REASON_TEXT,
+    UNITS_MAX,
+    Command,
+    Reason,
+    Table,
+    Training,
+)
+from host.errors import NeuronError
+from host.node.node import Node, NodeError
+from host.progress import Progress, silent
+from host.training.fit import epochs
+from host.training.trained import Trained
+
+POLL_SECONDS = 0.02
+
+STANDING = Block.between("TRAIN_STATE", "TRAIN_PARAMETERS")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a board is to learn. x: (samples, inputs); y: (samples, outputs); start: a parameter each, as host.learn
+    orders them; ranges: (low, high) of each input; model: what the host's own training became, whose self-test and
+    lamp the board's image is to have; led_threshold: in units of the output."""
+
+    config: Config
+    x: NDArray[Any]
+    y: NDArray[Any]
+    start: list[float]
+    ranges: list[tuple[float, float]]
+    model: Model
+    led_threshold: float
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How the training on the board stands."""
+
+    state: Training
+    epoch: int
+    loss: float
+    chain: int
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A training on the board that gave the bits of our own. parameters: as the board has them; crc: of the image
+    that is staged there."""
+
+    epochs: int
+    loss: float
+    parameters: list[float]
+    crc: int
+    compared: int
+
+
+def wish_of(trained: Trained) -> Wish:
+    """To have a board learn what was learnt here."""
+    plan = trained.plan
+    return Wish(
+        config=plan.config,
+        x=plan.data.x,
+        y=plan.data.targets,
+        start=plan.start,
+        ranges=trained.report.ranges,
+        model=trained.model,
+        led_threshold=plan.led_threshold,
+    )
+
+
+def _arena(wish: Wish) -> bytes:
+    """The part of the arena that the board is given."""
+    config, model = wish.config, wish.model
+    real = np.dtype(config.dtype).newbyteorder("<")
+    rows = [
+        fixed_to_float(column, f)
+        for column, f in zip(model.vector_inputs.T, model.input_fraction, strict=True)
+    ]
+    parts = [
+        np.array(wish.ranges, "<f8"),
+        np.asarray(wish.x).astype(real),
+        np.asarray(wish.y).astype(real),
+        np.array(wish.start).astype(real),
+        np.stack(rows, axis=1).astype("<f4"),
+    ]
+    data = b"".join(part.tobytes() for part in parts)
+    if len(data) > ARENA_BYTES:
+        raise NeuronError(
+            f"the data take {len(data)} bytes, a node has room for {ARENA_BYTES} with all that training needs: "
+            "use fewer rows or --dtype float32"
+        )
+    return data + bytes(len(data) % 2)
+
+
+def _order(wish: Wish) -> dict[str, Any]:
+    """The training's registers, TRAIN_LAYERS to TRAIN_NAME."""
+    config, model = wish.config, wish.model
+    return {
+        "TRAIN_LAYERS": len(config.units) - 1,
+        "TRAIN_UNITS": [*config.units, *[0] * (LAYERS_MAX + 1 - len(config.units))],
+        "TRAIN_ACTIVATION": [*config.activation, *[0] * (LAYERS_MAX - len(config.activation))],
+        "TRAIN_BIAS": config.bias,
+        "TRAIN_LOSS_KIND": config.loss,
+        "TRAIN_ADAM": config.adam,
+        "TRAIN_SHUFFLE": config.shuffle,
+        "TRAIN_BITS": 8 * np.dtype(config.dtype).itemsize,
+        "TRAIN_SEED": config.seed,
+        "TRAIN_SAMPLES": len(wish.x),
+        "TRAIN_BATCH": config.batch,
+        "TRAIN_EPOCHS": config.epochs,
+        "TRAIN_PAUSE": 0,
+        "TRAIN_RATE": config.rate,
+        "TRAIN_TOLERANCE": config.tolerance,
+        "TRAIN_VECTORS": len(model.vector_inputs),
+        "TRAIN_LED_OUTPUT": model.led_output,
+        "TRAIN_LED_THRESHOLD": wish.led_threshold,
+        "TRAIN_NAME": model.name.encode("ascii")[:NAME_BYTES],
+    }
+
+
+def read_standing(node: Node) -> Standing:
+    values = node.read_block(STANDING)
+    return Standing(
+        Training(values["TRAIN_STATE"]),
+        values["TRAIN_EPOCH"],
+        values["TRAIN_LOSS"],
+        values["TRAIN_CHAIN"],
+        values["TRAIN_PARAMETERS"],
+    )
+
+
+def _upload(node: Node, wish: Wish, progress: Progress) -> None:
+    words = bytes_registers(_arena(wish))
+    start = BY_NAME["ARENA"].address
+    frames = range(0, len(words), WRITE_REGISTERS_MAX)
+    for done, first in enumerate(frames):
+        node.write(start + first, words[first : first + WRITE_REGISTERS_MAX])
+        progress("send the data", done + 1, len(frames))
+    node.write_values(**_order(wish))
+
+
+def _read_parameters(node: Node, wish: Wish, at: int) -> NDArray[Any]:
+    """The parameters as they stand in the board's memory."""
+    real = np.dtype(wish.config.dtype).newbyteorder("<")
+    first, count = BY_NAME["ARENA"].address + at // 2, wish.config.count * real.itemsize // 2
+    words: list[int] = []
+    while len(words) < count:
+        part = min(READ_REGISTERS_MAX, count - len(words))
+        words += node.read(Table.HOLDING, first + len(words), part)
+    return np.frombuffer(register_bytes(words), real)
+
+
+def chains(wish: Wish) -> Iterator[tuple[int, float, list[float]]]:
+    """Our own training beside the board's: after each epoch the CRC-32 over all parameters so far, the loss, and the
+    parameters."""
+    real = np.dtype(wish.config.dtype).newbyteorder("<")
+    chain = 0
+    for loss, parameters in epochs(wish.config, wish.x, wish.y, wish.start):
+        chain = zlib.crc32(np.array(parameters).astype(real).tobytes(), chain)
+        yield chain, loss, parameters
+
+
+class Companion:
+    """Our own training, run as far as the board's has come, to compare."""
+
+    def __init__(self, wish: Wish) -> None:
+        self._epochs = chains(wish)
+        self._chain = 0
+        self.epoch = 0
+        self.loss = 0.0
+        self.parameters: list[float] = []
+
+    def compare(self, board: Standing) -> None:
+        """NodeError unless the board had our bits after every epoch so far."""
+        while self.epoch < board.epoch:
+            self._chain, self.loss, self.parameters = next(self._epochs, (0, 0.0, []))
+            self.epoch += 1
+        if board.epoch and self._chain != board.chain:
+            raise NodeError(
+                f"the board's parameters differ from ours in epoch {board.epoch} or before: "
+                "is its firmware of the same version?"
+            )
+
+
+def stop_on_board(node: Node) -> None:
+    """End a training that is under way; the running model goes on."""
+    node.command(Command.STOP, "stop training")
+
+
+def train_on_board(node: Node, wish: Wish, progress: Progress = silent) -> Learnt:
+    """Have the node train, and compare. In the end the image of what it learnt is verified and staged there.
+
+    NodeError where the bits differ, or where the node refuses, diverges or is stopped by somebody else; the running
+    model is not touched by any of it.
+    """
+    if max(wish.config.units) > UNITS_MAX:
+        raise NeuronError(f"a node takes at most {UNITS_MAX} units a layer")
+    _upload(node, wish, progress)
+    companion = Companion(wish)
+    node.command(Command.TRAIN, "train")
+    try:
+        while True:
+            board = read_standing(node)
+            if board.state is Training.NONE:
+                raise NodeError("the training was lost: the node has started anew; its model is as it was")
+            if board.state not in (Training.STOPPED, Training.REFUSED):
+                companion.compare(board)
+            progress("train on the board", min(board.epoch, wish.config.epochs), wish.config.epochs)
+            if board.state is not Training.RUNNING:
+                break
+            time.sleep(POLL_SECONDS)
+    except BaseException:
+        stop_on_board(node)
+        raise
+    return _learnt(node, wish, board, companion)
+
+
+def _learnt(node: Node, wish: Wish, board: Standing, companion: Companion) -> Learnt:
+    identity = node.identity()
+    if board.state is Training.DIVERGED:
+        raise NodeError(f"the training on the board diverged in epoch {board.epoch}: try a smaller --lr")
+    if board.state is Training.STOPPED:
+        raise NodeError(f"the training on the board was stopped after {board.epoch} epochs")
+    if board.state not in (Training.DONE, Training.CONVERGED):
+        reason = identity.reason
+        raise NodeError(
+            f"the board could not make a model of what it learnt: {REASON_TEXT[reason]} ({reason.name})"
+        )
+    theirs = _read_parameters(node, wish, board.parameters)
+    ours = np.array(companion.parameters).astype(theirs.dtype)
+    if theirs.tobytes() != ours.tobytes() or board.loss != companion.loss:
+        raise NodeError("the board's final parameters differ from ours")
+    crc = image_crc(encode(wish.model))
+    if identity.reason is not Reason.NONE or identity.staged_crc != crc:
+        raise NodeError(
+            f"the board's image, CRC-32 {identity.staged_crc:08x}, is not ours, {crc:08x} "
+            f"(reason {identity.reason.name})"
+        )
+    return Learnt(board.epoch, board.loss, theirs.tolist(), crc, companion.epoch)

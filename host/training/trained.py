@@ -1,0 +1,135 @@
+"""What a training left."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from host.core.image import Model, image_crc
+from host.core.learn import Config
+from host.data.dataset import Dataset
+from host.models.dense import Dense, Float
+from host.models.quantise import Report
+from host.training.fit import Epoch, Fit
+from host.training.plan import Plan
+from host.training.recipes import DTYPES, LOSSES
+from host.training.stability import mean_loss
+
+PARTS = ("training", "validation", "test")
+Measure = Callable[[Sequence[float]], float]
+"""A loss from all parameters."""
+RISING = 1.05
+"""A validation loss this much above its lowest is rising."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """All that a training left: what was planned, every epoch, and the model, float and as it travels.
+
+    losses: the final model's loss a sample in each part; measures: the same of any parameters; layers: float, for
+    raw inputs.
+    """
+
+    plan: Plan
+    fit: Fit
+    losses: dict[str, float]
+    measures: dict[str, Measure]
+    layers: list[Dense]
+    model: Model
+    report: Report
+    image: bytes
+
+    @property
+    def data(self) -> Dataset:
+        return self.plan.data
+
+    @property
+    def config(self) -> Config:
+        return self.plan.config
+
+    @property
+    def is_neuron(self) -> bool:
+        return len(self.layers) == 1 and len(self.layers[0].weights) == 1
+
+    @property
+    def end(self) -> Epoch:
+        """A neuron's final weights, for raw inputs."""
+        neuron = self.layers[0]
+        bias = float(neuron.bias[0]) if self.config.bias else None
+        return Epoch(self.fit.end.epoch, self.fit.end.loss, neuron.weights[0].tolist(), bias)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "model": self.plan.name,
+            "data": self.data.name,
+            "inputs": list(self.data.inputs),
+            "samples": len(self.data),
+            "algorithm": self.plan.algorithm,
+            "loss": name_of(LOSSES, self.config.loss),
+            "lr": self.config.rate,
+            "dtype": name_of(DTYPES, self.config.dtype),
+            "layers": list(self.config.units),
+            "parameters": self._parameters(),
+            "losses": self.losses,
+            "epoch": self.fit.end.epoch,
+            "stopped": self.fit.stopped,
+            "overfitting": overfitting(self.fit.history),
+            "history": [self._epoch(epoch) for epoch in self.fit.history],
+            "quantisation": self.report.as_dict(),
+            "image": {"bytes": len(self.image), "crc32": image_crc(self.image)},
+        }
+
+    def _parameters(self) -> dict[str, Any]:
+        if self.is_neuron:
+            return {"w": self.end.w, "b": self.end.b}
+        return {
+            "layers": [
+                {
+                    "weights": layer.weights.tolist(),
+                    "bias": layer.bias.tolist() if self.config.bias else None,
+                    "activation": layer.activation.name.lower(),
+                }
+                for layer in self.layers
+            ]
+        }
+
+    def _epoch(self, epoch: Epoch) -> dict[str, Any]:
+        left_out = set() if self.is_neuron else {"w", "b"}
+        if epoch.validation is None:
+            left_out.add("validation")
+        return {key: value for key, value in asdict(epoch).items() if key not in left_out}
+
+
+def name_of(table: dict[str, Any], value: Any) -> str:
+    return next(name for name, entry in table.items() if entry is value)
+
+
+def measures_of(config: Config, x: Sequence[Float], parts: Sequence[Dataset]) -> dict[str, Measure]:
+    """The loss a sample in each part, as functions of the parameters."""
+
+    def measure(inputs: Float, y: Float, parameters: Sequence[float]) -> float:
+        return mean_loss(config, parameters, inputs, y)
+
+    return {
+        name: functools.partial(measure, inputs, part.y)
+        for name, inputs, part in zip(PARTS, x, parts, strict=False)
+        if len(part)
+    }
+
+
+def overfitting(history: Sequence[Epoch]) -> str | None:
+    """Where the validation loss turned up while the training loss went on down; None where it did not."""
+    losses = [epoch.validation for epoch in history if epoch.validation is not None]
+    if not losses:
+        return None
+    lowest = int(np.argmin(losses))
+    if losses[-1] <= RISING * losses[lowest] or history[-1].loss >= history[lowest].loss:
+        return None
+    return (
+        f"over-fitting: the validation loss was lowest at epoch {lowest}, {losses[lowest]:.4g}, "
+        f"and rose to {losses[-1]:.4g} while the training loss still fell"
+    )
