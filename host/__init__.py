@@ -2,3 +2,5 @@
 
 core holds the twins of the firmware; its wire holds every register, command and limit.
 """
+
+__version__ = "0.2.0"

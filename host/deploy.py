@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from host.boards.opening import PORT_HELP
 from host.cli.line import add_line_options, line_of
-from host.cli.parser import Parser, add_json_option
+from host.cli.parser import Parser, add_json_option, program
 from host.errors import NeuronError, command
 from host.files import replace_file
 from host.node.identity import Identity
@@ -50,7 +50,7 @@ def _as_json(identity: Identity, **more: object) -> str:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
-        prog="python -m host.deploy",
+        prog=program("deploy"),
         description="Send a saved image to a node and prove it there. Without an image: say what runs there.",
     )
     parser.add_argument("port", metavar="PORT", help=PORT_HELP)

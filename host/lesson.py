@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from host.cli.parser import Parser, whole
+from host.cli.parser import Parser, program, whole
 from host.errors import command
 from host.lessons.facts import LESSONS
 from host.lessons.text import LANGUAGES, Page, check, contents, language, load, show
@@ -15,7 +15,7 @@ from host.lessons.text import LANGUAGES, Page, check, contents, language, load, 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
-        prog="python -m host.lesson",
+        prog=program("lesson"),
         description="Five short lessons, from one weight to a network on a (simulated) board. Without N: the list.",
     )
     parser.add_argument("n", nargs="?", type=whole(1, len(LESSONS)), metavar="N", help="number of the lesson")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from host.boards.opening import PORT_HELP
 from host.cli.line import add_line_options, line_of
-from host.cli.parser import Parser, add_json_option, number
+from host.cli.parser import Parser, add_json_option, number, program
 from host.core.fixed import fixed_to_float
 from host.errors import command
 from host.node.node import NodeError
@@ -19,7 +19,7 @@ from host.node.node import NodeError
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
-        prog="python -m host.predict",
+        prog=program("predict"),
         description="Evaluate one row of inputs on a node, in the model's own units.",
     )
     parser.add_argument("port", metavar="PORT", help=PORT_HELP)

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from host.boards.opening import PORT_HELP, SIMULATED, open_node
 from host.cli.line import add_line_options, line_of
-from host.cli.parser import Parser, add_json_option, whole
+from host.cli.parser import Parser, add_json_option, program, whole
 from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, BAUD_MAX, BAUD_MIN
 from host.errors import command
 from host.node.line import FORMATS, GAPS, Settings, read_settings, save_settings
@@ -27,7 +27,7 @@ def _describe(settings: Settings) -> str:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
-        prog="python -m host.settings",
+        prog=program("settings"),
         description="Show a node's line settings, or change them: --address and --baud say how it speaks now, "
         "--new-... how it shall speak from now on.",
     )

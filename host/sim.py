@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from host.boards.simulated import simulate
-from host.cli.parser import Parser, whole
+from host.cli.parser import Parser, program, whole
 from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, DEFAULT_ADDRESS
 from host.errors import NeuronError, command
 
@@ -57,7 +57,7 @@ def _show(line: str) -> None:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
-        prog="python -m host.sim",
+        prog=program("sim"),
         description="Run a simulated node until Ctrl-C and show its lamp. Every command of neuron485, and any "
         "Modbus client, can talk to it on the port that it prints.",
     )

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from host.errors import NeuronError
+
+PROGRAM = "neuron485" if Path(sys.argv[0]).stem == "neuron485" else "python -m host"
+"""How this was called, for what it says of itself."""
+
+
+def program(name: str) -> str:
+    """What people type for a command: python -m host.train, or neuron485 train."""
+    return f"{PROGRAM} {name}" if PROGRAM == "neuron485" else f"{PROGRAM}.{name}"
 
 
 class Parser(argparse.ArgumentParser):
