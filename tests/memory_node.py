@@ -9,7 +9,9 @@ from types import TracebackType
 from typing import NamedTuple
 
 from host.core.modbus import frame_seal, frame_valid
-from host.core.wire import BY_NAME, DEFAULT_ADDRESS, Command, Register, Table
+from host.core.registers import bytes_registers, unpack
+from host.core.wire import BY_NAME, DEFAULT_ADDRESS, Command, Table
+from tests.pdus import command_pdu, write_pdu
 from tests.programs import APP, COMPILERS, CORE, program
 
 SOURCES = ["tests/port/memory.c", "tests/port/stdio_node.c"]
@@ -157,12 +159,15 @@ class MemoryNode:
     def write(self, address: int, values: Sequence[int]) -> None:
         """Holding registers, by function 16, as many frames as it takes."""
         for i in range(0, len(values), WRITE_REGISTERS_MAX):
-            self.ask(write_registers_pdu(address + i, values[i : i + WRITE_REGISTERS_MAX]))
+            self.ask(write_pdu(address + i, values[i : i + WRITE_REGISTERS_MAX]))
 
     def get(self, name: str) -> int:
         """A named value."""
         row = BY_NAME[name]
-        return number(self.read(row.table, row.address, row.width), row)
+        if row.kind == "bit":
+            return self.read(row.table, row.address)[0]
+        value: int = unpack(row, self.read(row.table, row.address, row.width))
+        return value
 
     def command(self, code: Command, length: int = 0, crc: int = 0) -> None:
         self.ask(command_pdu(code, length, crc))
@@ -170,30 +175,8 @@ class MemoryNode:
     def deploy(self, image: bytes) -> None:
         """Stage, verify, commit."""
         crc = int.from_bytes(image[-4:], "little")
-        self.write(BY_NAME["STAGE"].address, words(image))
+        self.write(BY_NAME["STAGE"].address, bytes_registers(image))
         self.command(Command.VERIFY, len(image), crc)
         self.command(Command.COMMIT, crc=crc)
         self.work()
         assert self.get("MODEL_CRC") == crc
-
-
-def number(values: Sequence[int], row: Register) -> int:
-    """The value of a row's registers, high word first."""
-    value = 0
-    for word in values:
-        value = value << 16 | word
-    return value - 0x10000 if row.kind == "i16" and value & 0x8000 else value
-
-
-def words(data: bytes) -> list[int]:
-    """Bytes as registers, first byte high."""
-    return list(struct.unpack(f">{len(data) // 2}H", data))
-
-
-def write_registers_pdu(address: int, values: Sequence[int]) -> bytes:
-    return struct.pack(f">BHHB{len(values)}H", 16, address, len(values), 2 * len(values), *values)
-
-
-def command_pdu(code: int, length: int = 0, crc: int = 0) -> bytes:
-    values = [code, length >> 16, length & 0xFFFF, crc >> 16, crc & 0xFFFF]
-    return write_registers_pdu(BY_NAME["COMMAND"].address, values)

@@ -12,8 +12,8 @@ from host.core import wire
 from host.core.fixed import fixed_from_float, fixed_to_float
 from host.core.image import ImageError, Model, decode
 from host.core.infer import infer, led, self_test
+from host.core.registers import bytes_registers
 from host.core.wire import BY_NAME, UNITS_MAX, Command, Reason, Start, State, Table, Training
-from tests.memory_node import words
 from tests.store_model import StoreModel
 
 ADDRESS, VALUE, FAILURE, BUSY = 2, 3, 4, 6
@@ -215,8 +215,8 @@ class NodeModel:
         }
         name = (model.name if model else "").encode().ljust(wire.NAME_BYTES, b"\0")
         return {
-            "UID": words(UID),
-            "MODEL_NAME": words(name),
+            "UID": bytes_registers(UID),
+            "MODEL_NAME": bytes_registers(name),
             "FAULT_FILE": [0] * BY_NAME["FAULT_FILE"].size,
             **{key: [int(value)] for key, value in one.items()},
             **{key: _high_low(value) for key, value in two.items()},
@@ -242,8 +242,8 @@ class NodeModel:
                 "RESULT_BITS": [sum(bit << i for i, bit in enumerate(self.discretes()))],
                 "RESULTS": self.outputs,
                 "RESULTS_FLOAT": self._float_words(real),
-                "STAGE": words(self.stage) if bulk else [],
-                "ARENA": words(self.arena) if bulk else [],
+                "STAGE": bytes_registers(self.stage) if bulk else [],
+                "ARENA": bytes_registers(self.arena) if bulk else [],
                 "TRAIN_LAYERS": self.train_words,
             }
         else:
@@ -254,7 +254,7 @@ class NodeModel:
                 **self.identity(),
                 "INPUT_FRACTION": fractions + [0] * (UNITS_MAX - len(fractions)),
                 "OUTPUT_FRACTION": [out_fraction],
-                "IMAGE": words(self.image) if bulk else [],
+                "IMAGE": bytes_registers(self.image) if bulk else [],
                 "TRAIN_STATE": [self.training, *[0] * 10],
             }
         start = {name: BY_NAME[name].address for name in rows}

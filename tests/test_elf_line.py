@@ -10,11 +10,13 @@ import pytest
 
 from host.core.image import encode
 from host.core.modbus import WRITE_REGISTERS_MAX, frame_seal
+from host.core.registers import bytes_registers, placed
 from host.core.wire import BAUD_MAX, BAUD_MIN, BY_NAME, Format, Gap, Table
 from tests.e2e.scenario import AND
 from tests.elf import Edge
 from tests.elf.firmware import START_MS, firmware_elf, powered, ready
-from tests.elf.master import FORMATS, Master, words_of, write_pdu
+from tests.elf.master import FORMATS, Master
+from tests.pdus import write_pdu
 
 ECHO = bytes.fromhex("08 00 00 A5 37")
 BUS_MESSAGES, BUS_ERRORS, EXCEPTIONS, SERVER_MESSAGES, NO_RESPONSES, OVERRUNS = 11, 12, 13, 14, 15, 18
@@ -81,7 +83,7 @@ def test_replies_at_every_speed_and_format(master: Master, baud: int, form: Form
     master.machine.boot()
     master.machine.run(milliseconds=START_MS)
     assert check_reply(master, ECHO, 1750 if standard else None) == ECHO
-    assert master.read(*settings_area()) == words_of(struct.pack(">HIHH", 9, baud, form, gap))
+    assert master.read(*settings_area()) == placed(ADDRESS=9, BAUD=baud, FORMAT=form, GAP=gap)[1]
     assert master.counter(BUS_ERRORS) == master.counter(OVERRUNS) == 0
 
 
@@ -105,11 +107,11 @@ def test_full_frames_back_to_back_at_the_highest_speed(master: Master) -> None:
     master.set_line(BAUD_MAX, Format.F8E1, Gap.TRUE_CHARACTERS)
     pattern = bytes(range(256))[: 2 * WRITE_REGISTERS_MAX]
     for number in range(32):
-        words = words_of(pattern[number:] + pattern[:number])
+        words = bytes_registers(pattern[number:] + pattern[:number])
         reply = check_reply(master, write_pdu(STAGE + number * WRITE_REGISTERS_MAX, words))
         assert reply == struct.pack(">BHH", 16, STAGE + number * WRITE_REGISTERS_MAX, WRITE_REGISTERS_MAX)
     for number in range(32):
-        words = words_of(pattern[number:] + pattern[:number])
+        words = bytes_registers(pattern[number:] + pattern[:number])
         assert master.read(Table.HOLDING, STAGE + number * WRITE_REGISTERS_MAX, 123) == words
     assert (master.counter(OVERRUNS), master.counter(BUS_ERRORS)) == (0, 0)
     assert master.machine.chip.usart3.lost == 0

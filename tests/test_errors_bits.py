@@ -14,9 +14,11 @@ import pytest
 
 from host.core.image import encode
 from host.core.modbus import frame_seal, frame_valid
+from host.core.registers import bytes_registers
 from host.core.wire import BY_NAME, IMAGE_MAX, Command, Reason, Table
-from tests.memory_node import MemoryNode, command_pdu, words, write_registers_pdu
+from tests.memory_node import MemoryNode
 from tests.models import random_model
+from tests.pdus import command_pdu, write_pdu
 
 DAMAGED_FRAMES = 10_000
 ERROR_RATE, LOST_REPLIES = 0.5, 0.05
@@ -104,10 +106,10 @@ def running(node: MemoryNode) -> bytes:
 
 
 def deploy_frames(image: bytes) -> Iterator[bytes]:
-    values, crc = words(image), int.from_bytes(image[-4:], "little")
+    values, crc = bytes_registers(image), int.from_bytes(image[-4:], "little")
     for first in range(0, len(values), STAGE_FRAME):
         part = values[first : first + STAGE_FRAME]
-        yield write_registers_pdu(BY_NAME["STAGE"].address + first, part)
+        yield write_pdu(BY_NAME["STAGE"].address + first, part)
     yield command_pdu(Command.VERIFY, len(image), crc)
     yield command_pdu(Command.COMMIT, crc=crc)
 
@@ -157,7 +159,7 @@ def test_a_stage_with_an_error_is_refused(node: MemoryNode) -> None:
     node.deploy(other)
     crc = int.from_bytes(small[-4:], "little")
     start = BY_NAME["STAGE"].address
-    values = words(small)
+    values = bytes_registers(small)
     node.write(start, values)
     for bit in range(8 * len(small)):
         node.write(start + bit // 16, [values[bit // 16] ^ 1 << bit % 16])

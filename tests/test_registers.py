@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from host.core.image import decode, encode
+from host.core.registers import bytes_registers
 from host.core.wire import BY_NAME, DEFAULT_ADDRESS, REGISTERS, Command, Table
-from tests.memory_node import ALL_WORK, MemoryNode, ModbusException, command_pdu, words, write_registers_pdu
+from tests.memory_node import ALL_WORK, MemoryNode, ModbusException
 from tests.models import largest_models, random_model
 from tests.node_model import NodeModel, Refused
+from tests.pdus import command_pdu, write_pdu
 
 EXAMPLES, STEPS = 45, 100
 
@@ -107,7 +109,7 @@ class Traffic(RuleBasedStateMachine):
             self.model.write(address, values)
             return pdu[:5]
 
-        pdu = write_registers_pdu(address, values)
+        pdu = write_pdu(address, values)
         self.ask(pdu, expected)
 
     def command(self, code: int, length: int = 0, crc: int = 0) -> None:
@@ -183,7 +185,8 @@ class Traffic(RuleBasedStateMachine):
     @rule(first=st.integers(0, 63), values=st.lists(floats, min_size=1, max_size=12))
     def set_inputs_float(self, first: int, values: list[float]) -> None:
         self.write(
-            BY_NAME["INPUTS_FLOAT"].address + 2 * first, words(struct.pack(f">{len(values)}f", *values))
+            BY_NAME["INPUTS_FLOAT"].address + 2 * first,
+            bytes_registers(struct.pack(f">{len(values)}f", *values)),
         )
 
     @rule(address=st.integers(0, 3), values=st.lists(st.integers(0, 1), min_size=1, max_size=4))
@@ -208,7 +211,7 @@ class Traffic(RuleBasedStateMachine):
     # ------------------------------------------------------------------------------------------------- commands
 
     def stage(self, data: bytes) -> None:
-        values = words(data)
+        values = bytes_registers(data)
         for i in range(0, len(values), 123):
             self.write(STAGE + i, values[i : i + 123])
 
@@ -218,10 +221,10 @@ class Traffic(RuleBasedStateMachine):
 
     @rule(image=images)
     def stage_by_broadcast(self, image: bytes) -> None:
-        values = words(image[:600])
+        values = bytes_registers(image[:600])
         for i in range(0, len(values), 123):
             part = values[i : i + 123]
-            assert self.node.broadcast(write_registers_pdu(STAGE + i, part)) == b""
+            assert self.node.broadcast(write_pdu(STAGE + i, part)) == b""
             with suppress(Refused):
                 self.model.write(STAGE + i, part)
             self.model.work(1)  # without a reply the line is quiet at once

@@ -26,13 +26,15 @@ from unicorn import arm_const as arm
 
 from host.core.image import Layer, Model, encode
 from host.core.infer import infer
+from host.core.registers import bytes_registers
 from host.core.wire import BAUD_MAX, BY_NAME, LAYERS_MAX, Activation, Command, Format, Gap, Loss
 from host.models.dense import Dense
 from host.models.quantise import quantise
 from tests.elf import Machine
 from tests.elf.chip import CCM, CCM_SIZE
 from tests.elf.inference import Inference
-from tests.elf.master import Master, stage_pdus, words_of, write_pdu
+from tests.elf.master import Master
+from tests.pdus import stage_frames, write_pdu
 from tools.environment import ROOT, stop
 from tools.firmware import FirmwareError, build_firmware, lacking
 
@@ -188,7 +190,7 @@ def frame_instructions(elf: Path) -> tuple[int, float]:
     characters of silence."""
     master = ready(elf, BAUD_MAX)
     machine, bus = master.machine, master.machine.bus
-    request = master.frame(write_pdu(BY_NAME["STAGE"].address, words_of(bytes(range(246)))))
+    request = master.frame(write_pdu(BY_NAME["STAGE"].address, bytes_registers(bytes(range(246)))))
     heard = len(bus.received)
     end = bus.send(request, delay_us=100)
     machine.run_until(lambda: machine.us >= end, 10_000)
@@ -215,7 +217,7 @@ def deploy(elf: Path, baud: int) -> Deploy:
     crc = int.from_bytes(image[-4:], "little")
     heard = len(machine.bus.received)
     begun = machine.us
-    for pdu in stage_pdus(image):
+    for pdu in (write_pdu(*frame) for frame in stage_frames(image)):
         master.ask(pdu)
     master.command(Command.VERIFY, len(image), crc)
     verified = machine.us

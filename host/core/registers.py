@@ -100,3 +100,9 @@ class Block:
             row.name: unpack(row, words[row.address - self.address : row.end - self.address])
             for row in self.rows
         }
+
+
+def placed(**values: Any) -> tuple[int, Words]:
+    """Values of rows that stand side by side, by name: the first one's address, and all their registers."""
+    block = Block.of(values)
+    return block.address, block.pack(values)

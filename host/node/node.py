@@ -19,7 +19,7 @@ from pymodbus.pdu import ModbusPDU
 
 from host.core.fixed import Int16
 from host.core.modbus import DEVICE_BUSY, DEVICE_FAILURE, EXCEPTION_TEXT, READ_REGISTERS_MAX
-from host.core.registers import Block, pack, register_bytes, unpack
+from host.core.registers import Block, pack, placed, register_bytes, unpack
 from host.core.wire import (
     BY_NAME,
     DEFAULT_ADDRESS,
@@ -234,8 +234,7 @@ class Node:
 
     def write_values(self, **values: Any) -> None:
         """Holding registers that stand side by side, by their names on the wire, in one request."""
-        block = Block.of(values)
-        self.write(block.address, block.pack(values))
+        self.write(*placed(**values))
 
     # ----------------------------------------------------------------------------------------------- identity
 

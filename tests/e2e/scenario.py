@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from pymodbus.framer import FramerType
 
 from host.core.image import Layer, Model, encode
 from host.core.infer import dequantise_outputs, infer, led, quantise_inputs
-from host.core.modbus import WRITE_REGISTERS_MAX
+from host.core.registers import placed, unpack
 from host.core.wire import BY_NAME, DEFAULT_BAUD, UNITS_MAX, Activation, Command, Table
 from host.models.dense import Dense
 from host.models.quantise import quantise
@@ -75,11 +74,6 @@ def largest(seed: int = 485) -> Model:
 # ---------------------------------------------------------------------------------------------------- asking the node
 
 
-def words_of(data: bytes) -> list[int]:
-    """Bytes as registers, first byte high."""
-    return [high << 8 | low for high, low in zip(data[::2], data[1::2], strict=True)]
-
-
 def ask_together(node: Node, model: Model, row: tuple[float, float]) -> tuple[list[float], bool]:
     """Function 23: inputs in, outputs and lamp back."""
     result = node.evaluate_float(row, model.outputs)
@@ -98,10 +92,10 @@ def lamp_bit(node: Node) -> bool:
 
 def ask_by_floats(node: Node, model: Model, row: tuple[float, float]) -> tuple[list[float], bool]:
     """Function 16 into INPUTS_FLOAT, function 4 from OUTPUTS_FLOAT, function 2 for the lamp."""
-    node.write(BY_NAME["INPUTS_FLOAT"].address, words_of(struct.pack(">2f", *row)))
-    words = node.read(Table.INPUT, BY_NAME["OUTPUTS_FLOAT"].address, 2 * model.outputs)
-    values = struct.unpack(f">{model.outputs}f", struct.pack(f">{len(words)}H", *words))
-    return list(values), lamp_bit(node)
+    node.write(*placed(INPUTS_FLOAT=row))
+    outputs = BY_NAME["OUTPUTS_FLOAT"]
+    values: list[float] = unpack(outputs, node.read(Table.INPUT, outputs.address, 2 * model.outputs))
+    return values, lamp_bit(node)
 
 
 def ask_by_int16(node: Node, model: Model, row: tuple[float, float]) -> tuple[list[float], bool]:
@@ -136,18 +130,6 @@ def walk(target: Target, node: Node, model: Model, way: str = "function 23, floa
 def running(node: Node) -> bytes:
     """The image that the node is running, read back from it."""
     return node.read_image(node.wait_idle().model_length)
-
-
-def command_words(code: int, length: int = 0, crc: int = 0) -> list[int]:
-    """The registers of COMMAND, LENGTH and CRC."""
-    return words_of(struct.pack(">HII", code, length, crc))
-
-
-def stage_frames(image: bytes) -> Iterator[tuple[int, list[int]]]:
-    """Address and registers of every frame that stages an image."""
-    words = words_of(image)
-    for first in range(0, len(words), WRITE_REGISTERS_MAX):
-        yield BY_NAME["STAGE"].address + first, words[first : first + WRITE_REGISTERS_MAX]
 
 
 def restart(node: Node) -> None:

@@ -14,6 +14,7 @@ from host.boards.opening import open_node
 from host.boards.simulated import Sim, simulate
 from host.core.image import encode
 from host.core.infer import quantise_inputs
+from host.core.registers import pack
 from host.core.wire import (
     BY_NAME,
     FIRMWARE_MAJOR,
@@ -26,17 +27,8 @@ from host.core.wire import (
 )
 from host.node.staging import deploy
 from tests.conftest import Target
-from tests.e2e.scenario import (
-    AND,
-    LIT,
-    OR,
-    TABLE,
-    command_words,
-    crc_of,
-    plain_client,
-    stage_frames,
-    words_of,
-)
+from tests.e2e.scenario import AND, LIT, OR, TABLE, crc_of, plain_client
+from tests.pdus import command_words, stage_frames
 
 SENSIBLE = 60.0
 
@@ -143,7 +135,7 @@ def shows(sim: Sim, lit: bool) -> bool:
 
 
 def floats(*values: float) -> list[int]:
-    return words_of(struct.pack(f">{len(values)}f", *values))
+    return pack(BY_NAME["INPUTS_FLOAT"], values)
 
 
 def test_pymodbus_reads_who_the_node_is(plain: tuple[Sim, Any]) -> None:

@@ -24,7 +24,6 @@ from tests.e2e.scenario import (
     WAYS,
     ask_together,
     broadcast,
-    command_words,
     crc_of,
     lamp_bit,
     largest,
@@ -32,9 +31,9 @@ from tests.e2e.scenario import (
     plain_client,
     restart,
     running,
-    stage_frames,
     walk,
 )
+from tests.pdus import command_words, stage_frames
 
 
 def test_a_node_says_who_it_is(node: Node) -> None:

@@ -14,7 +14,8 @@ from host.core.wire import BY_NAME, IMAGE_MAX, REASON_TEXT, Command, Reason, Tab
 from host.node.node import Answered, Node, Refused
 from host.node.staging import deploy, stage
 from tests.conftest import Target
-from tests.e2e.scenario import AND, LIT, NAND, OR, command_words, crc_of, largest, running, walk
+from tests.e2e.scenario import AND, LIT, NAND, OR, crc_of, largest, running, walk
+from tests.pdus import command_words
 
 LAYER_AT = HEADER.size + 4
 """Where the layer of AND's image begins: behind the header and two input fractions, padded."""

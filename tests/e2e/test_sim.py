@@ -30,15 +30,14 @@ from tests.e2e.scenario import (
     OR,
     ask_together,
     broadcast,
-    command_words,
     crc_of,
     largest,
     neuron,
     plain_client,
     running,
-    stage_frames,
     walk,
 )
+from tests.pdus import command_words, stage_frames
 
 BITS = 11
 """A character on the wire: start, 8 data, parity, stop."""

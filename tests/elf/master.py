@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from host.core.modbus import DEVICE_BUSY, WRITE_REGISTERS_MAX, frame_seal, frame_valid
+from host.core.modbus import DEVICE_BUSY, frame_seal, frame_valid
+from host.core.registers import placed, register_bytes, unpack
 from host.core.wire import (
     BY_NAME,
     DEFAULT_ADDRESS,
@@ -18,6 +19,7 @@ from host.core.wire import (
     State,
     Table,
 )
+from tests.pdus import stage_frames, write_pdu
 
 from .machine import Machine
 
@@ -33,28 +35,6 @@ class Refused(Exception):
     def __init__(self, code: int) -> None:
         super().__init__(f"exception {code:02}")
         self.code = code
-
-
-def words_of(data: bytes) -> list[int]:
-    """Bytes as registers, first byte high."""
-    return list(struct.unpack(f">{len(data) // 2}H", data))
-
-
-def command_words(code: int, length: int = 0, crc: int = 0) -> list[int]:
-    """The registers of COMMAND, LENGTH and CRC."""
-    return words_of(struct.pack(">HII", code, length, crc))
-
-
-def write_pdu(address: int, words: Sequence[int]) -> bytes:
-    """Function 16."""
-    return struct.pack(f">BHHB{len(words)}H", 16, address, len(words), 2 * len(words), *words)
-
-
-def stage_pdus(image: bytes) -> Iterator[bytes]:
-    """Function 16 for every part of an image."""
-    words = words_of(image)
-    for first in range(0, len(words), WRITE_REGISTERS_MAX):
-        yield write_pdu(BY_NAME["STAGE"].address + first, words[first : first + WRITE_REGISTERS_MAX])
 
 
 class Master:
@@ -86,8 +66,7 @@ class Master:
     def bytes_of(self, name: str) -> bytes:
         """A row of registers as the bytes they stand for."""
         register = BY_NAME[name]
-        words = self.read(register.table, register.address, register.size)
-        return struct.pack(f">{len(words)}H", *words)
+        return register_bytes(self.read(register.table, register.address, register.size))
 
     def value(self, name: str) -> int:
         """A named register of one value, or bit."""
@@ -95,14 +74,15 @@ class Master:
         if register.kind == "bit":
             return self.read(register.table, register.address, 1)[0]
         assert register.count == 1
-        return int.from_bytes(self.bytes_of(name), "big", signed=register.kind == "i16")
+        value: int = unpack(register, self.read(register.table, register.address, register.size))
+        return value
 
     def write(self, address: int, words: Sequence[int]) -> None:
         reply = self.ask(write_pdu(address, words))
         assert reply == struct.pack(">BHH", 16, address, len(words))
 
     def command(self, code: Command, length: int = 0, crc: int = 0) -> None:
-        self.write(BY_NAME["COMMAND"].address, command_words(code, length, crc))
+        self.write(*placed(COMMAND=code, LENGTH=length, CRC=crc))
 
     def counter(self, function: int) -> int:
         """A diagnostic counter of function 8."""
@@ -121,8 +101,8 @@ class Master:
         raise AssertionError(f"busy for more than {BUSY_MS} ms")
 
     def stage(self, image: bytes) -> None:
-        for pdu in stage_pdus(image):
-            self.ask(pdu)
+        for frame in stage_frames(image):
+            self.ask(write_pdu(*frame))
 
     def deploy(self, image: bytes) -> None:
         crc = int.from_bytes(image[-4:], "little")
@@ -150,8 +130,7 @@ class Master:
         self, baud: int = DEFAULT_BAUD, form: Format = Format.F8E1, gap: Gap = Gap.STANDARD, address: int = 1
     ) -> None:
         """SAVE_SETTINGS, then speak the new way oneself."""
-        words = words_of(struct.pack(">HIHH", address, baud, form, gap))
-        self.write(BY_NAME["ADDRESS"].address, words)
+        self.write(*placed(ADDRESS=address, BAUD=baud, FORMAT=form, GAP=gap))
         self.command(Command.SAVE_SETTINGS)
         self.machine.run(milliseconds=BUSY_MS)
         self.follow(baud, form, address)

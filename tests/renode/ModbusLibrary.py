@@ -17,6 +17,7 @@ from robot.libraries.BuiltIn import BuiltIn
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from host.core.modbus import EXCEPTION_TEXT, WRITE_REGISTERS_MAX, frame_seal, frame_valid
+from host.core.registers import bytes_registers, placed, unpack
 from host.core.wire import BY_NAME, REASON_TEXT, Command, Reason, Start, State, Table
 
 STEP = 0.005
@@ -36,10 +37,6 @@ class ModbusError(AssertionError):
 def monitor(command: str) -> str:
     """What Renode's monitor answers."""
     return str(BuiltIn().run_keyword("Execute Command", command)).strip()
-
-
-def words_of(data: bytes) -> list[int]:
-    return list(struct.unpack(f">{len(data) // 2}H", data))
 
 
 def read_image(path: str) -> bytes:
@@ -92,7 +89,7 @@ class ModbusLibrary:
             raise ModbusError("the acknowledgement was of another write")
 
     def _command(self, address: int, code: Command, length: int = 0, crc: int = 0) -> None:
-        self._write(address, BY_NAME["COMMAND"].address, words_of(struct.pack(">HII", code, length, crc)))
+        self._write(address, *placed(COMMAND=code, LENGTH=length, CRC=crc))
 
     @keyword
     def let_time_pass(self, seconds: float) -> None:
@@ -111,18 +108,15 @@ class ModbusLibrary:
             return reply[1] & 1
         function = 4 if row.table is Table.INPUT else 3
         data = self._ask(address, function, struct.pack(">HH", row.address, count))[1:]
-        if row.kind == "f32":
-            return float(struct.unpack(">f", data)[0])
-        if row.kind == "bytes":
-            return data.hex() if name == "UID" else data.rstrip(b"\0").decode("ascii")
-        number = int.from_bytes(data, "big", signed=row.kind == "i16")
-        return CODES[name](number).name if name in CODES else number
+        value = unpack(row, bytes_registers(data))
+        if isinstance(value, bytes):
+            return value.hex() if name == "UID" else value.rstrip(b"\0").decode("ascii")
+        return CODES[name](value).name if name in CODES else value
 
     @keyword
     def write(self, name: str, value: int, address: int = 1) -> None:
         """A holding register of that name."""
-        row = BY_NAME[name]
-        self._write(address, row.address, words_of(value.to_bytes(2 * row.width, "big")))
+        self._write(address, *placed(**{name: value}))
 
     @keyword
     def switch(self, name: str, on: bool, address: int = 1) -> None:
@@ -132,9 +126,7 @@ class ModbusLibrary:
     @keyword
     def set_inputs(self, *values: float, address: int = 1) -> None:
         """The neuron's inputs, in their own units. Address 0: those of every node."""
-        self._write(
-            address, BY_NAME["INPUTS_FLOAT"].address, words_of(struct.pack(f">{len(values)}f", *values))
-        )
+        self._write(address, *placed(INPUTS_FLOAT=values))
 
     @keyword
     def nobody_answers_at(self, address: int) -> None:
@@ -150,7 +142,7 @@ class ModbusLibrary:
     @keyword
     def stage(self, path: str, address: int = 1, last_first: bool = False) -> None:
         """Write an image into the node's stage, in frames of function 16, at their offsets. Address 0: every node's."""
-        words = words_of(read_image(path))
+        words = bytes_registers(read_image(path))
         offsets = range(0, len(words), min(WRITE_REGISTERS_MAX, 20))
         for offset in reversed(offsets) if last_first else offsets:
             self._write(address, BY_NAME["STAGE"].address + offset, words[offset : offset + offsets.step])
