@@ -1,38 +1,20 @@
-"""README's picture of the wiring: board, transceiver, bus, termination and bias. Written as tools/wiring.svg.
+"""README's picture of the wiring: board, transceiver, bus, termination and bias. Written as docs/wiring.svg.
 
 python -m tools.generated writes it. Plain SVG by hand: boxes on a grid and wires between their pins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from tools.svg import BLUE, GREY, INK, VERMILION, dot, picture, text, wire
 
 WIDTH, HEIGHT = 980, 560
-INK, GREY, BOARD, CHIP, BUS_A, BUS_B = "#1b1b1b", "#6b6b6b", "#eef3fb", "#fdf6e3", "#0072b2", "#d55e00"
-"""A and B: Okabe and Ito's blue and vermillion, for colour-blind people; solid and dashed, for print."""
-
-
-def text(x: int, y: int, words: str, anchor: str = "start", size: int = 15, colour: str = INK) -> str:
-    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" font-size="{size}" fill="{colour}">{words}</text>'
+BOARD, CHIP, BUS_A, BUS_B = "#eef3fb", "#fdf6e3", BLUE, VERMILION
+"""A solid and B dashed, for print."""
 
 
 def box(x: int, y: int, width: int, height: int, title: str, fill: str) -> str:
     shape = f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="8" fill="{fill}" stroke="{INK}"/>'
     return shape + text(x + width // 2, y + 24, title, "middle", 16)
-
-
-def wire(
-    points: Sequence[tuple[int, int]], colour: str = INK, dashed: bool = False, wide: bool = False
-) -> str:
-    path = " ".join(f"{x},{y}" for x, y in points)
-    dash = ' stroke-dasharray="9 5"' if dashed else ""
-    return (
-        f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{4 if wide else 2}"{dash}/>'
-    )
-
-
-def dot(x: int, y: int, colour: str = INK) -> str:
-    return f'<circle cx="{x}" cy="{y}" r="4" fill="{colour}"/>'
 
 
 def resistor(x: int, y: int, label: str, side: int = 1) -> str:
@@ -121,11 +103,6 @@ def host() -> list[str]:
 
 def svg() -> str:
     """The whole picture."""
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
-        'font-family="Helvetica, Arial, sans-serif" role="img" aria-label="Wiring of board, transceiver and bus">'
-    )
     title = text(20, 38, "neuron485 on RS485", "start", 20)
-    lines = [f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>', title]
-    lines += board() + transceiver() + bus() + host()
-    return "\n".join([head, *lines, "</svg>"]) + "\n"
+    parts = [title, *board(), *transceiver(), *bus(), *host()]
+    return picture(WIDTH, HEIGHT, "Wiring of board, transceiver and bus", parts)

@@ -6,7 +6,7 @@ python -m tools.generated --check    exit 1, naming them
 
 from __future__ import annotations
 
-from tools import draw_wiring, make_demo, make_tables, make_wire
+from tools import draw_demo, draw_wiring, make_demo, make_tables, make_wire
 from tools.generate import Generated, fill, main
 
 
@@ -14,8 +14,10 @@ def generated() -> list[Generated]:
     return [
         Generated("firmware/core/wire.h", make_wire.header()),
         Generated("firmware/core/tables.h", make_tables.header()),
-        Generated("tools/wiring.svg", draw_wiring.svg()),
-        fill("README.md", {"registers": make_wire.table(), "demo": make_demo.block()}),
+        Generated("docs/registers.md", make_wire.registers()),
+        Generated("docs/wiring.svg", draw_wiring.svg()),
+        Generated("docs/demo.svg", draw_demo.svg()),
+        fill("README.md", {"demo": make_demo.block()}),
     ]
 
 
