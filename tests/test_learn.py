@@ -19,6 +19,7 @@ from host.core.pcg32 import Pcg32
 from host.core.wire import Activation, Loss
 from host.data.dataset import BUILT_IN, synthetic
 from host.errors import NeuronError
+from host.lessons.facts import descend
 from host.training import fast, grid
 from host.training.fit import Epoch, Fit, epochs, fit
 from host.training.plan import random_start
@@ -101,7 +102,7 @@ class TestFigures:
 
 
 def test_a_sum_that_forgets_to_add_up() -> None:
-    assert learn.forgetful_batch(WX.x, WX.y, w=1.0, rate=0.01, epochs=100) == 1.9979451252294764
+    assert descend(1.0, WX.x[:, 0].tolist(), WX.y.tolist(), 0.01, 100, forget=True) == 1.9979451252294764
 
 
 def test_grid_finds_w() -> None:

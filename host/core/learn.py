@@ -336,18 +336,3 @@ def step(learner: Learner) -> bool:
     learner.epoch += 1
     learner.sample = 0
     return True
-
-
-def forgetful_batch(x: ArrayLike, y: ArrayLike, *, w: float, rate: float, epochs: int) -> float:
-    """Batch descent of y = w x as one article has it, with `gradient =` where `gradient +=` is meant.
-
-    Only the last sample's gradient is left, divided by the number of samples: a third of a step of sgd that
-    never sees the others. It converges all the same where one w fits all samples, only more slowly.
-    """
-    samples = list(zip(np.ravel(x).tolist(), np.ravel(y).tolist(), strict=True))
-    for _ in range(epochs):
-        gradient = 0.0
-        for xi, yi in samples:
-            gradient = 2 * (w * xi - yi) * xi
-        w = w - rate * (gradient / len(samples))
-    return w

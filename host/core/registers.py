@@ -85,13 +85,12 @@ class Block:
         return self.rows[-1].end - self.address
 
     def pack(self, values: Mapping[str, Any]) -> Words:
-        """The registers of a value for each row. Only a block without gaps can be written."""
+        """The registers of a value for each row. Rows must touch; only the last may have fewer values than it holds."""
         words: Words = []
         for row in self.rows:
-            packed = pack(row, values[row.name])
-            if row.address != self.address + len(words) or len(packed) != row.size:
-                raise ValueError(f"{row.name} leaves registers of the block unsaid")
-            words += packed
+            if row.address != self.address + len(words):
+                raise ValueError(f"the registers before {row.name} would be left unsaid")
+            words += pack(row, values[row.name])
         return words
 
     def unpack(self, words: Sequence[int]) -> dict[str, Any]:
