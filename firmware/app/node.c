@@ -168,10 +168,8 @@ void node_infer(struct node *node)
 
 enum wire_state node_state(const struct node *node)
 {
-    const enum store_step steps[] = {node->models.step, node->settings_store.step};
-    for (unsigned i = 0; i < 2; i++)
-        if (steps[i] >= STORE_STEP_UNMARK && steps[i] <= STORE_STEP_MARK)
-            return WIRE_STATE_ERASING;
+    if (store_erasing(&node->models) || store_erasing(&node->settings_store))
+        return WIRE_STATE_ERASING;
     if (node->committing || node->saving)
         return WIRE_STATE_COMMITTING;
     return node->trainer.state == WIRE_TRAINING_RUNNING ? WIRE_STATE_TRAINING : WIRE_STATE_IDLE;
