@@ -48,34 +48,43 @@ static const struct registers_row *find(const struct registers *registers, uint3
 }
 
 /* Row by row, as far as they follow each other without a gap. */
+static enum modbus_exception read_across(const struct registers *registers, const struct registers_row *row,
+                                         uint32_t at, uint32_t count, uint16_t *values)
+{
+    const struct registers_row *end = registers->rows + REGISTERS_ROWS;
+    for (; row < end && at - row->start < row->row->size; row++) {
+        const uint32_t offset = at - row->start, room = row->row->size - offset;
+        const uint16_t here = (uint16_t)(count < room ? count : room);
+        const enum modbus_exception exception = row->row->read(row->part, offset, here, values);
+        count -= here;
+        if (exception || count == 0)
+            return exception;
+        at += here;
+        values += here;
+    }
+    return MODBUS_ILLEGAL_ADDRESS;
+}
+
 static enum modbus_exception read_registers(void *context, enum wire_table table, uint16_t address,
                                             uint16_t count, uint16_t *values)
 {
-    const struct registers *registers = context;
-    const struct registers_row *end = registers->rows + REGISTERS_ROWS;
-    uint32_t at = key(table, address);
-    const struct registers_row *found = find(registers, at);
-    for (; found < end && at - found->start < found->row->size; found++) {
-        const uint32_t offset = at - found->start, room = found->row->size - offset;
-        const uint16_t part = (uint16_t)(count < room ? count : room);
-        const enum modbus_exception exception = found->row->read(found->part, offset, part, values);
-        count = (uint16_t)(count - part);
-        if (exception || count == 0)
-            return exception;
-        at += part;
-        values += part;
-    }
-    return MODBUS_ILLEGAL_ADDRESS;
+    const uint32_t at = key(table, address);
+    const struct registers_row *row = find(context, at);
+    const uint32_t offset = at - row->start;
+    if (offset + count <= row->row->size)
+        return row->row->read(row->part, offset, count, values);
+    return read_across(context, row, at, count, values);
 }
 
 static enum modbus_exception write_registers(void *context, uint16_t address, uint16_t count,
                                              const uint16_t *values)
 {
     const uint32_t at = key(WIRE_TABLE_HOLDING, address);
-    const struct registers_row *found = find(context, at);
-    if (!found->row->write || at - found->start + count > found->row->size)
+    const struct registers_row *row = find(context, at);
+    const uint32_t offset = at - row->start;
+    if (offset + count > row->row->size || !row->row->write)
         return MODBUS_ILLEGAL_ADDRESS;
-    return found->row->write(found->part, at - found->start, count, values);
+    return row->row->write(row->part, offset, count, values);
 }
 
 /* ---------------------------------------------------------------------------------------------------- join */
