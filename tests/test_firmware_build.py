@@ -18,6 +18,7 @@ KIB = 1024
 SECTOR_0 = range(0x08000000, 0x08004000)
 STORES = range(0x08004000, 0x08010000)  # sectors 1, 2 and 3: models and settings
 SECTOR_4 = range(0x08010000, 0x08020000)
+FLASH = range(0x08000000, 0x08100000)
 RAM = range(0x20000000, 0x20020000)
 CCM = range(0x1000_0000, 0x1000_0000 + 64 * KIB)
 HARD_FLOAT = 0x400  # EF_ARM_ABI_FLOAT_HARD
@@ -131,6 +132,32 @@ def test_code_begins_at_sector_4(read, symbols) -> None:
     assert text["sh_addr"] == SECTOR_4.start
     for name in ("main", "infer", "modbus_serve", "store_boot", "port_init", "HAL_Init", "SystemInit"):
         assert symbols[name] in range(text["sh_addr"], text["sh_addr"] + text["sh_size"]), name
+
+
+def test_what_runs_while_the_flash_cannot_be_read_knows_nothing_of_it(read, symbols) -> None:
+    """Code in RAM reaches a constant or a function of the flash only by its address, which stands among the code."""
+    start, end = symbols["_sram_code"], symbols["_eram_code"]
+    for name in (
+        "work",
+        "take_usart",
+        "answer_busy",
+        "port_tick",
+        "link_on_byte",
+        "link_send",
+        "link_on_sent",
+    ):
+        assert start <= symbols[name] < end, name
+    section = next(
+        section
+        for section in read.iter_sections()
+        if section["sh_addr"] <= start
+        and section["sh_type"] == "SHT_PROGBITS"
+        and end <= section["sh_addr"] + section["sh_size"]
+    )
+    code = section.data()[start - section["sh_addr"] : end - section["sh_addr"]]
+    addresses = set(struct.unpack(f"<{len(code) // 4}I", code))
+    assert symbols["rs485"] in addresses, "that is how an address is found"
+    assert [hex(address) for address in addresses if address in FLASH] == []
 
 
 def test_variables_lie_in_ram(read) -> None:

@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 
 from host.errors import NeuronError
+from host.sim import ROOT, c_sources
 from tests.fuzz import make_corpus
 from tests.programs import APP, COMPILERS, CORE, SANITIZE, program
 
 CORPUS = Path(make_corpus.FOLDER) / "corpus"
 LIBFUZZER = [*SANITIZE, "-fsanitize=fuzzer"]
 SOURCES = {"image": [], "frame": ["tests/port/memory.c"]}
-NODE = ["node", "registers", "commands", "link", "settings", "trainer"]
+NODE = [str(path.relative_to(ROOT)) for path in c_sources(APP) if path.name != "main.c"]
 RUNS = {"image": 700_000, "frame": 350_000}
 MAX_BYTES = {"image": 600, "frame": 400}
 
@@ -30,7 +31,7 @@ def target(name: str, *, cc: str, fuzzer: bool) -> Path:
     """A fuzz target: with libFuzzer, or with the driver that only replays files."""
     sources = [f"tests/fuzz/fuzz_{name}.c", *SOURCES[name]]
     if name == "frame":
-        sources += [f"{APP}/{stem}.c" for stem in NODE]
+        sources += NODE
     if not fuzzer:
         sources.append("tests/fuzz/replay.c")
     kind = "fuzz" if fuzzer else "replay"

@@ -1,152 +1,91 @@
-/* What the bus may ask of a node: take a staged image, keep it, go back, keep settings, restart. */
+#include "app/commands.h"
+
 #include <string.h>
 
-#include "app/node.h"
-#include "core/crc.h"
+#include "app/words.h"
 
-static enum modbus_exception refuse(struct node *node, enum wire_reason reason, uint16_t detail)
-{
-    node_refuse(node, reason, detail);
-    return MODBUS_DEVICE_FAILURE;
-}
-
-bool node_check_stage(struct node *node, uint32_t length, uint32_t crc)
-{
-    uint16_t detail = 0;
-    enum wire_reason reason = WIRE_REASON_LENGTH;
-    if (length <= sizeof node->stage)
-        reason = image_open(&node->staged, node->stage, length, &detail);
-    if (reason == WIRE_REASON_NONE && node->staged.crc != crc)
-        reason = WIRE_REASON_CRC;
-    if (reason == WIRE_REASON_NONE)
-        reason = image_self_test(&node->staged, &detail);
-    node->verified = reason == WIRE_REASON_NONE;
-    node_refuse(node, reason, detail);
-    return node->verified;
-}
-
-/* Is what stands in the stage the image that is meant, and can it run here? */
-static enum modbus_exception verify(struct node *node, uint32_t length, uint32_t crc)
-{
-    return node_check_stage(node, length, crc) ? MODBUS_OK : MODBUS_DEVICE_FAILURE;
-}
-
-static bool stage_taken(const struct node *node)
-{
-    return node->committing || trainer_active(&node->trainer);
-}
-
-static enum modbus_exception start_commit(struct node *node)
-{
-    const uint32_t length = node->staged.length;
-    if (store_commit(&node->models, node->stage, length, crc32(node->stage, length)) != STORE_OK)
-        return MODBUS_DEVICE_BUSY;
-    node->committing = true;
-    return MODBUS_OK;
-}
-
-/* Already running: a repeated command, whose first reply was lost, has nothing left to do. */
-static bool runs(const struct node *node, uint32_t crc)
-{
-    return node->model_valid && node->model.crc == crc;
-}
-
-static enum modbus_exception commit(struct node *node, uint32_t crc)
-{
-    if (node->committing)
-        return node->staged.crc == crc ? MODBUS_OK : MODBUS_DEVICE_BUSY;
-    if (node->verified && node->staged.crc == crc)
-        return start_commit(node);
-    return runs(node, crc) ? MODBUS_OK : refuse(node, WIRE_REASON_NOT_VERIFIED, 0);
-}
-
-uint32_t node_previous_crc(const struct node *node)
-{
-    const struct store_record *previous = &node->models.previous;
-    uint32_t crc = 0;
-    if (previous->payload)
-        memcpy(&crc, previous->payload + previous->length - sizeof crc,
-               sizeof crc); /* an image ends with it */
-    return crc;
-}
-
-/* The previous model takes the way of any other: staged, verified, committed under a new sequence number. */
-static enum modbus_exception rollback(struct node *node, uint32_t crc)
-{
-    if (node->committing)
-        return node->staged.crc == crc ? MODBUS_OK : MODBUS_DEVICE_BUSY;
-    if (runs(node, crc))
-        return MODBUS_OK;
-    if (stage_taken(node))
-        return MODBUS_DEVICE_BUSY;
-    const struct store_record *previous = &node->models.previous;
-    if (!previous->payload || previous->length > sizeof node->stage || node_previous_crc(node) != crc)
-        return refuse(node, WIRE_REASON_NO_PREVIOUS, 0);
-    memcpy(node->stage, previous->payload, previous->length);
-    enum modbus_exception exception = verify(node, previous->length, crc);
-    return exception ? exception : start_commit(node);
-}
-
-static enum modbus_exception save_settings(struct node *node)
-{
-    struct settings asked;
-    if (node->saving)
-        return MODBUS_DEVICE_BUSY;
-    if (!settings_from_words(&asked, node->settings_words))
-        return refuse(node, WIRE_REASON_SETTINGS, 0);
-    if (memcmp(&asked, &node->settings, sizeof asked) == 0)
-        return MODBUS_OK;
-    node->next = asked;
-    store_commit(&node->settings_store, &node->next, sizeof node->next,
-                 crc32(&node->next, sizeof node->next));
-    node->saving = true;
-    return MODBUS_OK;
-}
+#define LENGTH (WIRE_HOLDING_LENGTH - WIRE_HOLDING_COMMAND)
+#define CRC (WIRE_HOLDING_CRC - WIRE_HOLDING_COMMAND)
 
 /* A repeated TRAIN finds the training under way, and changes nothing. */
-static enum modbus_exception train(struct node *node)
+static enum modbus_exception train(struct commands *commands)
 {
-    if (trainer_active(&node->trainer))
+    if (trainer_active(commands->trainer))
         return MODBUS_OK;
-    if (node->committing)
+    if (commands->models->committing)
         return MODBUS_DEVICE_BUSY;
-    node->verified = false;
-    enum wire_reason reason = trainer_start(&node->trainer);
-    if (reason != WIRE_REASON_NONE)
-        return refuse(node, reason, 0);
-    node_refuse(node, WIRE_REASON_NONE, 0);
+    models_forget_staged(commands->models);
+    const enum wire_reason reason = trainer_start(commands->trainer);
+    refusal_note(commands->refusal, reason, 0);
+    return reason == WIRE_REASON_NONE ? MODBUS_OK : MODBUS_DEVICE_FAILURE;
+}
+
+static enum modbus_exception restart(struct commands *commands)
+{
+    if (commands->models->committing || commands->settings->saving)
+        return MODBUS_DEVICE_BUSY;
+    commands->restart = true;
     return MODBUS_OK;
 }
 
-enum modbus_exception node_execute(struct node *node, const struct node_command *command)
+static enum modbus_exception execute(struct commands *commands, const uint16_t words[COMMANDS_WORDS])
 {
-    switch (command->code) {
+    const uint32_t length = words_get32(words + LENGTH), crc = words_get32(words + CRC);
+    switch (words[0]) {
     case WIRE_COMMAND_NONE:
         return MODBUS_OK;
     case WIRE_COMMAND_VERIFY:
-        return stage_taken(node) ? MODBUS_DEVICE_BUSY : verify(node, command->length, command->crc);
+        return models_verify(commands->models, length, crc);
     case WIRE_COMMAND_COMMIT:
-        return commit(node, command->crc);
+        return models_commit(commands->models, crc);
     case WIRE_COMMAND_ROLLBACK:
-        return rollback(node, command->crc);
+        return models_rollback(commands->models, crc);
     case WIRE_COMMAND_SAVE_SETTINGS:
-        return save_settings(node);
+        return settings_save(commands->settings);
     case WIRE_COMMAND_RESTART:
-        if (node->committing || node->saving)
-            return MODBUS_DEVICE_BUSY;
-        node->restart = true;
-        return MODBUS_OK;
+        return restart(commands);
     case WIRE_COMMAND_TRAIN:
-        return train(node);
+        return train(commands);
     case WIRE_COMMAND_RESUME:
-        trainer_resume(&node->trainer);
+        trainer_resume(commands->trainer);
         return MODBUS_OK;
     case WIRE_COMMAND_STOP:
-        if (trainer_active(&node->trainer))
-            node->trainer.state = WIRE_TRAINING_STOPPED;
+        trainer_stop(commands->trainer);
         return MODBUS_OK;
     default:
-        node_refuse(node, WIRE_REASON_COMMAND, 0);
+        refusal_note(commands->refusal, WIRE_REASON_COMMAND, 0);
         return MODBUS_ILLEGAL_VALUE;
     }
 }
+
+static enum modbus_exception read_command(const void *part, uint32_t offset, uint16_t count, uint16_t *values)
+{
+    const struct commands *commands = part;
+    memcpy(values, commands->words + offset, count * sizeof *values);
+    return MODBUS_OK;
+}
+
+/* A refused command leaves its registers as they were; a written COMMAND is carried out when all of them
+ * stand. */
+static enum modbus_exception write_command(void *part, uint32_t offset, uint16_t count,
+                                           const uint16_t *values)
+{
+    struct commands *commands = part;
+    if (words_split(offset, count, LENGTH, WIRE_HOLDING_LENGTH_SIZE) ||
+        words_split(offset, count, CRC, WIRE_HOLDING_CRC_SIZE))
+        return MODBUS_ILLEGAL_ADDRESS;
+    uint16_t words[COMMANDS_WORDS];
+    memcpy(words, commands->words, sizeof words);
+    memcpy(words + offset, values, count * sizeof *values);
+    if (offset == 0) {
+        const enum modbus_exception exception = execute(commands, words);
+        if (exception)
+            return exception;
+    }
+    memcpy(commands->words, words, sizeof words);
+    return MODBUS_OK;
+}
+
+const struct row commands_rows[] = {
+    {WIRE_TABLE_HOLDING, WIRE_HOLDING_COMMAND, COMMANDS_WORDS, read_command, write_command},
+};

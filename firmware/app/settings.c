@@ -1,15 +1,20 @@
 #include "app/settings.h"
 
-#include "app/link.h"
+#include <string.h>
 
-enum { ADDRESS, BAUD_HIGH, BAUD_LOW, FORMAT, GAP };
-_Static_assert(WIRE_HOLDING_BAUD - WIRE_HOLDING_ADDRESS == BAUD_HIGH &&
+#include "app/link.h"
+#include "app/sectors.h"
+#include "app/words.h"
+#include "core/crc.h"
+
+enum { ADDRESS, BAUD, FORMAT = BAUD + WIRE_HOLDING_BAUD_SIZE, GAP };
+_Static_assert(WIRE_HOLDING_BAUD - WIRE_HOLDING_ADDRESS == BAUD &&
                    WIRE_HOLDING_FORMAT - WIRE_HOLDING_ADDRESS == FORMAT && SETTINGS_WORDS == GAP + 1,
                "the order of the settings on the wire");
 
-struct settings settings_default(void)
+static struct settings_record defaults(void)
 {
-    return (struct settings){
+    return (struct settings_record){
         .baud = WIRE_DEFAULT_BAUD,
         .address = port_default_address(),
         .format = WIRE_DEFAULT_FORMAT,
@@ -17,46 +22,126 @@ struct settings settings_default(void)
     };
 }
 
-bool settings_valid(const struct settings *settings)
+static bool valid(const struct settings_record *record)
 {
-    return settings->baud >= WIRE_BAUD_MIN && settings->baud <= WIRE_BAUD_MAX &&
-           settings->address >= WIRE_ADDRESS_MIN && settings->address <= WIRE_ADDRESS_MAX &&
-           settings->format <= WIRE_FORMAT_F8N2 && settings->gap <= WIRE_GAP_TRUE_CHARACTERS &&
-           settings->reserved == 0;
+    return record->baud >= WIRE_BAUD_MIN && record->baud <= WIRE_BAUD_MAX &&
+           record->address >= WIRE_ADDRESS_MIN && record->address <= WIRE_ADDRESS_MAX &&
+           record->format <= WIRE_FORMAT_F8N2 && record->gap <= WIRE_GAP_TRUE_CHARACTERS &&
+           record->reserved == 0;
 }
 
-void settings_to_words(const struct settings *settings, uint16_t words[SETTINGS_WORDS])
+static void to_words(const struct settings_record *record, uint16_t words[SETTINGS_WORDS])
 {
-    words[ADDRESS] = settings->address;
-    words[BAUD_HIGH] = (uint16_t)(settings->baud >> 16);
-    words[BAUD_LOW] = (uint16_t)settings->baud;
-    words[FORMAT] = settings->format;
-    words[GAP] = settings->gap;
+    words[ADDRESS] = record->address;
+    words_put32(words + BAUD, record->baud);
+    words[FORMAT] = record->format;
+    words[GAP] = record->gap;
 }
 
-bool settings_from_words(struct settings *settings, const uint16_t words[SETTINGS_WORDS])
+/* False where a field is out of range. */
+static bool from_words(struct settings_record *record, const uint16_t words[SETTINGS_WORDS])
 {
-    if (words[ADDRESS] > UINT8_MAX || words[FORMAT] > UINT8_MAX || words[GAP] > UINT8_MAX)
-        return false;
-    const struct settings asked = {
-        .baud = (uint32_t)words[BAUD_HIGH] << 16 | words[BAUD_LOW],
+    *record = (struct settings_record){
+        .baud = words_get32(words + BAUD),
         .address = (uint8_t)words[ADDRESS],
         .format = (uint8_t)words[FORMAT],
         .gap = (uint8_t)words[GAP],
     };
-    if (!settings_valid(&asked))
-        return false;
-    *settings = asked;
-    return true;
+    return words[ADDRESS] <= UINT8_MAX && words[FORMAT] <= UINT8_MAX && words[GAP] <= UINT8_MAX &&
+           valid(record);
+}
+
+/* ------------------------------------------------------------------------------------------ kept, in force */
+
+void settings_boot(struct settings *settings, struct refusal *refusal)
+{
+    const struct store_flash flash = sectors_flash(PORT_SETTINGS_A);
+    *settings = (struct settings){.refusal = refusal, .in_force = defaults()};
+    store_boot(&settings->store, &flash);
+    const struct store_record *kept = &settings->store.active;
+    struct settings_record record;
+    if (kept->payload && kept->length == sizeof record) {
+        memcpy(&record, kept->payload, sizeof record);
+        if (valid(&record))
+            settings->in_force = record;
+    }
+    to_words(&settings->in_force, settings->words);
 }
 
 struct port_line settings_line(const struct settings *settings)
 {
-    const enum wire_format format = (enum wire_format)settings->format;
+    const struct settings_record *now = &settings->in_force;
+    const enum wire_format format = (enum wire_format)now->format;
     return (struct port_line){
-        .baud = settings->baud,
-        .address = settings->address,
+        .baud = now->baud,
+        .address = now->address,
         .format = format,
-        .silence_us = link_silence_us(settings->baud, format, (enum wire_gap)settings->gap),
+        .silence_us = link_silence_us(now->baud, format, (enum wire_gap)now->gap),
     };
 }
+
+enum modbus_exception settings_save(struct settings *settings)
+{
+    struct settings_record asked;
+    if (settings->saving)
+        return MODBUS_DEVICE_BUSY;
+    if (!from_words(&asked, settings->words))
+        return refusal_answer(settings->refusal, WIRE_REASON_SETTINGS);
+    if (memcmp(&asked, &settings->in_force, sizeof asked) == 0)
+        return MODBUS_OK;
+    settings->next = asked;
+    store_commit(&settings->store, &settings->next, sizeof settings->next,
+                 crc32(&settings->next, sizeof settings->next));
+    settings->saving = true;
+    return MODBUS_OK;
+}
+
+bool settings_take_change(struct settings *settings)
+{
+    const bool changed = settings->changed;
+    settings->changed = false;
+    return changed;
+}
+
+static void end_saving(struct settings *settings)
+{
+    settings->saving = false;
+    if (settings->store.result != STORE_OK) {
+        refusal_fault(settings->refusal, WIRE_REASON_FLASH, 0);
+        return;
+    }
+    settings->in_force = settings->next;
+    settings->changed = true;
+}
+
+bool settings_step(struct settings *settings)
+{
+    const bool more = store_step(&settings->store);
+    if (settings->saving && settings->store.result != STORE_BUSY)
+        end_saving(settings);
+    return more || settings->changed;
+}
+
+/* ----------------------------------------------------------------------------------------------- registers */
+
+static enum modbus_exception read_settings(const void *part, uint32_t offset, uint16_t count,
+                                           uint16_t *values)
+{
+    const struct settings *settings = part;
+    memcpy(values, settings->words + offset, count * sizeof *values);
+    return MODBUS_OK;
+}
+
+static enum modbus_exception write_settings(void *part, uint32_t offset, uint16_t count,
+                                            const uint16_t *values)
+{
+    struct settings *settings = part;
+    if (words_split(offset, count, BAUD, WIRE_HOLDING_BAUD_SIZE))
+        return MODBUS_ILLEGAL_ADDRESS;
+    memcpy(settings->words + offset, values, count * sizeof *values);
+    return MODBUS_OK;
+}
+
+const struct row settings_rows[] = {
+    {WIRE_TABLE_HOLDING, WIRE_HOLDING_ADDRESS, SETTINGS_WORDS, read_settings, write_settings},
+};

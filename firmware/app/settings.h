@@ -1,37 +1,56 @@
-/* The line settings that a node keeps over a loss of power. */
+/* The line settings: those in force, those that the bus has written, and those that are kept over a loss of
+ * power. SAVE_SETTINGS brings the written ones into the flash, and from there in force. */
 #ifndef NEURON485_APP_SETTINGS_H
 #define NEURON485_APP_SETTINGS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "app/refusal.h"
+#include "app/rows.h"
+#include "core/store.h"
 #include "core/wire.h"
 #include "port/port.h"
 
 /* As kept in the flash. */
-struct settings {
+struct settings_record {
     uint32_t baud;    /* WIRE_BAUD_MIN..MAX */
     uint8_t address;  /* WIRE_ADDRESS_MIN..MAX */
     uint8_t format;   /* enum wire_format */
     uint8_t gap;      /* enum wire_gap */
     uint8_t reserved; /* 0 */
 };
-_Static_assert(sizeof(struct settings) == 8, "kept as 8 bytes");
+_Static_assert(sizeof(struct settings_record) == 8, "kept as 8 bytes");
 
 #define SETTINGS_WORDS (WIRE_HOLDING_GAP + 1u - WIRE_HOLDING_ADDRESS)
 
-/* The standard's defaults: 19200 baud 8E1, with the port's own address. */
-struct settings settings_default(void);
+struct settings {
+    struct refusal *refusal;
+    struct settings_record in_force;
+    struct settings_record next; /* on their way into the flash; in force once they are there */
+    struct store store;
+    uint16_t words[SETTINGS_WORDS]; /* WIRE_HOLDING_ADDRESS ... _GAP, as last written by the bus */
+    bool saving;
+    bool changed; /* in force, but the line is still spoken the old way */
+};
 
-/* Every field in range. */
-bool settings_valid(const struct settings *settings);
+/* Those that were kept, or the standard's defaults with the port's own address: 19200 baud, 8E1. Why a save
+ * fails later goes to `refusal`. */
+void settings_boot(struct settings *settings, struct refusal *refusal);
 
-/* To and from the holding registers WIRE_HOLDING_ADDRESS ... _GAP. from_words answers false, and leaves
- * *settings, where a field is out of range. */
-void settings_to_words(const struct settings *settings, uint16_t words[SETTINGS_WORDS]);
-bool settings_from_words(struct settings *settings, const uint16_t words[SETTINGS_WORDS]);
-
-/* How the line is spoken with these settings. */
+/* How the line is to be spoken. */
 struct port_line settings_line(const struct settings *settings);
+
+/* Begin to keep what the bus has written. Settings that are in force already are kept already. */
+enum modbus_exception settings_save(struct settings *settings);
+
+/* Whether the line is to be opened anew since this was last asked. */
+bool settings_take_change(struct settings *settings);
+
+/* Do one small piece of the store's work, one word or the start of an erase. True while there is more. */
+bool settings_step(struct settings *settings);
+
+#define SETTINGS_ROWS 1u
+extern const struct row settings_rows[SETTINGS_ROWS];
 
 #endif

@@ -3,41 +3,15 @@
 #include <math.h>
 #include <string.h>
 
+#include "app/words.h"
 #include "core/crc.h"
 
-/* Where a register stands among the words. */
+/* Where a register stands among the words, and among those that tell of the progress. */
 #define AT(name) (WIRE_HOLDING_TRAIN_##name - WIRE_HOLDING_TRAIN_LAYERS)
+#define PROGRESS(name) (WIRE_INPUT_TRAIN_##name - WIRE_INPUT_TRAIN_STATE)
+#define PROGRESS_WORDS (PROGRESS(PARAMETERS) + WIRE_INPUT_TRAIN_PARAMETERS_SIZE)
 
 /* ---------------------------------------------------------------------------------------------- the words */
-
-static uint32_t word32(const struct trainer *trainer, unsigned at)
-{
-    return (uint32_t)trainer->words[at] << 16 | trainer->words[at + 1];
-}
-
-static double word_f64(const struct trainer *trainer, unsigned at)
-{
-    const uint64_t bits = (uint64_t)word32(trainer, at) << 32 | word32(trainer, at + 2);
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-bool trainer_splits(uint32_t offset, uint16_t count)
-{
-    static const struct {
-        uint8_t at, width;
-    } values[] = {
-        {AT(SEED), 2},  {AT(SAMPLES), 2}, {AT(BATCH), 2},     {AT(EPOCHS), 2},
-        {AT(PAUSE), 2}, {AT(RATE), 4},    {AT(TOLERANCE), 4}, {AT(LED_THRESHOLD), 4},
-    };
-    const uint32_t ends[] = {offset, offset + count};
-    for (unsigned i = 0; i < sizeof values / sizeof *values; i++)
-        for (unsigned end = 0; end < 2; end++)
-            if (ends[end] > values[i].at && ends[end] < (uint32_t)values[i].at + values[i].width)
-                return true;
-    return false;
-}
 
 /* What learn.c and quantise.c are to do. False: sizes or codes that neither knows. */
 static bool read_words(struct trainer *trainer, struct learn_config *config)
@@ -50,10 +24,10 @@ static bool read_words(struct trainer *trainer, struct learn_config *config)
         .bias = words[AT(BIAS)] != 0,
         .adam = words[AT(ADAM)] != 0,
         .shuffle = words[AT(SHUFFLE)] != 0,
-        .seed = word32(trainer, AT(SEED)),
-        .samples = word32(trainer, AT(SAMPLES)),
-        .batch = word32(trainer, AT(BATCH)),
-        .epochs = word32(trainer, AT(EPOCHS)),
+        .seed = words_get32(words + AT(SEED)),
+        .samples = words_get32(words + AT(SAMPLES)),
+        .batch = words_get32(words + AT(BATCH)),
+        .epochs = words_get32(words + AT(EPOCHS)),
     };
     if (layers < 1 || layers > WIRE_LAYERS_MAX || vectors < 1 || vectors > WIRE_VECTORS_MAX ||
         (bits != 32 && bits != 64) || words[AT(LOSS_KIND)] > WIRE_LOSS_CROSS || config->epochs == 0 ||
@@ -75,27 +49,27 @@ static bool read_words(struct trainer *trainer, struct learn_config *config)
     model->wide = trainer->wide = bits == 64;
     model->vector_count = (uint16_t)vectors;
     model->led_output = words[AT(LED_OUTPUT)];
-    model->led_threshold = word_f64(trainer, AT(LED_THRESHOLD));
+    model->led_threshold = words_get_double(words + AT(LED_THRESHOLD));
     const uint32_t count = trainer->wide ? learn64_count(config) : learn32_count(config);
     return count > 0 && model->led_output < model->units[layers] && isfinite(model->led_threshold);
 }
 
 /* ---------------------------------------------------------------------------------------------- the arena */
 
-/* Takes consecutive parts of the arena, as trainer.h lists them. */
-struct parts {
+/* Takes consecutive pieces of the arena, as trainer.h lists them. */
+struct pieces {
     uint8_t *arena;
     size_t used;
 };
 
 /* The next `count` items of `size` bytes, or NULL where they do not fit. */
-static void *take(struct parts *parts, size_t count, size_t size)
+static void *take(struct pieces *pieces, size_t count, size_t size)
 {
-    if (size * count > WIRE_ARENA_BYTES - parts->used)
+    if (size * count > WIRE_ARENA_BYTES - pieces->used)
         return NULL;
-    void *part = parts->arena + parts->used;
-    parts->used += size * count;
-    return part;
+    void *piece = pieces->arena + pieces->used;
+    pieces->used += size * count;
+    return piece;
 }
 
 static bool all_finite(const void *values, size_t count, bool wide)
@@ -125,11 +99,13 @@ static void copy_start(struct trainer *trainer, const void *start, uint32_t coun
 }
 
 static int begin(struct trainer *trainer, const struct learn_config *config, const void *x, const void *y,
-                 struct parts *parts)
+                 struct pieces *pieces)
 {
-    const double rate = word_f64(trainer, AT(RATE)), tolerance = word_f64(trainer, AT(TOLERANCE));
-    uint8_t *workspace = parts->arena + parts->used;
-    const size_t room = WIRE_ARENA_BYTES - parts->used;
+    const uint16_t *words = trainer->words;
+    const double rate = words_get_double(words + AT(RATE)),
+                 tolerance = words_get_double(words + AT(TOLERANCE));
+    uint8_t *workspace = pieces->arena + pieces->used;
+    const size_t room = WIRE_ARENA_BYTES - pieces->used;
     if (trainer->wide)
         return learn64_begin(&trainer->learner.wide, config, x, y, rate, tolerance, workspace, room);
     return learn32_begin(&trainer->learner.narrow, config, x, y, (float)rate, (float)tolerance, workspace,
@@ -154,19 +130,19 @@ static enum wire_reason place(struct trainer *trainer, const struct learn_config
     const bool wide = trainer->wide;
     const size_t real = wide ? sizeof(double) : sizeof(float);
     const uint32_t count = wide ? learn64_count(config) : learn32_count(config);
-    struct parts parts = {.arena = trainer->arena};
-    const double(*ranges)[2] = take(&parts, inputs, 2 * sizeof(double));
-    const void *x = take(&parts, (size_t)config->samples * inputs, real);
-    const void *y = take(&parts, (size_t)config->samples * outputs, real);
-    const void *start = take(&parts, count, real);
-    const float *vectors = take(&parts, (size_t)model->vector_count * inputs, sizeof(float));
-    if (!ranges || !x || !y || !start || !vectors || !take(&parts, -parts.used % 8, 1))
+    struct pieces pieces = {.arena = trainer->arena};
+    const double(*ranges)[2] = take(&pieces, inputs, 2 * sizeof(double));
+    const void *x = take(&pieces, (size_t)config->samples * inputs, real);
+    const void *y = take(&pieces, (size_t)config->samples * outputs, real);
+    const void *start = take(&pieces, count, real);
+    const float *vectors = take(&pieces, (size_t)model->vector_count * inputs, sizeof(float));
+    if (!ranges || !x || !y || !start || !vectors || !take(&pieces, -pieces.used % 8, 1))
         return WIRE_REASON_TRAIN_ROOM;
     if (!good_ranges(ranges, inputs) || !all_finite(x, (size_t)config->samples * inputs, wide) ||
         !all_finite(y, (size_t)config->samples * outputs, wide) || !all_finite(start, count, wide) ||
         !all_finite(vectors, (size_t)model->vector_count * inputs, false))
         return WIRE_REASON_TRAIN_DATA;
-    const int error = begin(trainer, config, x, y, &parts);
+    const int error = begin(trainer, config, x, y, &pieces);
     if (error != LEARN_OK)
         return error == LEARN_ROOM ? WIRE_REASON_TRAIN_ROOM : WIRE_REASON_TRAIN_SHAPE;
     copy_start(trainer, start, count);
@@ -197,16 +173,22 @@ enum wire_reason trainer_start(struct trainer *trainer)
         reason = place(trainer, &config);
     trainer->epoch = trainer->chain = 0;
     trainer->loss = 0;
-    trainer->pause = word32(trainer, AT(PAUSE));
+    trainer->pause = words_get32(trainer->words + AT(PAUSE));
     trainer->state = reason == WIRE_REASON_NONE ? WIRE_TRAINING_RUNNING : WIRE_TRAINING_REFUSED;
     return reason;
 }
 
 void trainer_resume(struct trainer *trainer)
 {
-    trainer->pause = word32(trainer, AT(PAUSE));
+    trainer->pause = words_get32(trainer->words + AT(PAUSE));
     if (trainer->state == WIRE_TRAINING_PAUSED && trainer->pause != trainer->epoch)
         trainer->state = WIRE_TRAINING_RUNNING;
+}
+
+void trainer_stop(struct trainer *trainer)
+{
+    if (trainer_active(trainer))
+        trainer->state = WIRE_TRAINING_STOPPED;
 }
 
 static enum learn_state learner_state(const struct trainer *trainer)
@@ -252,3 +234,65 @@ size_t trainer_finish(struct trainer *trainer, uint8_t *image, size_t room, enum
                                                                  : WIRE_TRAINING_DONE;
     return length;
 }
+
+/* ----------------------------------------------------------------------------------------------- registers */
+
+static enum modbus_exception read_wishes(const void *part, uint32_t offset, uint16_t count, uint16_t *values)
+{
+    const struct trainer *trainer = part;
+    memcpy(values, trainer->words + offset, count * sizeof *values);
+    return MODBUS_OK;
+}
+
+static enum modbus_exception write_wishes(void *part, uint32_t offset, uint16_t count, const uint16_t *values)
+{
+    static const struct {
+        uint8_t at, width;
+    } wide[] = {
+        {AT(SEED), 2},  {AT(SAMPLES), 2}, {AT(BATCH), 2},     {AT(EPOCHS), 2},
+        {AT(PAUSE), 2}, {AT(RATE), 4},    {AT(TOLERANCE), 4}, {AT(LED_THRESHOLD), 4},
+    };
+    struct trainer *trainer = part;
+    for (unsigned i = 0; i < sizeof wide / sizeof *wide; i++)
+        if (words_split(offset, count, wide[i].at, wide[i].width))
+            return MODBUS_ILLEGAL_ADDRESS;
+    memcpy(trainer->words + offset, values, count * sizeof *values);
+    return MODBUS_OK;
+}
+
+static enum modbus_exception read_arena(const void *part, uint32_t offset, uint16_t count, uint16_t *values)
+{
+    const struct trainer *trainer = part;
+    words_from_bytes(values, trainer->arena + 2 * offset, count);
+    return MODBUS_OK;
+}
+
+static enum modbus_exception write_arena(void *part, uint32_t offset, uint16_t count, const uint16_t *values)
+{
+    struct trainer *trainer = part;
+    if (trainer_active(trainer))
+        return MODBUS_DEVICE_BUSY;
+    words_to_bytes(trainer->arena + 2 * offset, values, count);
+    return MODBUS_OK;
+}
+
+static enum modbus_exception read_progress(const void *part, uint32_t offset, uint16_t count,
+                                           uint16_t *values)
+{
+    const struct trainer *trainer = part;
+    uint64_t loss;
+    memcpy(&loss, &trainer->loss, sizeof loss);
+    uint16_t words[PROGRESS_WORDS] = {(uint16_t)trainer->state};
+    words_put32(words + PROGRESS(EPOCH), trainer->epoch);
+    words_put64(words + PROGRESS(LOSS), loss);
+    words_put32(words + PROGRESS(CHAIN), trainer->chain);
+    words_put32(words + PROGRESS(PARAMETERS), trainer->parameters);
+    memcpy(values, words + offset, count * sizeof *values);
+    return MODBUS_OK;
+}
+
+const struct row trainer_rows[] = {
+    {WIRE_TABLE_HOLDING, WIRE_HOLDING_TRAIN_LAYERS, TRAINER_WORDS, read_wishes, write_wishes},
+    {WIRE_TABLE_HOLDING, WIRE_HOLDING_ARENA, WIRE_HOLDING_ARENA_SIZE, read_arena, write_arena},
+    {WIRE_TABLE_INPUT, WIRE_INPUT_TRAIN_STATE, PROGRESS_WORDS, read_progress, NULL},
+};

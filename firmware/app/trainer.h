@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "app/rows.h"
 #include "core/learn.h"
 #include "core/quantise.h"
 #include "core/wire.h"
@@ -41,7 +42,7 @@ struct trainer {
     struct quantise_model model; /* what the training is to become; its pointers go into the arena */
 };
 
-/* The memory to work in. */
+/* arena: the memory to work in, WIRE_ARENA_BYTES, aligned to 8. */
 void trainer_init(struct trainer *trainer, uint8_t *arena);
 
 /* Whether a training is under way: running or paused. */
@@ -53,6 +54,9 @@ enum wire_reason trainer_start(struct trainer *trainer);
 /* Go on until the epoch that TRAIN_PAUSE names now. */
 void trainer_resume(struct trainer *trainer);
 
+/* End what is under way, without an image. */
+void trainer_stop(struct trainer *trainer);
+
 /* Take one sample. True while there is more to do. */
 bool trainer_step(struct trainer *trainer);
 
@@ -63,7 +67,7 @@ bool trainer_learnt(const struct trainer *trainer);
 size_t trainer_finish(struct trainer *trainer, uint8_t *image, size_t room, enum wire_reason *reason,
                       uint16_t *detail);
 
-/* Whether a write of `count` registers from `offset` within the words would change half a value. */
-bool trainer_splits(uint32_t offset, uint16_t count);
+#define TRAINER_ROWS 3u
+extern const struct row trainer_rows[TRAINER_ROWS];
 
 #endif

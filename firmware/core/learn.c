@@ -382,9 +382,3 @@ enum learn_progress LEARN(sample)(struct learner_type *l)
     end_epoch(l);
     return LEARN_EPOCH;
 }
-
-const real *LEARN(predict)(struct learner_type *l, const real *x)
-{
-    forward(l, x);
-    return l->values + l->units - l->config.units[l->config.layers];
-}

@@ -45,11 +45,12 @@
 #include "core/pcg32.h"
 #include "core/wire.h"
 
+/* The bus names them by the same numbers. */
 enum learn_loss {
-    LEARN_LOSS_MEAN = 0,  /* mean squared error */
-    LEARN_LOSS_HALF = 1,  /* half of it */
-    LEARN_LOSS_SUM = 2,   /* sum of squares, over outputs and samples */
-    LEARN_LOSS_CROSS = 3, /* mean cross-entropy, for sigmoid outputs; targets 0..1 */
+    LEARN_LOSS_MEAN = WIRE_LOSS_MEAN,   /* mean squared error */
+    LEARN_LOSS_HALF = WIRE_LOSS_HALF,   /* half of it */
+    LEARN_LOSS_SUM = WIRE_LOSS_SUM,     /* sum of squares, over outputs and samples */
+    LEARN_LOSS_CROSS = WIRE_LOSS_CROSS, /* mean cross-entropy, for sigmoid outputs; targets 0..1 */
 };
 
 enum learn_error {

@@ -54,9 +54,6 @@ int LEARN(begin)(struct LEARN_TYPE *learner, const struct learn_config *config, 
 /* Take one sample forward and back; at the end of a batch, step; at the start of an epoch, shuffle. */
 enum learn_progress LEARN(sample)(struct LEARN_TYPE *learner);
 
-/* Outputs for one row of inputs; overwrites `values` and `deltas`. The result lasts until the next call. */
-const LEARN_REAL *LEARN(predict)(struct LEARN_TYPE *learner, const LEARN_REAL *x);
-
 /* e^x for x <= 0, and log(1 + e) for 0 <= e <= 1, as training uses them. */
 LEARN_REAL LEARN(exp)(LEARN_REAL x);
 LEARN_REAL LEARN(log1p)(LEARN_REAL e);

@@ -309,7 +309,7 @@ bool store_step(struct store *store)
     }
 }
 
-bool store_will_erase(const struct store *store)
+bool store_erasing(const struct store *store)
 {
-    return store->step == STORE_STEP_ERASE;
+    return store->step >= STORE_STEP_UNMARK && store->step <= STORE_STEP_MARK;
 }

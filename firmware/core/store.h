@@ -103,7 +103,7 @@ int store_commit(struct store *store, const void *payload, uint32_t length, uint
 /* Do one small piece of what is to be done: one word, or the start of an erase. True while there is more. */
 bool store_step(struct store *store);
 
-/* Whether the next step starts an erase, which stalls the processor on most chips. */
-bool store_will_erase(const struct store *store);
+/* Whether a sector is being erased, from the overwriting of its mark until it is marked again. */
+bool store_erasing(const struct store *store);
 
 #endif

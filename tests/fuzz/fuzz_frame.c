@@ -128,25 +128,25 @@ static void command(enum wire_command code, uint32_t length, uint32_t crc)
 static void right_command(enum wire_command code)
 {
     uint32_t length, crc;
-    memcpy(&length, node.stage + 8, sizeof length);
+    memcpy(&length, node.parts.models.stage + 8, sizeof length);
     if (code == WIRE_COMMAND_ROLLBACK) {
-        command(code, 0, node_previous_crc(&node));
+        command(code, 0, models_previous_crc(&node.parts.models));
         return;
     }
-    if (length < 8 || length > sizeof node.stage)
+    if (length < 8 || length > sizeof node.parts.models.stage)
         return;
-    crc = crc32(node.stage, length - sizeof crc);
-    if (!node.committing && !node.verified)
-        memcpy(node.stage + length - sizeof crc, &crc, sizeof crc);
+    crc = crc32(node.parts.models.stage, length - sizeof crc);
+    if (!node.parts.models.committing && !node.parts.models.verified)
+        memcpy(node.parts.models.stage + length - sizeof crc, &crc, sizeof crc);
     command(code, length, crc);
 }
 
 static void restage(void)
 {
-    if (!node.model_valid || node.committing)
+    if (!node.parts.neuron.valid || node.parts.models.committing)
         return;
-    node.verified = false;
-    memcpy(node.stage, node.model.bytes, node.model.length);
+    node.parts.models.verified = false;
+    memcpy(node.parts.models.stage, node.parts.neuron.model.bytes, node.parts.neuron.model.length);
 }
 
 static void carry_out(unsigned kind, const uint8_t *bytes, size_t size)
@@ -177,11 +177,11 @@ static void deploy(const uint8_t *image, uint32_t size)
 {
     uint32_t crc;
     memcpy(&crc, image + size - sizeof crc, sizeof crc);
-    memcpy(node.stage, image, size);
+    memcpy(node.parts.models.stage, image, size);
     command(WIRE_COMMAND_VERIFY, size, crc);
     command(WIRE_COMMAND_COMMIT, 0, crc);
     work(SETTLE);
-    require(node.model_valid && node.model.crc == crc);
+    require(node.parts.neuron.valid && node.parts.neuron.model.crc == crc);
 }
 
 static void keep_start(unsigned index)
@@ -220,7 +220,8 @@ static void begin(unsigned index)
 static void require_alive(void)
 {
     uint16_t detail;
-    require(!node.model_valid || image_self_test(&node.model, &detail) == WIRE_REASON_NONE);
+    require(!node.parts.neuron.valid ||
+            image_self_test(&node.parts.neuron.model, &detail) == WIRE_REASON_NONE);
     const uint8_t read[] = {
         node.server.address, 4, WIRE_INPUT_WIRE_VERSION >> 8, WIRE_INPUT_WIRE_VERSION & 0xFF, 0, 1};
     require(node.server.listen_only || serve_sealed(read, sizeof read) == 7);

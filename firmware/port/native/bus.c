@@ -21,7 +21,7 @@
 #endif
 
 #include "port/native/master.h"
-#include "port/native/wire.h"
+#include "port/native/events.h"
 
 #define EXIT_FAULT 3
 #define NODES_MAX 32
@@ -30,19 +30,19 @@
 
 struct member {
     pid_t process;
-    int wire;
+    int events;      /* the socket to the node */
     uint8_t address; /* the name it goes by here */
     struct port_line line;
-    struct wire_direction direction;
+    struct event_direction direction;
     uint64_t silent_at; /* when its silence has passed, FOREVER: already told */
     uint64_t sent_at;   /* when its last stop bit leaves, FOREVER: nothing is leaving */
-    uint8_t reply[WIRE_PAYLOAD_MAX];
+    uint8_t reply[EVENT_PAYLOAD_MAX];
     size_t reply_size;
 };
 
 /* What the master has said and the line has not yet carried, when characters take their time. */
 struct burst {
-    uint8_t bytes[WIRE_PAYLOAD_MAX];
+    uint8_t bytes[EVENT_PAYLOAD_MAX];
     size_t size;
     uint64_t due;
     bool serial; /* came over the pty, which has a baud rate */
@@ -109,9 +109,9 @@ static uint64_t duration_us(const struct port_line *line, size_t size)
 
 /* -------------------------------------------------------------------------------------------------- nodes */
 
-static void tell(const struct member *member, enum wire_event type, const void *payload, size_t size)
+static void tell(const struct member *member, enum event type, const void *payload, size_t size)
 {
-    wire_put(member->wire, type, payload, size); /* a node that has gone is noticed when its wire is read */
+    events_put(member->events, type, payload, size); /* a node that has gone is noticed when it is read */
 }
 
 /* Every node but the sender hears these characters; from then on it waits for silence. */
@@ -127,7 +127,7 @@ static void carry(const uint8_t *bytes, size_t size, const struct member *sender
             say("note the host speaks at %u baud, node %u listens at %u", baud, member->address,
                 member->line.baud);
         }
-        tell(member, readable ? WIRE_BYTES : WIRE_DAMAGED, bytes, size);
+        tell(member, readable ? EVENT_BYTES : EVENT_DAMAGED, bytes, size);
         member->silent_at = clock_us() + member->line.silence_us;
     }
 }
@@ -141,7 +141,7 @@ static void deliver(struct member *member)
     member->reply_size = 0;
 }
 
-static void transmit(struct member *member, const struct wire_message *message)
+static void transmit(struct member *member, const struct event_message *message)
 {
     if (!member->direction.driving)
         fault(member, "it sends with its driver off (SE low)");
@@ -155,7 +155,7 @@ static void transmit(struct member *member, const struct wire_message *message)
     member->sent_at = clock_us() + duration_us(&member->line, message->size);
 }
 
-static void change_direction(struct member *member, struct wire_direction direction)
+static void change_direction(struct member *member, struct event_direction direction)
 {
     const bool released = member->direction.driving && !direction.driving;
     if (direction.driving && direction.listening)
@@ -176,11 +176,11 @@ static void start_node(struct member *member);
 static bool restart_node(struct member *member)
 {
     int status;
-    close(member->wire);
+    close(member->events);
     if (waitpid(member->process, &status, 0) != member->process)
         status = 0;
     member->process = 0;
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != WIRE_EXIT_RESET)
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != EVENT_EXIT_RESET)
         fault(member, "its process has ended");
     start_node(member);
     return member->process == 0; /* true in the new node */
@@ -189,33 +189,33 @@ static bool restart_node(struct member *member)
 /* True in a new node process that has come to be meanwhile. */
 static bool handle_node(struct member *member)
 {
-    struct wire_message message;
-    struct wire_direction direction;
-    if (!wire_get(member->wire, &message))
+    struct event_message message;
+    struct event_direction direction;
+    if (!events_get(member->events, &message))
         return restart_node(member);
     switch (message.type) {
-    case WIRE_LINE:
+    case EVENT_LINE:
         memcpy(&member->line, message.payload, sizeof member->line);
         say("node %u %u %s", member->address, member->line.baud, format_name(member->line.format));
         break;
-    case WIRE_DIRECTION:
+    case EVENT_DIRECTION:
         memcpy(&direction, message.payload, sizeof direction);
         change_direction(member, direction);
         break;
-    case WIRE_TRANSMIT:
+    case EVENT_TRANSMIT:
         transmit(member, &message);
         break;
-    case WIRE_LED:
+    case EVENT_LED:
         say("led %u %s", member->address, message.payload[0] ? "on" : "off");
         break;
     default:
-        message.payload[message.size < WIRE_PAYLOAD_MAX ? message.size : WIRE_PAYLOAD_MAX - 1] = 0;
+        message.payload[message.size < EVENT_PAYLOAD_MAX ? message.size : EVENT_PAYLOAD_MAX - 1] = 0;
         fault(member, (const char *)message.payload);
     }
     return false;
 }
 
-/* In the child, process is 0 and wire is the node's end. */
+/* In the child, process is 0 and events is the node's end. */
 static void start_node(struct member *member)
 {
     int ends[2];
@@ -237,13 +237,13 @@ static void start_node(struct member *member)
                 close(others[i]);
         for (unsigned i = 0; i < bus.count; i++)
             if (&bus.members[i] != member)
-                close(bus.members[i].wire);
-        member->wire = ends[1];
+                close(bus.members[i].events);
+        member->events = ends[1];
         return;
     }
     close(ends[1]);
-    member->wire = ends[0];
-    member->direction = (struct wire_direction){.listening = true};
+    member->events = ends[0];
+    member->direction = (struct event_direction){.listening = true};
     member->line = (struct port_line){.baud = WIRE_DEFAULT_BAUD, .silence_us = 2006};
     member->silent_at = member->sent_at = FOREVER;
     member->reply_size = 0;
@@ -303,11 +303,11 @@ static void run_due(bool heard)
         struct member *member = &bus.members[i];
         if (member->sent_at <= now) {
             member->sent_at = FOREVER;
-            tell(member, WIRE_SENT, NULL, 0);
+            tell(member, EVENT_SENT, NULL, 0);
         }
         if (!heard && bus.burst.size == 0 && member->silent_at <= now) {
             member->silent_at = FOREVER;
-            tell(member, WIRE_SILENCE, NULL, 0);
+            tell(member, EVENT_SILENCE, NULL, 0);
         }
     }
 }
@@ -344,7 +344,7 @@ static bool round_of_the_bus(unsigned *index)
     fds[PTY] = (struct pollfd){.fd = deaf ? -1 : bus.master.pty, .events = POLLIN};
     fds[CLIENT] = (struct pollfd){.fd = deaf ? -1 : bus.master.client, .events = POLLIN};
     for (unsigned i = 0; i < bus.count; i++)
-        fds[NODES + i] = (struct pollfd){.fd = bus.members[i].wire, .events = POLLIN};
+        fds[NODES + i] = (struct pollfd){.fd = bus.members[i].events, .events = POLLIN};
     wait_for(fds, NODES + bus.count);
 
     char ignored[64];
@@ -392,12 +392,12 @@ int bus_run(const struct options *options, unsigned *index)
         start_node(member);
         if (member->process == 0) {
             *index = i;
-            return member->wire;
+            return member->events;
         }
         bus.count++;
     }
     while (!stopping)
         if (round_of_the_bus(index))
-            return bus.members[*index].wire;
+            return bus.members[*index].events;
     leave(0);
 }

@@ -13,7 +13,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "port/native/wire.h"
+#include "port/native/events.h"
 
 static const char *open_pty(struct master *master, const char *link)
 {
@@ -123,7 +123,7 @@ void master_rearm(const struct master *master)
 
 void master_write(const struct master *master, const uint8_t *bytes, size_t size)
 {
-    wire_write(master->pty, bytes, size);
+    events_write(master->pty, bytes, size);
     if (master->client >= 0)
-        wire_write(master->client, bytes, size);
+        events_write(master->client, bytes, size);
 }

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "app/link.h"
-#include "port/native/wire.h"
+#include "port/native/events.h"
 
 #define FLASH_SIZE (PORT_SECTORS * PORT_SECTOR_SIZE)
 #define ERASE_US 250000u /* typical for 16 KiB, STM32F407 data sheet, table 41 */
@@ -28,9 +28,9 @@
 static struct {
     struct options options;
     uint8_t address;
-    int wire;
+    int events; /* the socket to the bus */
     struct link *link;
-    struct wire_direction direction;
+    struct event_direction direction;
     bool transmitting;
     bool turn; /* the line has been silent since the last character: a reply may begin */
     bool lit, lit_known;
@@ -97,7 +97,7 @@ static _Noreturn void flash_unusable(const char *path, const char *why)
 {
     char text[400];
     const int size = snprintf(text, sizeof text, "flash file %s: %s", path, why);
-    wire_put(port.wire, WIRE_FAULT, text, (size_t)size);
+    events_put(port.events, EVENT_FAULT, text, (size_t)size);
     exit(2);
 }
 
@@ -179,9 +179,9 @@ void port_init(int argc, char **argv)
     parse_options(&port.options, argc, argv);
     if (!port.options.flash)
         share_flash();
-    port.wire = bus_run(&port.options, &index); /* the parent stays in there; each node comes out of it */
+    port.events = bus_run(&port.options, &index); /* the parent stays in there; each node comes out of it */
     port.address = port.options.nodes[index];
-    port.direction = (struct wire_direction){.listening = true};
+    port.direction = (struct event_direction){.listening = true};
     port.start_us = clock_us();
     memcpy(port.uid, "simulated", 9);
     port.uid[WIRE_UID_BYTES - 1] = port.address;
@@ -190,21 +190,21 @@ void port_init(int argc, char **argv)
 
 static _Noreturn void broke(const char *rule)
 {
-    wire_put(port.wire, WIRE_FAULT, rule, strlen(rule));
+    events_put(port.events, EVENT_FAULT, rule, strlen(rule));
     exit(1);
 }
 
-static void handle(const struct wire_message *message)
+static void handle(const struct event_message *message)
 {
     switch (message->type) {
-    case WIRE_BYTES:
-    case WIRE_DAMAGED:
+    case EVENT_BYTES:
+    case EVENT_DAMAGED:
         port.turn = false;
         if (port.direction.listening)
             for (unsigned i = 0; i < message->size; i++)
-                link_on_byte(port.link, message->payload[i], message->type == WIRE_DAMAGED);
+                link_on_byte(port.link, message->payload[i], message->type == EVENT_DAMAGED);
         break;
-    case WIRE_SILENCE:
+    case EVENT_SILENCE:
         port.turn = true;
         link_on_silence(port.link);
         break;
@@ -219,13 +219,13 @@ static void handle(const struct wire_message *message)
 
 void port_idle(bool more)
 {
-    struct pollfd wire = {.fd = port.wire, .events = POLLIN};
+    struct pollfd waited = {.fd = port.events, .events = POLLIN};
     const bool waiting = more || port_flash_busy();
     /* A lamp that blinks needs rounds without events. */
-    if (poll(&wire, 1, waiting ? 0 : 50) <= 0)
+    if (poll(&waited, 1, waiting ? 0 : 50) <= 0)
         return;
-    struct wire_message message;
-    if (!wire_get(port.wire, &message))
+    struct event_message message;
+    if (!events_get(port.events, &message))
         exit(0); /* the bus has gone */
     handle(&message);
 }
@@ -264,25 +264,25 @@ void port_led(bool lit)
     port.lit = lit;
     port.lit_known = true;
     const uint8_t level = lit;
-    wire_put(port.wire, WIRE_LED, &level, 1);
+    events_put(port.events, EVENT_LED, &level, 1);
 }
 
 _Noreturn void port_reset(void)
 {
-    exit(WIRE_EXIT_RESET);
+    exit(EVENT_EXIT_RESET);
 }
 
 /* -------------------------------------------------------------------------------------------------- RS485 */
 
 static void tell_direction(void)
 {
-    wire_put(port.wire, WIRE_DIRECTION, &port.direction, sizeof port.direction);
+    events_put(port.events, EVENT_DIRECTION, &port.direction, sizeof port.direction);
 }
 
 void port_rs485_open(const struct port_line *line, struct link *link)
 {
     port.link = link;
-    wire_put(port.wire, WIRE_LINE, line, sizeof *line);
+    events_put(port.events, EVENT_LINE, line, sizeof *line);
 }
 
 void port_rs485_receiver(bool listening)
@@ -307,5 +307,5 @@ void port_rs485_transmit(const uint8_t *bytes, size_t size)
         broke("it talks out of turn: no request has ended");
     port.turn = false;
     port.transmitting = true;
-    wire_put(port.wire, WIRE_TRANSMIT, bytes, size);
+    events_put(port.events, EVENT_TRANSMIT, bytes, size);
 }

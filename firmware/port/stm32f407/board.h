@@ -1,29 +1,60 @@
 /* The board as data: STM32F407VG at 168 MHz, with pins, levels and flash sectors after the original board
- * file. */
+ * file.
+ *
+ * Every pin, timer and USART stands here once, and nowhere else by its own name. All are macros, hence
+ * immediates: a fault handler and code that runs while the flash cannot be read take them too. */
 #ifndef NEURON485_PORT_STM32F407_BOARD_H
 #define NEURON485_PORT_STM32F407_BOARD_H
 
 #include "stm32f4xx_hal.h"
 
-struct board_pin {
-    GPIO_TypeDef *port;
-    uint16_t pin;
-};
+/* A signal is a port, a pin, and the level of what it is named after: true is high. */
+#define BOARD_LED_PORT GPIOD /* LEDR */
+#define BOARD_LED_PIN GPIO_PIN_3
+#define BOARD_LED_LIT true /* neuron output 1 */
 
-#define BOARD_LED ((struct board_pin){GPIOD, GPIO_PIN_3}) /* LEDR */
-#define BOARD_LED_LIT GPIO_PIN_SET                        /* level that lights it; neuron output 1 */
+#define BOARD_RE_PORT GPIOB /* receiver enable */
+#define BOARD_RE_PIN GPIO_PIN_8
+#define BOARD_RE_LISTEN false
 
-#define BOARD_RE ((struct board_pin){GPIOB, GPIO_PIN_8}) /* receiver enable, active low */
-#define BOARD_RE_LISTEN GPIO_PIN_RESET
-#define BOARD_SE ((struct board_pin){GPIOB, GPIO_PIN_9}) /* driver enable, active high */
-#define BOARD_SE_DRIVE GPIO_PIN_SET
+#define BOARD_SE_PORT GPIOB /* driver enable */
+#define BOARD_SE_PIN GPIO_PIN_9
+#define BOARD_SE_DRIVE true
 
-#define BOARD_USART_TX ((struct board_pin){GPIOD, GPIO_PIN_8}) /* USART3, AF7 */
-#define BOARD_USART_RX ((struct board_pin){GPIOD, GPIO_PIN_9})
+/* Set the level of a signal, in one write that touches no other pin. */
+#define BOARD_WRITE(signal, high)                                                                            \
+    (BOARD_##signal##_PORT->BSRR =                                                                           \
+         (high) ? (uint32_t)BOARD_##signal##_PIN : (uint32_t)BOARD_##signal##_PIN << 16)
+
+#define BOARD_PORT_CLOCKS_ON()                                                                               \
+    do {                                                                                                     \
+        __HAL_RCC_GPIOB_CLK_ENABLE();                                                                        \
+        __HAL_RCC_GPIOC_CLK_ENABLE();                                                                        \
+        __HAL_RCC_GPIOD_CLK_ENABLE();                                                                        \
+    } while (0)
 
 #define BOARD_HSE_MHZ 8u
-#define BOARD_APB1_HZ 42000000u       /* clock of USART3 */
-#define BOARD_APB1_TIMER_HZ 84000000u /* clock of TIM7: twice APB1, as its prescaler is not 1 */
+#define BOARD_APB1_HZ 42000000u
+#define BOARD_APB1_TIMER_HZ 84000000u /* twice APB1, as its prescaler is not 1 */
+
+/* The line's USART. */
+#define BOARD_USART USART3
+#define BOARD_USART_IRQ USART3_IRQn
+#define BOARD_USART_HANDLER USART3_IRQHandler
+#define BOARD_USART_CLOCK_ON() __HAL_RCC_USART3_CLK_ENABLE()
+#define BOARD_USART_HZ BOARD_APB1_HZ
+#define BOARD_USART_AF GPIO_AF7_USART3
+#define BOARD_USART_TX_PORT GPIOD
+#define BOARD_USART_TX_PIN GPIO_PIN_8
+#define BOARD_USART_RX_PORT GPIOD
+#define BOARD_USART_RX_PIN GPIO_PIN_9
+
+/* The timer of the silence that ends a frame: a basic one, 16 bits. */
+#define BOARD_SILENCE TIM7
+#define BOARD_SILENCE_IRQ TIM7_IRQn
+#define BOARD_SILENCE_HANDLER TIM7_IRQHandler
+#define BOARD_SILENCE_CLOCK_ON() __HAL_RCC_TIM7_CLK_ENABLE()
+#define BOARD_SILENCE_HZ BOARD_APB1_TIMER_HZ
 
 /* Model: sectors 1 and 2. Settings: sector 3, and for the other half of their store the last one, of which
  * only the first 16 KiB are used; it is erased once in a few hundred changes. Code is in sectors 0 and 4. */

@@ -99,13 +99,13 @@ static _Noreturn void end(unsigned blinks)
     __disable_irq();
     SysTick->CTRL = 0; /* nothing is to be pending here */
     SCB->ICSR = SCB_ICSR_PENDSTCLR_Msk;
-    GPIOB->BSRR = (uint32_t)GPIO_PIN_9 << 16; /* SE low: the bus is free */
+    BOARD_WRITE(SE, !BOARD_SE_DRIVE); /* the bus is free */
     start_watchdog();
     for (;;) {
         for (unsigned i = 0; i < blinks; i++) {
-            GPIOD->BSRR = GPIO_PIN_3;
+            BOARD_WRITE(LED, BOARD_LED_LIT);
             pause_ms(120);
-            GPIOD->BSRR = (uint32_t)GPIO_PIN_3 << 16;
+            BOARD_WRITE(LED, !BOARD_LED_LIT);
             pause_ms(120);
         }
         pause_ms(600);

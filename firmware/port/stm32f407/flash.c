@@ -24,49 +24,48 @@ const uint8_t *port_flash_sector(enum port_sector sector)
  * still ends WFI: a character, the silence after a frame, a tick, the end of the work. */
 static RAM_CODE void work(uint32_t control, volatile uint32_t *place, uint32_t word)
 {
+    const bool erase = !place;
     const uint32_t bits = FLASH_CR_SNB | FLASH_CR_PSIZE | FLASH_CR_SER | FLASH_CR_PG | FLASH_CR_EOPIE;
     FLASH->CR = (FLASH->CR & ~bits) | FLASH_PSIZE_WORD | FLASH_CR_EOPIE | control;
-    if (place)
-        *place = word;
-    else
+    if (erase)
         FLASH->CR |= FLASH_CR_STRT;
+    else
+        *place = word;
     __DSB();
     while (FLASH->SR & FLASH_SR_BSY) {
         IWDG->KR = 0xAAAA;
         if (SCB->ICSR & SCB_ICSR_PENDSTSET_Msk) {
             SCB->ICSR = SCB_ICSR_PENDSTCLR_Msk;
-            uwTick++;
+            port_tick();
         }
-        rs485_stall_poll();
+        rs485_poll(erase);
         __WFI();
     }
     FLASH->SR = FLASH_DONE;
     FLASH->CR &= ~bits;
 }
 
-static void work_masked(bool answering, uint32_t control, volatile uint32_t *place, uint32_t word)
+static void work_masked(uint32_t control, volatile uint32_t *place, uint32_t word)
 {
     __disable_irq();
-    rs485_stall_begin(answering);
     NVIC_EnableIRQ(FLASH_IRQn); /* never taken: it only ends the sleep */
     work(control, place, word);
     NVIC_DisableIRQ(FLASH_IRQn);
     NVIC_ClearPendingIRQ(FLASH_IRQn);
-    rs485_stall_end();
     __enable_irq();
 }
 
 void port_flash_program(enum port_sector sector, uint32_t offset, uint32_t word)
 {
     HAL_FLASH_Unlock();
-    work_masked(false, FLASH_CR_PG, (volatile uint32_t *)(sectors[sector].address + offset), word);
+    work_masked(FLASH_CR_PG, (volatile uint32_t *)(sectors[sector].address + offset), word);
     HAL_FLASH_Lock(); /* a word that does not keep is found by the store, which reads it back */
 }
 
 void port_flash_erase(enum port_sector sector)
 {
     HAL_FLASH_Unlock();
-    work_masked(true, FLASH_CR_SER | sectors[sector].number << FLASH_CR_SNB_Pos, NULL, 0);
+    work_masked(FLASH_CR_SER | sectors[sector].number << FLASH_CR_SNB_Pos, NULL, 0);
 
     /* The caches may hold what was erased (RM0090, 3.5.4). */
     __HAL_FLASH_DATA_CACHE_DISABLE();

@@ -5,11 +5,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Code that runs from RAM: the flash cannot be read while a sector is being erased. */
-#define RAM_CODE __attribute__((section(".ramfunc"), noinline, long_call))
+#include "board.h"
 
-/* port.c: an interrupt has happened; the next port_idle does not sleep. */
+/* Code that runs while the flash is at work and cannot be read: it stands in RAM, as app/link.c does, and
+ * touches nothing in the flash: no tables, no constants, no library. tests/test_firmware_build.py looks. */
+#define RAM_CODE __attribute__((section(".ramfunc"), noinline))
+
+/* port.c, from RAM: an interrupt has happened; the next port_idle does not sleep. */
 void port_wake(void);
+
+/* port.c, from RAM: a millisecond has passed. */
+void port_tick(void);
 
 /* fault.c: guard the stack's end and start the watchdog. */
 void fault_init(void);
@@ -25,14 +31,12 @@ void MemManage_Handler(void);
 void BusFault_Handler(void);
 void UsageFault_Handler(void);
 void SysTick_Handler(void);
-void USART3_IRQHandler(void);
-void TIM7_IRQHandler(void);
+void BOARD_USART_HANDLER(void);
+void BOARD_SILENCE_HANDLER(void);
 
-/* rs485.c, from RAM, while the flash is at work and no interrupt can run: keep what is heard and, if
- * `answering`, answer requests to this node with exception 06. `begin` before it; `poll` after every
- * interrupt that is pending; `end` after it: what was heard and not answered then goes its usual way. */
-void rs485_stall_begin(bool answering);
-RAM_CODE void rs485_stall_poll(void);
-void rs485_stall_end(void);
+/* rs485.c, from RAM, while interrupts are masked: do what those of the line would do, once for every one that
+ * is pending. answering: nobody will serve what is heard, so a request to this node gets exception 06, and any
+ * other is dropped. */
+void rs485_poll(bool answering);
 
 #endif

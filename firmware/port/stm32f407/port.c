@@ -8,44 +8,33 @@
 
 static volatile bool woken;
 
-static void write_pin(struct board_pin pin, GPIO_PinState level)
+static void set_mode(GPIO_TypeDef *port, uint32_t pin, uint32_t mode, uint32_t alternate)
 {
-    HAL_GPIO_WritePin(pin.port, pin.pin, level);
+    GPIO_InitTypeDef init = {
+        .Pin = pin,
+        .Mode = mode,
+        .Pull = GPIO_PULLUP,
+        .Speed = GPIO_SPEED_FREQ_VERY_HIGH,
+        .Alternate = alternate,
+    };
+    HAL_GPIO_Init(port, &init);
 }
 
 /* Levels first, then modes, so that no pin ever shows a level that was not meant: lamp lit (its test),
  * receiver on, driver off. */
 static void MX_GPIO_Init(void)
 {
-    __HAL_RCC_GPIOB_CLK_ENABLE();
-    __HAL_RCC_GPIOC_CLK_ENABLE();
-    __HAL_RCC_GPIOD_CLK_ENABLE();
+    BOARD_PORT_CLOCKS_ON();
 
-    write_pin(BOARD_LED, BOARD_LED_LIT);
-    write_pin(BOARD_RE, BOARD_RE_LISTEN);
-    write_pin(BOARD_SE, !BOARD_SE_DRIVE);
+    BOARD_WRITE(LED, BOARD_LED_LIT);
+    BOARD_WRITE(RE, BOARD_RE_LISTEN);
+    BOARD_WRITE(SE, !BOARD_SE_DRIVE);
 
-    const struct board_pin outputs[] = {BOARD_LED, BOARD_RE, BOARD_SE};
-    for (unsigned i = 0; i < sizeof outputs / sizeof *outputs; i++) {
-        GPIO_InitTypeDef init = {
-            .Pin = outputs[i].pin,
-            .Mode = GPIO_MODE_OUTPUT_PP,
-            .Pull = GPIO_PULLUP,
-            .Speed = GPIO_SPEED_FREQ_VERY_HIGH,
-        };
-        HAL_GPIO_Init(outputs[i].port, &init);
-    }
-    const struct board_pin serial[] = {BOARD_USART_TX, BOARD_USART_RX};
-    for (unsigned i = 0; i < sizeof serial / sizeof *serial; i++) {
-        GPIO_InitTypeDef init = {
-            .Pin = serial[i].pin,
-            .Mode = GPIO_MODE_AF_PP,
-            .Pull = GPIO_PULLUP,
-            .Speed = GPIO_SPEED_FREQ_VERY_HIGH,
-            .Alternate = GPIO_AF7_USART3,
-        };
-        HAL_GPIO_Init(serial[i].port, &init);
-    }
+    set_mode(BOARD_LED_PORT, BOARD_LED_PIN, GPIO_MODE_OUTPUT_PP, 0);
+    set_mode(BOARD_RE_PORT, BOARD_RE_PIN, GPIO_MODE_OUTPUT_PP, 0);
+    set_mode(BOARD_SE_PORT, BOARD_SE_PIN, GPIO_MODE_OUTPUT_PP, 0);
+    set_mode(BOARD_USART_TX_PORT, BOARD_USART_TX_PIN, GPIO_MODE_AF_PP, BOARD_USART_AF);
+    set_mode(BOARD_USART_RX_PORT, BOARD_USART_RX_PIN, GPIO_MODE_AF_PP, BOARD_USART_AF);
 }
 
 /* HSE 8 MHz / 8 * 336 / 2 = 168 MHz; APB1 42 MHz, APB2 84 MHz; 5 wait states (RM0090, table 11). */
@@ -86,12 +75,17 @@ void port_init(int argc, char **argv)
     start_clocks();
 }
 
-void SysTick_Handler(void)
+RAM_CODE void port_tick(void)
 {
-    HAL_IncTick();
+    uwTick++; /* HAL's, whose own function stands in the flash */
 }
 
-void port_wake(void)
+void SysTick_Handler(void)
+{
+    port_tick();
+}
+
+RAM_CODE void port_wake(void)
 {
     woken = true;
 }
@@ -133,24 +127,10 @@ void port_led(bool lit)
 {
     if (!lit && HAL_GetTick() < BOARD_LAMP_TEST_MS)
         return;
-    write_pin(BOARD_LED, lit ? BOARD_LED_LIT : !BOARD_LED_LIT);
+    BOARD_WRITE(LED, lit == BOARD_LED_LIT);
 }
 
 _Noreturn void port_reset(void)
 {
     NVIC_SystemReset();
-}
-
-void port_rs485_receiver(bool listening)
-{
-    write_pin(BOARD_RE, listening ? BOARD_RE_LISTEN : !BOARD_RE_LISTEN);
-    if (listening) {
-        (void)USART3->SR; /* drop what the receiver still holds */
-        (void)USART3->DR;
-    }
-}
-
-void port_rs485_driver(bool driving)
-{
-    write_pin(BOARD_SE, driving ? BOARD_SE_DRIVE : !BOARD_SE_DRIVE);
 }

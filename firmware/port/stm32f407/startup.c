@@ -2,8 +2,7 @@
  * defines Reset_Handler. */
 #include <stdint.h>
 
-#include "stm32f4xx.h"
-
+#include "board.h"
 #include "internal.h"
 
 typedef void (*handler)(void);
@@ -26,8 +25,8 @@ __attribute__((section(".isr_vector"), used)) static const union {
     [IRQ(BusFault_IRQn)] = {.handler = BusFault_Handler},
     [IRQ(UsageFault_IRQn)] = {.handler = UsageFault_Handler},
     [IRQ(SysTick_IRQn)] = {.handler = SysTick_Handler},
-    [IRQ(USART3_IRQn)] = {.handler = USART3_IRQHandler},
-    [IRQ(TIM7_IRQn)] = {.handler = TIM7_IRQHandler},
+    [IRQ(BOARD_USART_IRQ)] = {.handler = BOARD_USART_HANDLER},
+    [IRQ(BOARD_SILENCE_IRQ)] = {.handler = BOARD_SILENCE_HANDLER},
 };
 
 __attribute__((section(".startup"), noreturn)) void Reset_Handler(void)

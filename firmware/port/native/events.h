@@ -1,8 +1,8 @@
 /* What a simulated node and the simulated bus say to each other over a socket: the events of the hardware.
  *
  * Each message is a type, a size and that many bytes. The bus is the parent process, every node a child. */
-#ifndef NEURON485_PORT_NATIVE_WIRE_H
-#define NEURON485_PORT_NATIVE_WIRE_H
+#ifndef NEURON485_PORT_NATIVE_EVENTS_H
+#define NEURON485_PORT_NATIVE_EVENTS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,41 +10,41 @@
 
 #include "port/port.h"
 
-#define WIRE_PAYLOAD_MAX 512u
+#define EVENT_PAYLOAD_MAX 512u
 
-enum wire_event {
+enum event {
     /* bus -> node */
-    WIRE_BYTES,   /* characters have arrived */
-    WIRE_DAMAGED, /* the same, unreadable: spoken at another baud rate, or a collision */
-    WIRE_SILENCE, /* the line has been silent for silence_us */
-    WIRE_SENT,    /* the last stop bit has left */
+    EVENT_BYTES,   /* characters have arrived */
+    EVENT_DAMAGED, /* the same, unreadable: spoken at another baud rate, or a collision */
+    EVENT_SILENCE, /* the line has been silent for silence_us */
+    EVENT_SENT,    /* the last stop bit has left */
     /* node -> bus */
-    WIRE_LINE,      /* struct port_line: how the node speaks from now on */
-    WIRE_DIRECTION, /* struct wire_direction: levels of RE and SE */
-    WIRE_TRANSMIT,  /* characters to send */
-    WIRE_LED,       /* one byte: lit or not */
-    WIRE_FAULT,     /* text: the node broke a rule of the bus */
+    EVENT_LINE,      /* struct port_line: how the node speaks from now on */
+    EVENT_DIRECTION, /* struct event_direction: levels of RE and SE */
+    EVENT_TRANSMIT,  /* characters to send */
+    EVENT_LED,       /* one byte: lit or not */
+    EVENT_FAULT,     /* text: the node broke a rule of the bus */
 };
 
-struct wire_direction {
+struct event_direction {
     bool listening, driving;
 };
 
-struct wire_message {
-    uint8_t type; /* enum wire_event */
+struct event_message {
+    uint8_t type; /* enum event */
     uint16_t size;
-    _Alignas(8) uint8_t payload[WIRE_PAYLOAD_MAX];
+    _Alignas(8) uint8_t payload[EVENT_PAYLOAD_MAX];
 };
 
 /* Write all of it. False when the other side has gone or takes no more. */
-bool wire_write(int fd, const uint8_t *bytes, size_t size);
+bool events_write(int fd, const uint8_t *bytes, size_t size);
 
 /* Send or receive one message. False when the other side has gone. */
-bool wire_put(int fd, enum wire_event type, const void *payload, size_t size);
-bool wire_get(int fd, struct wire_message *message);
+bool events_put(int fd, enum event type, const void *payload, size_t size);
+bool events_get(int fd, struct event_message *message);
 
 /* How a node process leaves to be started again, as by its reset vector. */
-#define WIRE_EXIT_RESET 75
+#define EVENT_EXIT_RESET 75
 
 /* How the simulation is run, from the command line. */
 struct options {
@@ -57,7 +57,7 @@ struct options {
     unsigned node_count;
 };
 
-/* Run the bus. Returns only in a child process, as node `*index` with its end of the wire. */
+/* Run the bus. Returns only in a child process, as node `*index` with its end of the socket. */
 int bus_run(const struct options *options, unsigned *index);
 
 /* Microseconds of a clock that never goes back. */

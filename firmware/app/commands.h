@@ -1,0 +1,31 @@
+/* What the bus may ask a node to do: the registers COMMAND, LENGTH and CRC, and which part gets which
+ * command. */
+#ifndef NEURON485_APP_COMMANDS_H
+#define NEURON485_APP_COMMANDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "app/models.h"
+#include "app/refusal.h"
+#include "app/rows.h"
+#include "app/settings.h"
+#include "app/trainer.h"
+
+#define COMMANDS_WORDS (WIRE_HOLDING_CRC + WIRE_HOLDING_CRC_SIZE - WIRE_HOLDING_COMMAND)
+
+struct commands {
+    /* whom to command */
+    struct refusal *refusal;
+    struct models *models;
+    struct settings *settings;
+    struct trainer *trainer;
+
+    uint16_t words[COMMANDS_WORDS]; /* of the last command that was not refused */
+    bool restart;                   /* asked for: due when the line is quiet */
+};
+
+#define COMMANDS_ROWS 1u
+extern const struct row commands_rows[COMMANDS_ROWS];
+
+#endif

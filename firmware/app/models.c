@@ -1,0 +1,236 @@
+#include "app/models.h"
+
+#include <string.h>
+
+#include "app/sectors.h"
+#include "app/words.h"
+#include "core/crc.h"
+
+#define AT(name) (WIRE_INPUT_##name - WIRE_INPUT_SEQUENCE)
+#define IDENTITY_WORDS (AT(STAGED_CRC) + WIRE_INPUT_STAGED_CRC_SIZE)
+
+/* An image ends with its own CRC-32. */
+static uint32_t image_crc(const uint8_t *image, size_t length)
+{
+    uint32_t crc;
+    memcpy(&crc, image + length - sizeof crc, sizeof crc);
+    return crc;
+}
+
+/* ------------------------------------------------------------------------------------------------- running */
+
+/* Run the model that the store calls active. False when it is refused. */
+static bool run_active(struct models *models)
+{
+    const struct store_record *active = &models->store.active;
+    struct image model;
+    uint16_t detail;
+    enum wire_reason reason = image_open(&model, active->payload, active->length, &detail);
+    if (reason == WIRE_REASON_NONE)
+        reason = image_self_test(&model, &detail);
+    if (reason != WIRE_REASON_NONE) {
+        refusal_fault(models->refusal, reason, detail);
+        return false;
+    }
+    neuron_run(models->neuron, &model);
+    return true;
+}
+
+void models_boot(struct models *models, struct neuron *neuron, struct trainer *trainer,
+                 struct refusal *refusal)
+{
+    const struct store_flash flash = sectors_flash(PORT_MODEL_A);
+    models->neuron = neuron;
+    models->trainer = trainer;
+    models->refusal = refusal;
+    models->committing = models->verified = false;
+    store_boot(&models->store, &flash);
+    if (!models->store.active.payload || run_active(models))
+        return;
+    store_skip_active(&models->store);
+    if (models->store.active.payload)
+        run_active(models);
+}
+
+/* Already running: a repeated command, whose first reply was lost, has nothing left to do. */
+static bool runs(const struct models *models, uint32_t crc)
+{
+    const struct image *model = neuron_model(models->neuron);
+    return model && model->crc == crc;
+}
+
+/* --------------------------------------------------------------------------------------------------- stage */
+
+/* It is being copied into the flash, or waits for what is learnt. */
+static bool stage_taken(const struct models *models)
+{
+    return models->committing || trainer_active(models->trainer);
+}
+
+/* Is what stands in the stage the image that is meant, and can it run here? */
+static enum modbus_exception check_stage(struct models *models, uint32_t length, uint32_t crc)
+{
+    uint16_t detail = 0;
+    enum wire_reason reason = WIRE_REASON_LENGTH;
+    if (length <= sizeof models->stage)
+        reason = image_open(&models->staged, models->stage, length, &detail);
+    if (reason == WIRE_REASON_NONE && models->staged.crc != crc)
+        reason = WIRE_REASON_CRC;
+    if (reason == WIRE_REASON_NONE)
+        reason = image_self_test(&models->staged, &detail);
+    models->verified = reason == WIRE_REASON_NONE;
+    refusal_note(models->refusal, reason, detail);
+    return models->verified ? MODBUS_OK : MODBUS_DEVICE_FAILURE;
+}
+
+enum modbus_exception models_verify(struct models *models, uint32_t length, uint32_t crc)
+{
+    return stage_taken(models) ? MODBUS_DEVICE_BUSY : check_stage(models, length, crc);
+}
+
+void models_forget_staged(struct models *models)
+{
+    models->verified = false;
+}
+
+uint32_t models_staged_crc(const struct models *models)
+{
+    return models->verified ? models->staged.crc : 0;
+}
+
+void models_take_learnt(struct models *models)
+{
+    if (!trainer_learnt(models->trainer) || models->committing)
+        return;
+    enum wire_reason reason;
+    uint16_t detail;
+    const size_t length =
+        trainer_finish(models->trainer, models->stage, sizeof models->stage, &reason, &detail);
+    if (length > 0)
+        check_stage(models, (uint32_t)length, image_crc(models->stage, length));
+    else
+        refusal_note(models->refusal, reason, detail);
+}
+
+/* -------------------------------------------------------------------------------------------------- commit */
+
+static enum modbus_exception start_commit(struct models *models)
+{
+    const uint32_t length = models->staged.length;
+    if (store_commit(&models->store, models->stage, length, crc32(models->stage, length)) != STORE_OK)
+        return MODBUS_DEVICE_BUSY;
+    models->committing = true;
+    return MODBUS_OK;
+}
+
+enum modbus_exception models_commit(struct models *models, uint32_t crc)
+{
+    if (models->committing)
+        return models->staged.crc == crc ? MODBUS_OK : MODBUS_DEVICE_BUSY;
+    if (models->verified && models->staged.crc == crc)
+        return start_commit(models);
+    return runs(models, crc) ? MODBUS_OK : refusal_answer(models->refusal, WIRE_REASON_NOT_VERIFIED);
+}
+
+uint32_t models_previous_crc(const struct models *models)
+{
+    const struct store_record *previous = &models->store.previous;
+    return previous->payload ? image_crc(previous->payload, previous->length) : 0;
+}
+
+enum modbus_exception models_rollback(struct models *models, uint32_t crc)
+{
+    if (models->committing)
+        return models->staged.crc == crc ? MODBUS_OK : MODBUS_DEVICE_BUSY;
+    if (runs(models, crc))
+        return MODBUS_OK;
+    if (stage_taken(models))
+        return MODBUS_DEVICE_BUSY;
+    const struct store_record *previous = &models->store.previous;
+    if (!previous->payload || previous->length > sizeof models->stage || models_previous_crc(models) != crc)
+        return refusal_answer(models->refusal, WIRE_REASON_NO_PREVIOUS);
+    memcpy(models->stage, previous->payload, previous->length);
+    const enum modbus_exception exception = check_stage(models, previous->length, crc);
+    return exception ? exception : start_commit(models);
+}
+
+static void end_commit(struct models *models)
+{
+    models->committing = false;
+    models->verified = false;
+    if (models->store.result != STORE_OK)
+        refusal_fault(models->refusal, WIRE_REASON_FLASH, 0);
+    else
+        run_active(models);
+}
+
+bool models_step(struct models *models)
+{
+    const bool more = store_step(&models->store);
+    if (models->committing && models->store.result != STORE_BUSY)
+        end_commit(models);
+    return more;
+}
+
+/* ----------------------------------------------------------------------------------------------- registers */
+
+/* SEQUENCE ... STAGED_CRC: the running model, the previous and the staged one. */
+static enum modbus_exception read_identity(const void *part, uint32_t offset, uint16_t count,
+                                           uint16_t *values)
+{
+    const struct models *models = part;
+    const struct image *model = neuron_model(models->neuron);
+    uint16_t words[IDENTITY_WORDS] = {0};
+    if (model) {
+        words_put32(words + AT(SEQUENCE), models->store.active.sequence);
+        words_put32(words + AT(MODEL_CRC), model->crc);
+        words_put32(words + AT(MODEL_LENGTH), model->length);
+        words[AT(MODEL_LAYERS)] = model->layer_count;
+        words[AT(MODEL_INPUTS)] = model->inputs;
+        words[AT(MODEL_OUTPUTS)] = model->outputs;
+        words[AT(MODEL_VECTORS)] = model->vector_count;
+        words_from_bytes(words + AT(MODEL_NAME), model->name, WIRE_INPUT_MODEL_NAME_SIZE);
+    }
+    words_put32(words + AT(PREVIOUS_SEQUENCE), models->store.previous.sequence);
+    words_put32(words + AT(PREVIOUS_CRC), models_previous_crc(models));
+    words_put32(words + AT(STAGED_CRC), models_staged_crc(models));
+    memcpy(values, words + offset, count * sizeof *values);
+    return MODBUS_OK;
+}
+
+/* Readable as far as there is one. */
+static enum modbus_exception read_image(const void *part, uint32_t offset, uint16_t count, uint16_t *values)
+{
+    const struct models *models = part;
+    const struct image *model = neuron_model(models->neuron);
+    if (!model || offset + count > model->length / 2)
+        return MODBUS_ILLEGAL_ADDRESS;
+    words_from_bytes(values, model->bytes + 2 * offset, count);
+    return MODBUS_OK;
+}
+
+static enum modbus_exception read_stage(const void *part, uint32_t offset, uint16_t count, uint16_t *values)
+{
+    const struct models *models = part;
+    words_from_bytes(values, models->stage + 2 * offset, count);
+    return MODBUS_OK;
+}
+
+static enum modbus_exception write_stage(void *part, uint32_t offset, uint16_t count, const uint16_t *values)
+{
+    struct models *models = part;
+    if (stage_taken(models))
+        return MODBUS_DEVICE_BUSY;
+    words_to_bytes(models->stage + 2 * offset, values, count);
+    models->verified = false;
+    return MODBUS_OK;
+}
+
+_Static_assert(2 * WIRE_HOLDING_STAGE_SIZE == WIRE_IMAGE_MAX && 2 * WIRE_INPUT_IMAGE_SIZE == WIRE_IMAGE_MAX,
+               "two bytes a register");
+
+const struct row models_rows[] = {
+    {WIRE_TABLE_HOLDING, WIRE_HOLDING_STAGE, WIRE_HOLDING_STAGE_SIZE, read_stage, write_stage},
+    {WIRE_TABLE_INPUT, WIRE_INPUT_SEQUENCE, IDENTITY_WORDS, read_identity, NULL},
+    {WIRE_TABLE_INPUT, WIRE_INPUT_IMAGE, WIRE_INPUT_IMAGE_SIZE, read_image, NULL},
+};

@@ -1,0 +1,58 @@
+/* The models of a node: the one that runs, the one before it, and the one that is being brought.
+ *
+ * An image is staged register by register, or by a training; VERIFY takes it if it can run here and computes
+ * what its maker computed; COMMIT brings it into the flash, from where the neuron runs it. ROLLBACK sends the
+ * previous model the same way, under a new sequence number. Whatever is refused leaves the running model. */
+#ifndef NEURON485_APP_MODELS_H
+#define NEURON485_APP_MODELS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "app/neuron.h"
+#include "app/refusal.h"
+#include "app/rows.h"
+#include "app/trainer.h"
+#include "core/image.h"
+#include "core/store.h"
+#include "core/wire.h"
+
+struct models {
+    struct neuron *neuron;   /* runs what is committed */
+    struct trainer *trainer; /* the stage is kept for it while it trains */
+    struct refusal *refusal;
+    struct store store;
+    bool committing;     /* the stage is on its way into the flash */
+    bool verified;       /* `staged` is a good image */
+    struct image staged; /* in the stage */
+    _Alignas(4) uint8_t stage[WIRE_IMAGE_MAX];
+};
+
+/* Run the newest model that this firmware accepts. A refused one is kept and reported. */
+void models_boot(struct models *models, struct neuron *neuron, struct trainer *trainer,
+                 struct refusal *refusal);
+
+/* The commands. length: bytes in the stage, refused where they are no image; crc: CRC-32 of the image that is
+ * meant. MODBUS_DEVICE_BUSY while the stage is taken, MODBUS_DEVICE_FAILURE with the reason. Repeated, because
+ * the first reply was lost, COMMIT and ROLLBACK find their work done. */
+enum modbus_exception models_verify(struct models *models, uint32_t length, uint32_t crc);
+enum modbus_exception models_commit(struct models *models, uint32_t crc);
+enum modbus_exception models_rollback(struct models *models, uint32_t crc);
+
+/* What waits in the stage is no longer to be committed. */
+void models_forget_staged(struct models *models);
+
+/* CRC-32 of the verified image that waits for COMMIT, and of the one that ROLLBACK brings back; 0: none. */
+uint32_t models_staged_crc(const struct models *models);
+uint32_t models_previous_crc(const struct models *models);
+
+/* If a training has come to its end: its image into the stage, to be taken as any staged image is. */
+void models_take_learnt(struct models *models);
+
+/* Do one small piece of the store's work, one word or the start of an erase. True while there is more. */
+bool models_step(struct models *models);
+
+#define MODELS_ROWS 3u
+extern const struct row models_rows[MODELS_ROWS];
+
+#endif

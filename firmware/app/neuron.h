@@ -1,0 +1,43 @@
+/* The neuron: a model that runs in place from the flash, what goes into it, what comes out, and the lamp.
+ *
+ * Inputs are kept as floats in their own units, so that they outlive a change of the model, and as integers at
+ * the running model's scales. Without a model inputs can be set all the same, outputs keep their values. */
+#ifndef NEURON485_APP_NEURON_H
+#define NEURON485_APP_NEURON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "app/rows.h"
+#include "core/image.h"
+#include "core/wire.h"
+
+#define NEURON_COILS 3u /* LAMP_TEST, HOLD, IDENTIFY */
+
+struct neuron {
+    bool valid; /* `model` runs */
+    struct image model;
+    float inputs_float[WIRE_UNITS_MAX]; /* never NaN */
+    int16_t inputs[WIRE_UNITS_MAX];     /* at the model's scales; those of no model have fraction 0 */
+    int16_t outputs[WIRE_UNITS_MAX];    /* at the model's scale, 0 behind the last */
+    bool decision;                      /* the model's LED output is above its threshold */
+    uint32_t inferences;                /* since start, wraps */
+    uint8_t coils;                      /* bit n: coil n */
+};
+
+/* Run `model`, whose image must stay where it is, on the inputs as they are. */
+void neuron_run(struct neuron *neuron, const struct image *model);
+
+/* The running model, or NULL. */
+const struct image *neuron_model(const struct neuron *neuron);
+
+/* What the lamp shows: the model's decision, or what a coil asks for. */
+bool neuron_lamp(const struct neuron *neuron);
+
+/* Write the coils in `mask`, coil n in bit n. */
+void neuron_write_coils(struct neuron *neuron, unsigned mask, unsigned bits);
+
+#define NEURON_ROWS 9u
+extern const struct row neuron_rows[NEURON_ROWS];
+
+#endif

@@ -1,0 +1,31 @@
+/* The node as a sum of parts. Each owns its state: others read it, or call the part's own functions.
+ *
+ *     commands, status     what the bus may ask for, and what it is told
+ *     models               stage, verify, commit, rollback
+ *     neuron  settings  trainer
+ *     link  refusal        (and, without a state: identity, sectors) */
+#ifndef NEURON485_APP_PARTS_H
+#define NEURON485_APP_PARTS_H
+
+#include "app/commands.h"
+#include "app/identity.h"
+#include "app/link.h"
+#include "app/models.h"
+#include "app/neuron.h"
+#include "app/refusal.h"
+#include "app/settings.h"
+#include "app/status.h"
+#include "app/trainer.h"
+
+struct parts {
+    struct link link;
+    struct refusal refusal;
+    struct neuron neuron;
+    struct settings settings;
+    struct trainer trainer;
+    struct models models;
+    struct commands commands;
+    struct status status;
+};
+
+#endif

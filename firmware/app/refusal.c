@@ -1,0 +1,33 @@
+#include "app/refusal.h"
+
+void refusal_note(struct refusal *refusal, enum wire_reason reason, uint16_t detail)
+{
+    refusal->reason = (uint16_t)reason;
+    refusal->detail = detail;
+}
+
+void refusal_fault(struct refusal *refusal, enum wire_reason reason, uint16_t detail)
+{
+    refusal_note(refusal, reason, detail);
+    refusal->fault = true;
+}
+
+enum modbus_exception refusal_answer(struct refusal *refusal, enum wire_reason reason)
+{
+    refusal_note(refusal, reason, 0);
+    return MODBUS_DEVICE_FAILURE;
+}
+
+static enum modbus_exception read_refusal(const void *part, uint32_t offset, uint16_t count, uint16_t *values)
+{
+    const struct refusal *refusal = part;
+    for (uint32_t i = offset; i < offset + count; i++)
+        *values++ = i == 0 ? refusal->reason : refusal->detail;
+    return MODBUS_OK;
+}
+
+_Static_assert(WIRE_INPUT_DETAIL == WIRE_INPUT_REASON + 1, "side by side");
+
+const struct row refusal_rows[] = {
+    {WIRE_TABLE_INPUT, WIRE_INPUT_REASON, 2, read_refusal, NULL},
+};

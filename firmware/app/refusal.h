@@ -1,0 +1,30 @@
+/* Why the node last refused something, for the registers REASON and DETAIL, and whether something is wrong
+ * that will not pass by itself. */
+#ifndef NEURON485_APP_REFUSAL_H
+#define NEURON485_APP_REFUSAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "app/rows.h"
+#include "core/wire.h"
+
+struct refusal {
+    uint16_t reason; /* enum wire_reason; NONE: what was last asked for was done */
+    uint16_t detail; /* where: a layer or a self-test vector, counted from 0 */
+    bool fault;      /* a stored model was refused at start, or the flash failed; until the next start */
+};
+
+/* Remember the outcome of what was asked for. */
+void refusal_note(struct refusal *refusal, enum wire_reason reason, uint16_t detail);
+
+/* The same, and that it is a fault. */
+void refusal_fault(struct refusal *refusal, enum wire_reason reason, uint16_t detail);
+
+/* Remember the reason, and answer the exception that goes with it. */
+enum modbus_exception refusal_answer(struct refusal *refusal, enum wire_reason reason);
+
+#define REFUSAL_ROWS 1u
+extern const struct row refusal_rows[REFUSAL_ROWS];
+
+#endif

@@ -1,0 +1,47 @@
+#include "app/status.h"
+
+_Static_assert(WIRE_DISCRETE_DECISION == STATUS_DISCRETES - 1, "the last discrete input");
+
+static enum wire_state state(const struct status *status)
+{
+    const struct models *models = status->models;
+    const struct settings *settings = status->settings;
+    if (store_erasing(&models->store) || store_erasing(&settings->store))
+        return WIRE_STATE_ERASING;
+    if (models->committing || settings->saving)
+        return WIRE_STATE_COMMITTING;
+    return status->trainer->state == WIRE_TRAINING_RUNNING ? WIRE_STATE_TRAINING : WIRE_STATE_IDLE;
+}
+
+unsigned status_bits(const struct status *status)
+{
+    const struct neuron *neuron = status->neuron;
+    return (unsigned)neuron_lamp(neuron) << WIRE_DISCRETE_LED |
+           (unsigned)neuron->valid << WIRE_DISCRETE_MODEL_VALID |
+           (unsigned)trainer_active(status->trainer) << WIRE_DISCRETE_TRAINING |
+           (unsigned)status->refusal->fault << WIRE_DISCRETE_FAULT |
+           (unsigned)(state(status) != WIRE_STATE_IDLE) << WIRE_DISCRETE_BUSY |
+           (unsigned)status->models->verified << WIRE_DISCRETE_STAGED |
+           (unsigned)neuron->decision << WIRE_DISCRETE_DECISION;
+}
+
+static enum modbus_exception read_state(const void *part, uint32_t offset, uint16_t count, uint16_t *values)
+{
+    (void)offset; /* a row of one */
+    (void)count;
+    *values = (uint16_t)state(part);
+    return MODBUS_OK;
+}
+
+static enum modbus_exception read_bits(const void *part, uint32_t offset, uint16_t count, uint16_t *values)
+{
+    (void)offset;
+    (void)count;
+    *values = (uint16_t)status_bits(part);
+    return MODBUS_OK;
+}
+
+const struct row status_rows[] = {
+    {WIRE_TABLE_HOLDING, WIRE_HOLDING_RESULT_BITS, 1, read_bits, NULL},
+    {WIRE_TABLE_INPUT, WIRE_INPUT_STATE, 1, read_state, NULL},
+};
