@@ -24,7 +24,7 @@ if sys.version_info < (3, 11):
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from tools import firmware
+from tools import firmware, renode
 from tools.environment import ROOT, VENV, ensure_debian, ensure_python, python_of, stop
 
 DEBIAN = {
@@ -140,6 +140,8 @@ def check(chosen: list[Step]) -> int:
     ensure_python("check")
     os.chdir(ROOT)
     names = [step.name for step in chosen]
+    if TESTS in names:
+        renode.install_if_reachable()
     lacks = {FIRMWARE: firmware.lacking()} if FIRMWARE in names else {}
     failed: list[str] = []
     left_out: Counter[str] = Counter()

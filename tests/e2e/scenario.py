@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pymodbus.client import ModbusSerialClient, ModbusTcpClient
@@ -21,7 +21,9 @@ from host.modbus import WRITE_REGISTERS_MAX
 from host.node import Node
 from host.quantise import quantise
 from host.wire import BY_NAME, DEFAULT_BAUD, UNITS_MAX, Activation, Command, Table
-from tests.conftest import Target
+
+if TYPE_CHECKING:
+    from tests.conftest import Target
 
 Rows = Sequence[tuple[float, float]]
 TABLE: Rows = [(0, 0), (0, 1), (1, 0), (1, 1)]
