@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -85,3 +86,18 @@ def test_an_old_python_is_said(name: str) -> None:
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("error: Python 3.11 or newer is needed; this is ")
     assert result.stderr.count("\n") == 1
+
+
+def test_the_workflow_names_what_is_there() -> None:
+    """Actions by commit, with the version beside it; packages from the locks; caches that know them."""
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    actions = re.findall(r"- uses: (.*)", text)
+    assert actions
+    for action in actions:
+        assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
+    for key in re.findall(r"key: (.*)", text):
+        assert "requirements/" in key, key
+    for name in re.findall(r"requirements/\S+?\.txt", text):
+        assert (ROOT / name).exists(), name
+    for line in re.findall(r"pip install .*", text):
+        assert line.startswith("pip install --require-hashes -r requirements/"), line
