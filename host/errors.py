@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import functools
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
-EXIT_FAILURE = 2
+from host import start
+from host.start import EXIT_FAILURE
+
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class NeuronError(Exception):
@@ -22,21 +29,43 @@ class Command(Protocol):
 
 
 def command(main: Command) -> Command:
-    """Make `main(argv)` a command: expected failures become one line on stderr and exit status 2."""
+    """Make `main(argv)` a command: what is expected to fail becomes one line on stderr, and an exit status.
+
+    A reader of our output that has gone (head, less) is no failure that we could tell anybody of.
+    """
 
     @functools.wraps(main)
     def run(argv: Sequence[str] | None = None) -> int:
+        start.open_closed_streams()
         try:
-            return main(argv)
-        except NeuronError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return EXIT_FAILURE
-        except KeyboardInterrupt:
-            print("stopped", file=sys.stderr)
-            return EXIT_INTERRUPTED
+            try:
+                with start.interrupts_raise():
+                    return main(argv)
+            except NeuronError as error:
+                return _say(f"error: {error}", EXIT_FAILURE)
+            except KeyboardInterrupt:
+                return _say("stopped", EXIT_INTERRUPTED)
+            finally:
+                sys.stdout.flush()
         except BrokenPipeError:
-            # The reader of our output (head, less) has gone: nothing is left to say to it.
-            sys.stdout = None
-            return EXIT_INTERRUPTED
+            return _without_output(EXIT_BROKEN_PIPE)
+        except OSError as error:
+            if error.errno not in DISK_FULL:
+                raise
+            _say(f"error: the output could not be written: {error.strerror}", EXIT_FAILURE)
+            return _without_output(EXIT_FAILURE)
 
     return run
+
+
+def _say(line: str, status: int) -> int:
+    with suppress(OSError):
+        print(line, file=sys.stderr)
+    return status
+
+
+def _without_output(status: int) -> int:
+    """Python flushes standard output once more when it ends."""
+    with suppress(OSError), open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    return status

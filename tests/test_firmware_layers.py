@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from host.sim import ROOT
+from host.boards.compiler import ROOT
 
 FIRMWARE = ROOT / "firmware"
 APP = FIRMWARE / "app"

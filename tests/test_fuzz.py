@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from host.boards.compiler import ROOT, c_sources
 from host.errors import NeuronError
-from host.sim import ROOT, c_sources
 from tests.fuzz import make_corpus
 from tests.programs import APP, COMPILERS, CORE, SANITIZE, program
 

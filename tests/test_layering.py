@@ -86,7 +86,8 @@ def test_rows_of_the_wire_do_not_overlap() -> None:
 
 
 FLOORS = (
-    ("errors", "progress"),
+    ("start", "progress"),
+    ("errors",),
     ("files",),
     ("core",),
     ("node", "models"),
@@ -95,7 +96,7 @@ FLOORS = (
     ("show",),
     ("cli",),
     ("lessons",),
-    ("train", "deploy", "predict", "settings", "sim", "lesson"),
+    ("train", "deploy", "predict", "settings", "sim", "lesson", "__main__"),
 )
 """The rooms of host/, from the ground up. What is imported lies in the same room, or on a lower floor."""
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

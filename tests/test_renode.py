@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -25,11 +26,18 @@ from tools import firmware
 SCENARIOS = run.scenarios()
 
 
+def leave_out(why: str) -> NoReturn:
+    """Skip a test that needs Renode; where the environment says that it has to be there, fail it."""
+    if os.environ.get("NEURON485_RENODE") == "required":
+        pytest.fail(f"NEURON485_RENODE=required, but {why}")
+    pytest.skip(why)
+
+
 @pytest.fixture(scope="module")
 def elf() -> Path:
     why = run.missing() or firmware.lacking()
     if why:
-        pytest.skip(why)
+        leave_out(why)
     return firmware.build_firmware()
 
 
@@ -46,9 +54,7 @@ def results(
 ) -> dict[str, run.Result]:
     why = run.missing()
     if why:
-        pytest.skip(
-            f"a scenario of tests/renode: {why}"
-        )  # so that they are counted apart from the other tests
+        leave_out(f"a scenario of tests/renode: {why}")  # so that they are counted apart from the other tests
     return run.run(request.getfixturevalue("elf"), images, tmp_path_factory.mktemp("renode"))
 
 
@@ -75,6 +81,17 @@ def test_a_scenario_can_fail(elf: Path, images: Path, tmp_path: Path) -> None:
     results = run.run(elf, wrong, out, only="AND Is Deployed")
     assert list(results) == [name]
     assert not results[name].passed
+
+
+@pytest.mark.parametrize(
+    ("told", "outcome"), [("required", pytest.fail.Exception), ("", pytest.skip.Exception)]
+)
+def test_where_renode_must_be_there_a_skip_is_a_failure(
+    told: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEURON485_RENODE", told)
+    with pytest.raises(outcome, match="it is not there"):
+        leave_out("it is not there")
 
 
 # --------------------------------------------------------------------------------------------------- the commands

@@ -2,11 +2,13 @@
 
     python3 tools/check.py            everything
     python3 tools/check.py ruff mypy  only these steps
+    python3 tools/check.py --list     their names
 
 Exit status 0 when all that could run has passed. What could not run is listed at the end, with its count and how to
 get what it needs.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -17,12 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 if sys.version_info < (3, 11):
-    sys.exit("error: Python 3.11 or newer is needed; this is " + sys.version.split()[0])
+    sys.stderr.write("error: Python 3.11 or newer is needed; this is " + sys.version.split()[0] + "\n")
+    sys.exit(2)
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from tools import firmware
-from tools.environment import ROOT, ensure_debian, ensure_python
+from tools import firmware, renode
+from tools.environment import ROOT, VENV, ensure_debian, ensure_python, python_of, stop
 
 DEBIAN = {
     "clang": "clang",
@@ -40,32 +43,48 @@ CPPCHECK = """
     --suppress=missingIncludeSystem -Ifirmware -DTABLES_TANH -DTABLES_CRC
 """.split()
 JUNIT = ROOT / "build" / "pytest.xml"
+FIRMWARE = "firmware build"
+TESTS = "pytest"
 
 
 @dataclass(frozen=True)
 class Step:
-    """One check. `needs`: a program without which it is left out; `lacks`: why it is left out in any case."""
+    """One check. `needs`: a program without which it is left out."""
 
     name: str
+    about: str
     command: list[str]
     needs: str | None = None
-    lacks: str | None = None
 
 
 def files(*patterns: str) -> list[str]:
     return sorted(str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.glob(pattern))
 
 
-def steps(python: str) -> list[Step]:
+def steps() -> list[Step]:
+    python = str(python_of(VENV))
     c_files = files("firmware/**/*.[ch]", "host/**/*.[ch]", "tests/**/*.[ch]")
     return [
-        Step("ruff", [python, "-m", "ruff", "check", "--quiet", "."]),
-        Step("ruff format", [python, "-m", "ruff", "format", "--check", "--quiet", "."]),
-        Step("mypy", [python, "-m", "mypy"]),
-        Step("generated", [python, "-m", "tools.generated", "--check"]),
-        Step("clang-format", [str(Path(python).with_name("clang-format")), "--dry-run", "-Werror", *c_files]),
+        Step("ruff", "Python: what a linter finds", [python, "-m", "ruff", "check", "--quiet", "."]),
+        Step(
+            "ruff format",
+            "Python: its format",
+            [python, "-m", "ruff", "format", "--check", "--quiet", "."],
+        ),
+        Step("mypy", "Python: types, strictly", [python, "-m", "mypy"]),
+        Step(
+            "generated",
+            "what is generated from host/core/wire.py is fresh",
+            [python, "-m", "tools.generated", "--check"],
+        ),
+        Step(
+            "clang-format",
+            "C: its format",
+            [str(Path(python).with_name("clang-format")), "--dry-run", "-Werror", *c_files],
+        ),
         Step(
             "cppcheck",
+            "C: what an analysis finds",
             [
                 *CPPCHECK,
                 "-I.",
@@ -78,6 +97,7 @@ def steps(python: str) -> list[Step]:
         ),
         Step(
             "native build",
+            "the simulated node and the PC's learner, built here",
             [
                 python,
                 "-c",
@@ -85,9 +105,21 @@ def steps(python: str) -> list[Step]:
                 "simulated.build(); assert fast.library(True), 'host/training/fast.c does not build'",
             ],
         ),
-        Step("firmware build", [python, "-m", "tools.firmware", "build"], lacks=firmware.lacking()),
-        Step("pytest", [python, "-m", "pytest", "-q", "--junit-xml", str(JUNIT)]),
+        Step(FIRMWARE, "the board's firmware", [python, "-m", "tools.firmware", "build"]),
+        Step(TESTS, "every test", [python, "-m", "pytest", "-q", "--junit-xml", str(JUNIT)]),
     ]
+
+
+def choose(names: list[str]) -> list[Step]:
+    """The steps of these names; all when there are none."""
+    every = steps()
+    unknown = [name for name in names if name not in {step.name for step in every}]
+    if unknown:
+        stop(
+            f"there is no step {', '.join(map(repr, unknown))}: the steps are "
+            f"{', '.join(repr(step.name) if ' ' in step.name else step.name for step in every)}"
+        )
+    return [step for step in every if not names or step.name in names]
 
 
 def left_out_by_pytest() -> Counter[str]:
@@ -98,16 +130,36 @@ def left_out_by_pytest() -> Counter[str]:
     return Counter(element.get("message", "no reason given") for element in skipped)
 
 
-def main(names: list[str]) -> int:
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python3 tools/check.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("steps", nargs="*", metavar="STEP", help="only these; default all")
+    parser.add_argument("--list", action="store_true", help="list the steps, and do nothing")
+    args = parser.parse_args(argv)
+    chosen = choose(args.steps)
+    if args.list:
+        for step in chosen:
+            print(f"{step.name:<14} {step.about}")
+        return 0
+    return check(chosen)
+
+
+def check(chosen: list[Step]) -> int:
     missing = ensure_debian(DEBIAN)
-    python = str(ensure_python(["dev", "firmware"]))
+    ensure_python("check")
     os.chdir(ROOT)
-    chosen = [step for step in steps(python) if not names or step.name in names]
+    names = [step.name for step in chosen]
+    if TESTS in names:
+        renode.install_if_reachable()
+    lacks = {FIRMWARE: firmware.lacking()} if FIRMWARE in names else {}
     failed: list[str] = []
     left_out: Counter[str] = Counter()
     JUNIT.unlink(missing_ok=True)
     for step in chosen:
-        why = step.lacks or missing.get(step.needs or "")
+        why = lacks.get(step.name) or missing.get(step.needs or "")
         if why:
             left_out[f"{step.name}: {why}"] += 1
             continue
@@ -117,15 +169,16 @@ def main(names: list[str]) -> int:
         print(f"   {'ok' if passed else 'FAILED'}, {time.monotonic() - began:.1f} s", flush=True)
         if not passed:
             failed.append(step.name)
+    ran = len(chosen) - left_out.total()
     left_out += left_out_by_pytest()
     print("== summary")
     for what, count in sorted(left_out.items()):
         print(f"   left out: {count} x {what}")
     if failed:
         print(f"   failed: {', '.join(failed)}")
-    print(f"{len(chosen) - len(failed)} passed, {len(failed)} failed", flush=True)
-    return 1 if failed or not chosen else 0
+    print(f"{ran - len(failed)} passed, {len(failed)} failed", flush=True)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -1,60 +1,77 @@
 """Set-up for the README's two commands: a virtual environment in the clone, and Debian's packages.
 
 Standard library only, for any Python from 3.11. What is missing is installed where that is possible; otherwise the
-exact line to run is printed.
+exact line to run is printed. Python's packages come in the versions, and with the hashes, of requirements/*.txt.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
-import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
 VENV = ROOT / ".venv"
-PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+REQUIREMENTS = ROOT / "requirements"
+HELD = {"check": ("demo", "firmware")}
+"""Locks whose packages another has too, in the same versions: tools/lock.py sees to it."""
 
 
-def stop(message: str) -> None:
+def stop(message: str) -> NoReturn:
     """End with one line that says what to do."""
     print(f"error: {message}", file=sys.stderr)
     raise SystemExit(2)
 
 
-def requirements(groups: Sequence[str]) -> list[str]:
-    """The packages of pyproject.toml: the project's own, and those of its optional groups."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted: list[str] = list(project["dependencies"])
-    for group in groups:
-        wanted += project["optional-dependencies"][group]
-    return wanted
+@contextlib.contextmanager
+def alone(name: str) -> Iterator[None]:
+    """One process at a time in this clone."""
+    BUILD.mkdir(exist_ok=True)
+    with open(BUILD / f"{name}.lock", "w") as file:
+        if sys.platform != "win32":
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
-def ensure_python(groups: Sequence[str] = ()) -> Path:
-    """The Python of a virtual environment that has the requirements; made or completed when it is not there."""
-    wanted = requirements(groups)
-    stamp = VENV / ".installed"
+def python_of(venv: Path) -> Path:
+    return venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def ensure_python(lock: str = "demo", venv: Path = VENV) -> Path:
+    """The Python of a virtual environment with the packages of requirements/`lock`.txt; made or completed first."""
+    python, stamp = python_of(venv), venv / ".installed"
     interpreter = f"# {sys.version}".replace("\n", " ")
-    done = stamp.read_text().splitlines() if stamp.exists() else []
-    if PYTHON.exists() and {interpreter, *wanted} <= set(done):
-        return PYTHON
-    print("Setting up .venv, once; this takes a minute ...", flush=True)
-    if not PYTHON.exists():
-        made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True)
+    done = set(stamp.read_text().splitlines()) if python.exists() and stamp.exists() else set()
+    if {interpreter, _mark(lock)} <= done:
+        return python
+    print(f"Setting up {venv.relative_to(ROOT)}, once; this takes a minute ...", flush=True)
+    if not python.exists():
+        made = subprocess.run([sys.executable, "-m", "venv", str(venv)], capture_output=True, text=True)
         if made.returncode != 0:
-            shutil.rmtree(VENV, ignore_errors=True)
+            shutil.rmtree(venv, ignore_errors=True)
             stop("Python cannot make a virtual environment here; on Debian: apt-get install python3-venv")
-    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    if subprocess.run([*pip, *wanted]).returncode != 0:
-        stop(
-            f"the packages could not be installed; when the network is back, run: {' '.join(pip)} {' '.join(wanted)}"
-        )
-    stamp.write_text("\n".join(sorted({interpreter, *done, *wanted})) + "\n")
-    return PYTHON
+    kept = done & {_mark(path.stem) for path in REQUIREMENTS.glob("*.txt")} if interpreter in done else set()
+    stamp.unlink(missing_ok=True)  # until it is complete
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip += ["--require-hashes", "--requirement", str(REQUIREMENTS / f"{lock}.txt")]
+    if subprocess.run(pip).returncode != 0:
+        stop(f"the packages could not be installed; when the network is back, run: {' '.join(pip)}")
+    marks = {_mark(name) for name in (lock, *HELD.get(lock, ()))}
+    stamp.write_text("\n".join(sorted({interpreter, *kept, *marks})) + "\n")
+    return python
+
+
+def _mark(lock: str) -> str:
+    return f"{lock} {hashlib.sha256((REQUIREMENTS / f'{lock}.txt').read_bytes()).hexdigest()}"
 
 
 def ensure_debian(programs: dict[str, str]) -> dict[str, str]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import contextlib
 import hashlib
 import json
 import os
@@ -23,14 +22,13 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tools.environment import ROOT, ensure_python, stop
+from tools.environment import BUILD, ROOT, alone, ensure_python, stop
 
 BOARD = "disco_f407vg"
-BUILD = ROOT / "build"
 CORE = BUILD / "platformio"
 STAND_IN = ROOT / "tools" / "platformio"
 
@@ -162,18 +160,6 @@ def _unpack_hal(target: Path) -> None:
                     file.write_bytes(content.read())
 
 
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """One build at a time: PlatformIO has no lock of its own."""
-    BUILD.mkdir(exist_ok=True)
-    with open(BUILD / "firmware.lock", "w") as file:
-        if sys.platform != "win32":
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 
@@ -198,7 +184,7 @@ def platformio(*arguments: str, show: bool = False) -> str:
         }
         environment |= SETTINGS
     result = subprocess.run(
-        [str(ensure_python(["firmware"])), "-m", "platformio", *arguments],
+        [str(ensure_python("firmware")), "-m", "platformio", *arguments],
         cwd=ROOT,
         env=environment,
         stdout=None if show else subprocess.PIPE,
@@ -216,7 +202,7 @@ def build_firmware(board: str = BOARD, *, show: bool = False) -> Path:
     lack = lacking()
     if lack:
         raise FirmwareError(lack)
-    with _alone():
+    with alone("firmware"):  # PlatformIO has no lock of its own
         how = "stock" if stock() else f"stand-in, GCC {_gcc('-dumpversion')}"
         sources = [path for path in _files(ROOT / "firmware") if "native" not in path.parts]
         settings = [ROOT / name for name in ("platformio.ini", "pyproject.toml", "tools/pio_flags.py")]

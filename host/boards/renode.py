@@ -1,7 +1,7 @@
 """A node in Renode: the board's own firmware, instruction by instruction, on a pty in place of the serial port.
 
-`--deploy renode` starts one for as long as the command lasts; its flash starts blank. Needs Renode, on PATH or in
-RENODE_DIR, and the built firmware.
+`--deploy renode` starts one for as long as the command lasts; its flash starts blank. Needs Renode, in the folder
+RENODE_DIR, else as `python3 -m tools.renode install` has it, else on PATH, and the built firmware.
 
 The board's time passes only while a frame is heard and answered. Renode's own pty would let it pass as ours does, and
 hand over byte by byte: on a busy computer a pause of 2 ms between two of them ends the frame, as the standard wants.
@@ -21,17 +21,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 
+from host.boards.compiler import CLONED, ROOT
 from host.core.modbus import frame_valid
 from host.errors import NeuronError
 
-ROOT = Path(__file__).resolve().parent.parent
 BOARD = ROOT / "tests" / "renode"
 ELF = ROOT / ".pio" / "build" / "disco_f407vg" / "firmware.elf"
 
 VERSION = "1.16.1"
+INSTALLED = ROOT / "build" / "renode"
+"""Where python3 -m tools.renode install puts it."""
+PYTHON = ROOT / "build" / "renode-python"
+"""The virtual environment of its renode-test."""
 HOW_TO_GET = (
-    f"get the portable package of Renode {VERSION} or newer from https://github.com/renode/renode/releases, unpack it, "
-    "and put its folder on PATH or into RENODE_DIR"
+    f"python3 -m tools.renode install, or get the portable package of Renode {VERSION} or newer from "
+    "https://github.com/renode/renode/releases, unpack it, and put its folder on PATH or into RENODE_DIR"
 )
 START_TIMEOUT = 120.0
 ANSWER_TIMEOUT = 60.0
@@ -49,15 +53,25 @@ BUS_TIMEOUT = 10.0
 
 
 def find(program: str = "renode") -> str | None:
-    """Where `renode` or `renode-test` is: in the folder RENODE_DIR, or else on PATH; None when it is not there."""
+    """Where `renode` or `renode-test` is: in the folder RENODE_DIR, or else installed here, or on PATH; or None."""
     folder = os.environ.get("RENODE_DIR")
-    return shutil.which(program, path=folder) if folder else shutil.which(program)
+    if folder:
+        return shutil.which(program, path=folder)
+    return shutil.which(program, path=str(INSTALLED)) or shutil.which(program)
+
+
+def environment() -> dict[str, str]:
+    """What to start it with: .NET would want ICU, which we have no use for; renode-test takes PATH's python3."""
+    path = os.pathsep.join([str(PYTHON / "bin"), os.environ.get("PATH", os.defpath)])
+    return {"DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1", **os.environ, "PATH": path}
 
 
 def missing() -> str | None:
     """Why Renode cannot be had, with what to do; None when it can."""
     if sys.platform == "win32":
         return "the board in Renode needs Linux or macOS; on Windows run it under WSL"
+    if not CLONED:
+        return "the board in Renode needs the repository, with the whole firmware: clone it, and run it from there"
     if find():
         return None
     folder = os.environ.get("RENODE_DIR")
@@ -97,6 +111,7 @@ class Monitor:
         # A process group of its own: Ctrl-C is for us, and we end it by closing its standard input.
         self._process = subprocess.Popen(
             [renode, *options, str(Path(folder) / "config")],
+            env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -28,9 +28,13 @@ def console() -> Console:
     """Standard output for people: colours on a terminal unless NO_COLOR is set; encoding never fails."""
     from rich.console import Console
 
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError from None  # rich would end the process; @command knows what to do
+
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")
-    return Console(
+    return Output(
         highlight=False,
         markup=False,
         emoji=False,

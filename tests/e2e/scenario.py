@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pymodbus.client import ModbusSerialClient, ModbusTcpClient
@@ -20,7 +20,9 @@ from host.core.wire import BY_NAME, DEFAULT_BAUD, UNITS_MAX, Activation, Command
 from host.models.dense import Dense
 from host.models.quantise import quantise
 from host.node.node import Node
-from tests.conftest import Target
+
+if TYPE_CHECKING:
+    from tests.conftest import Target
 
 Rows = Sequence[tuple[float, float]]
 TABLE: Rows = [(0, 0), (0, 1), (1, 0), (1, 1)]

@@ -28,6 +28,8 @@ from tests.e2e.scenario import AND, OR
 FOLDER = Path(__file__).resolve().parent
 TIMEOUT = 600.0
 """Seconds for all of them."""
+ROBOT = ["python3", "-c", "import psutil, robot, yaml"]
+"""What renode-test does first."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,9 @@ def missing() -> str | None:
     why = renode.missing()
     if why is None and renode.find("renode-test") is None:
         why = f"renode-test is not beside renode: {renode.HOW_TO_GET}"
-    return why and f"{why} (then pip install -r its tests/requirements.txt)"
+    if why is None and subprocess.run(ROBOT, env=renode.environment(), stderr=subprocess.DEVNULL).returncode:
+        why = "renode-test's Python has no Robot Framework: python3 -m tools.renode install"
+    return why
 
 
 def make_images(folder: Path) -> None:
@@ -95,6 +99,7 @@ def run(elf: Path, images: Path, out: Path, only: str | None = None, show: bool 
         process = subprocess.Popen(
             [program, *arguments, *(str(FOLDER / name) for name in wanted)],
             cwd=out,
+            env=renode.environment(),
             stdin=subprocess.DEVNULL,
             stdout=None if show else said,
             stderr=None if show else subprocess.STDOUT,
@@ -108,7 +113,8 @@ def run(elf: Path, images: Path, out: Path, only: str | None = None, show: bool 
             process.wait()
     report = out / "robot_output.xml"
     if not report.exists():
-        raise NeuronError(f"renode-test left no report: {log.read_text().strip()[-2000:] or 'see above'}")
+        lines = log.read_text().split("\n") if not show else ["see above"]
+        raise NeuronError(f"renode-test left no report: {' / '.join(line for line in lines if line)[-2000:]}")
     return _results(report)
 
 
