@@ -191,7 +191,9 @@ def test_without_the_packages_it_says_where_they_are(bare: Path, clone: Path) ->
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "host.sim"])
 def test_every_command_says_so(command: str, bare: Path) -> None:
-    arguments = {"host.lesson": ["1"], "host.predict": ["sim", "1"]}.get(command, [])
+    arguments = {"host.__main__": ["train"], "host.lesson": ["1"], "host.predict": ["sim", "1"]}.get(
+        command, []
+    )
     assert "is not installed for this Python" in one_line(run(command, *arguments, python=bare))
 
 
