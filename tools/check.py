@@ -74,7 +74,7 @@ def steps() -> list[Step]:
         Step("mypy", "Python: types, strictly", [python, "-m", "mypy"]),
         Step(
             "generated",
-            "what is generated from host/core/wire.py is fresh",
+            "generated files are fresh",
             [python, "-m", "tools.generated", "--check"],
         ),
         Step(
