@@ -3,12 +3,13 @@
 core holds the twins of the firmware; its wire holds every register, command and limit.
 """
 
+import os.path
 import sys
 
 __version__ = "0.2.0"
 
-# Python is still looking for the module of `python -m host.COMMAND`, and will run it.
-if sys.argv[:1] == ["-m"]:
+# As a program: the command `neuron485`, or Python is still looking for the module of `python -m host.COMMAND`.
+if os.path.basename((sys.argv or [""])[0]) in ("-m", "neuron485", "neuron485.exe"):
     try:
         from host.start import prepare
 
