@@ -176,6 +176,11 @@ def test_only_node_and_client_know_the_modbus_library() -> None:
     assert knowing == {"host.node.node", "host.node.client"}
 
 
+def test_the_package_needs_nothing_of_the_repository() -> None:
+    for module, path in MODULES.items():
+        assert not libraries(path) & {"tools", "tests"}, module
+
+
 def test_only_opening_knows_the_words_for_simulated_nodes() -> None:
     """But for the lesson, which opens a node of its own, and the commands' names."""
     for module, path in MODULES.items():

@@ -158,8 +158,9 @@ def test_without_the_firmware_one_line_says_how_to_build_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(renode, "ELF", tmp_path / "firmware.elf")
-    monkeypatch.setattr(firmware, "lacking", lambda: "the compiler is missing")
-    with pytest.raises(NeuronError, match=r"not built: build it by pio run.*compiler is missing"):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("NEURON485_PLATFORMIO", raising=False)
+    with pytest.raises(NeuronError, match=r"not built: build it by pio run.*arm-none-eabi-gcc"):
         renode.firmware_elf()
 
 

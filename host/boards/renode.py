@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from host.boards.compiler import CLONED, ROOT
@@ -80,22 +80,19 @@ def missing() -> str | None:
 
 def firmware_elf() -> Path:
     """The board's firmware; built first when it is not there or older than its sources, where that can be done."""
-    from tools.firmware import FirmwareError, build_firmware, lacking
-
     sources = [ROOT / "platformio.ini", *(ROOT / "firmware").rglob("*.*")]
     if ELF.exists() and ELF.stat().st_mtime >= max(path.stat().st_mtime for path in sources):
         return ELF
-    lack = lacking()
-    if lack is not None:
-        state = "is older than its sources" if ELF.exists() else "is not built"
+    state = "is older than its sources" if ELF.exists() else "is not built"
+    # A program of the repository, not a module of this package: what it prints goes to standard error.
+    command = [sys.executable, "-m", "tools.firmware", "build"]
+    built = subprocess.run(command, cwd=ROOT, stdout=2, stderr=subprocess.PIPE, text=True)
+    if built.returncode != 0:
+        why = (built.stderr.strip().splitlines() or ["it said nothing"])[-1].removeprefix("error: ")
         raise NeuronError(
-            f"the firmware {state}: build it by pio run, or by python3 -m tools.firmware build ({lack})"
+            f"the firmware {state}: build it by pio run, or by python3 -m tools.firmware build ({why})"
         )
-    try:
-        with redirect_stdout(sys.stderr):
-            return build_firmware()
-    except FirmwareError as error:
-        raise NeuronError(f"the firmware could not be built: {error}") from error
+    return ELF
 
 
 class Monitor:
