@@ -1,6 +1,7 @@
 /* The half-duplex RS485 link: bytes and silences in, whole frames out, and the direction of the transceiver.
  *
- * The port calls link_on_... from interrupts; the rest is for the main loop. Two frames are buffered, so that
+ * The port calls link_on_... from interrupts; the rest is for the main loop. link.c uses neither the C library
+ * nor constant tables, so that a port can run it where only RAM can be read. Two frames are buffered, so that
  * one can be heard while the other is served. Direction: RE high, SE high, send; and only when the last stop
  * bit has left, SE low, RE low. The port waits the silence that ends a request, so a reply never comes
  * earlier than that. */

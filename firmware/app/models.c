@@ -93,11 +93,6 @@ void models_forget_staged(struct models *models)
     models->verified = false;
 }
 
-uint32_t models_staged_crc(const struct models *models)
-{
-    return models->verified ? models->staged.crc : 0;
-}
-
 void models_take_learnt(struct models *models)
 {
     if (!trainer_learnt(models->trainer) || models->committing)
@@ -193,7 +188,7 @@ static enum modbus_exception read_identity(const void *part, uint32_t offset, ui
     }
     words_put32(words + AT(PREVIOUS_SEQUENCE), models->store.previous.sequence);
     words_put32(words + AT(PREVIOUS_CRC), models_previous_crc(models));
-    words_put32(words + AT(STAGED_CRC), models_staged_crc(models));
+    words_put32(words + AT(STAGED_CRC), models->verified ? models->staged.crc : 0);
     memcpy(values, words + offset, count * sizeof *values);
     return MODBUS_OK;
 }

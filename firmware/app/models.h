@@ -42,8 +42,7 @@ enum modbus_exception models_rollback(struct models *models, uint32_t crc);
 /* What waits in the stage is no longer to be committed. */
 void models_forget_staged(struct models *models);
 
-/* CRC-32 of the verified image that waits for COMMIT, and of the one that ROLLBACK brings back; 0: none. */
-uint32_t models_staged_crc(const struct models *models);
+/* CRC-32 of the image that ROLLBACK brings back; 0: there is none. */
 uint32_t models_previous_crc(const struct models *models);
 
 /* If a training has come to its end: its image into the stage, to be taken as any staged image is. */

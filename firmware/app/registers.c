@@ -35,7 +35,8 @@ static uint32_t key(enum wire_table table, uint16_t address)
 }
 
 /* The first row begins with the first register of all. */
-_Static_assert(WIRE_HOLDING_INPUTS == 0 && WIRE_TABLE_HOLDING < WIRE_TABLE_INPUT, "no register before it");
+_Static_assert(WIRE_HOLDING_INPUTS == 0 && WIRE_TABLE_INPUT == WIRE_TABLE_HOLDING + 1,
+               "no register before it");
 #define FIRST_PAGE ((uint32_t)WIRE_TABLE_HOLDING << 8)
 
 /* The last row that does not begin behind the register `at`. */
