@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Protocol
@@ -27,7 +28,11 @@ def command(main: Command) -> Command:
     @functools.wraps(main)
     def run(argv: Sequence[str] | None = None) -> int:
         try:
-            return main(argv)
+            status = main(argv)
+            if argv is None:
+                # The process ends: a Ctrl-C has nothing left to stop, but Python would report it.
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+            return status
         except NeuronError as error:
             print(f"error: {error}", file=sys.stderr)
             return EXIT_FAILURE

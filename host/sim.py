@@ -10,13 +10,15 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import queue
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from host.errors import NeuronError, command
@@ -24,7 +26,10 @@ from host.wire import ADDRESS_MAX, ADDRESS_MIN, DEFAULT_ADDRESS
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("firmware/core", "firmware/app", "firmware/port/native")
-START_TIMEOUT = 10.0
+START_TIMEOUT = 60.0
+"""Seconds for the simulation to start, or to end: no machine needs so long, however busy."""
+INTERRUPT_SECONDS = 0.2
+"""The longest that a Ctrl-C may go unnoticed: one that comes just before a thread falls asleep does not wake it."""
 
 WARNINGS = (
     "-Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes "
@@ -90,7 +95,8 @@ class Sim:
         self.lines: list[str] = []
         self._nodes = nodes
         self._on_line = on_line
-        self._changed = threading.Condition()
+        # Not a lock: a Ctrl-C could leave it held, and the reader, which must go on, would wait for it for ever.
+        self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._ended = False
         # A process group of its own: Ctrl-C is for us, and we end it by closing its standard input.
         self._process = subprocess.Popen(
@@ -106,31 +112,38 @@ class Sim:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._take(line.rstrip("\n"))
-        with self._changed:
+        try:
+            for line in self._process.stdout:
+                self._take(line.rstrip("\n"))
+        finally:
             self._ended = True
-            self._changed.notify_all()
+            self._tell()
 
     def _take(self, line: str) -> None:
         kind, _, rest = line.partition(" ")
-        with self._changed:
-            self.lines.append(line)
-            if kind == "bus":
-                self.port = rest
-            elif kind == "tcp":
-                self.tcp = rest
-            elif kind == "led":
-                address, _, level = rest.partition(" ")
-                self.leds[int(address)] = level == "on"
-            self._changed.notify_all()
-        self._on_line(line)
+        self._on_line(line)  # first: what has been waited for has been shown
+        self.lines.append(line)
+        if kind == "bus":
+            self.port = rest
+        elif kind == "tcp":
+            self.tcp = rest
+        elif kind == "led":
+            address, _, level = rest.partition(" ")
+            self.leds = {**self.leds, int(address): level == "on"}
+        self._tell()
+
+    def _tell(self) -> None:
+        """Wake who waits. What has been told and not yet heard is enough."""
+        if self._news.empty():
+            self._news.put(None)
 
     def wait(self, condition: Callable[[Sim], bool], timeout: float = START_TIMEOUT) -> bool:
         """Wait until the condition holds; False when it did not in time or the simulation has ended."""
-        with self._changed:
-            self._changed.wait_for(lambda: condition(self) or self._ended, timeout)
-            return condition(self)
+        deadline = time.monotonic() + timeout
+        while not condition(self) and not self._ended and (left := deadline - time.monotonic()) > 0:
+            with suppress(queue.Empty):
+                self._news.get(timeout=min(left, INTERRUPT_SECONDS))
+        return condition(self)
 
     def wait_ready(self) -> None:
         """Wait until every node listens and has set its lamp."""
