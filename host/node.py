@@ -40,6 +40,8 @@ from host.wire import (
 ATTEMPTS = 4
 BUSY_SECONDS = 10.0
 DEFAULT_TIMEOUT = 1.0
+SIM_TIMEOUT = 60.0
+"""Seconds for one answer of a simulated node of our own: it is there, and only as late as this computer is busy."""
 SETTLE_SECONDS = 0.05
 FC23_FLOATS_MAX = 60
 
@@ -344,14 +346,17 @@ def open_node(
     address: int = DEFAULT_ADDRESS,
     baud: int = DEFAULT_BAUD,
     line_format: Format = DEFAULT_FORMAT,
-    timeout: float = DEFAULT_TIMEOUT,
+    timeout: float | None = None,
     trace: bool = False,
 ) -> Iterator[Node]:
     """Open the way to a node and shake hands. port: a serial device, socket://host:port, or `sim` or `renode`, which
-    start a simulated node for as long as the context lasts. timeout: seconds for one answer."""
+    start a simulated node for as long as the context lasts. timeout: seconds for one answer, DEFAULT_TIMEOUT unless
+    given; a simulated node may take longer."""
+    timeout = DEFAULT_TIMEOUT if timeout is None else timeout
     if port == "sim":
         from host.sim import simulate
 
+        timeout = max(timeout, SIM_TIMEOUT)
         with simulate(nodes=[address]) as sim:
             if (baud, line_format) != (DEFAULT_BAUD, DEFAULT_FORMAT):
                 with open_node(sim.port, address=address, timeout=timeout) as node:
