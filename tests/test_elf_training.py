@@ -21,11 +21,9 @@ from host.node import Node, open_node
 from host.onboard import train_on_board
 from host.sim import ROOT
 from host.wire import Activation, Loss
+from tests.patience import ANSWER, PATIENCE
 from tests.test_onboard import AND, AND_START, AND_X, AND_Y, samples, wish
 from tools.firmware import build_firmware, lacking
-
-PATIENCE = 60.0
-"""Seconds for the model of the chip to start, and for one answer: it is slower than the chip."""
 
 pytestmark = pytest.mark.skipif(lacking() is not None, reason=lacking() or "")
 
@@ -50,7 +48,7 @@ def opened(link: Path, process: subprocess.Popen[bytes]):
         assert process.poll() is None, "the model of the chip has ended"
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    return open_node(str(link), timeout=PATIENCE)
+    return open_node(str(link), timeout=ANSWER)
 
 
 def test_the_article_s_and_is_trained_by_the_firmware_itself(board: Node) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from host.errors import NeuronError
 from tests.fuzz import make_corpus
+from tests.patience import PATIENCE
 from tests.programs import APP, COMPILERS, CORE, SANITIZE, program
 
 CORPUS = Path(make_corpus.FOLDER) / "corpus"
@@ -85,7 +86,7 @@ def start(name: str, folder: Path) -> subprocess.Popen[str]:
             f"-max_len={MAX_BYTES[name]}",
             "-len_control=0",
             "-rss_limit_mb=1500",
-            "-timeout=20",
+            f"-timeout={PATIENCE:.0f}",
             f"-artifact_prefix={folder}/{name}-",
             str(folder / name),
             str(CORPUS / name),

@@ -15,9 +15,10 @@ import pytest
 
 from host.node import Node, open_node
 from tests.conftest import Target
+from tests.patience import PATIENCE
 
 MARK = "NEURON485_TEST"
-SOON = 20.0
+SOON = PATIENCE
 
 _numbers = itertools.count()
 

@@ -6,7 +6,7 @@ import os
 import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -18,10 +18,11 @@ from host.image import Layer, Model, encode
 from host.infer import dequantise_outputs, infer, led, quantise_inputs
 from host.interval import Dense
 from host.modbus import WRITE_REGISTERS_MAX
-from host.node import Node
+from host.node import NoAnswer, Node
 from host.quantise import quantise
 from host.wire import BY_NAME, DEFAULT_BAUD, UNITS_MAX, Activation, Command, Table
 from tests.conftest import Target
+from tests.patience import ANSWER, growing
 
 Rows = Sequence[tuple[float, float]]
 TABLE: Rows = [(0, 0), (0, 1), (1, 0), (1, 1)]
@@ -155,9 +156,23 @@ def restart(node: Node) -> None:
     coil = BY_NAME["HOLD"].address
     node.write_coil(coil, True)
     node.command(Command.RESTART, "restart")
-    while node.read(Table.COIL, coil, 1) != [0]:
-        pass
+    for seconds in growing():  # it does not hear a question that comes meanwhile
+        with answering_within(node, seconds), suppress(NoAnswer):
+            while node.read(Table.COIL, coil, 1) != [0]:
+                pass
+            break
     node.wait_idle()
+
+
+@contextmanager
+def answering_within(node: Node, seconds: float) -> Iterator[None]:
+    """The node has only so long for an answer."""
+    line = node._client.comm_params
+    before, line.timeout_connect = line.timeout_connect, seconds
+    try:
+        yield
+    finally:
+        line.timeout_connect = before
 
 
 # ------------------------------------------------------------------------------------- a Modbus client of another make
@@ -169,10 +184,10 @@ def plain_client(port: str) -> Iterator[Any]:
     client: Any
     if port.startswith("socket://"):
         host, _, number = port.removeprefix("socket://").rpartition(":")
-        client = ModbusTcpClient(host, port=int(number), framer=FramerType.RTU)
+        client = ModbusTcpClient(host, port=int(number), framer=FramerType.RTU, timeout=ANSWER)
     else:
         parity = "N" if os.path.realpath(port).startswith(("/dev/pts/", "/dev/ttys")) else "E"
-        client = ModbusSerialClient(port, baudrate=DEFAULT_BAUD, parity=parity)
+        client = ModbusSerialClient(port, baudrate=DEFAULT_BAUD, parity=parity, timeout=ANSWER)
     assert client.connect()
     try:
         yield client
@@ -180,7 +195,8 @@ def plain_client(port: str) -> Iterator[Any]:
         client.close()
 
 
-def broadcast(client: Any, address: int, words: list[int]) -> None:
-    """Function 16 to everybody. Nobody answers: wait until the frame has left and the nodes have taken it."""
+def broadcast(client: Any, address: int, words: list[int], seconds: float) -> None:
+    """Function 16 to everybody. Nobody answers: wait until the frame has left, and `seconds` for the nodes to take
+    it."""
     client.write_registers(address, words, device_id=BROADCAST, no_response_expected=True)
-    time.sleep(0.05 + 11 * (9 + 2 * len(words)) / DEFAULT_BAUD)
+    time.sleep(seconds + 11 * (9 + 2 * len(words)) / DEFAULT_BAUD)

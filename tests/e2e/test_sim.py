@@ -39,6 +39,7 @@ from tests.e2e.scenario import (
     stage_frames,
     walk,
 )
+from tests.patience import growing
 
 BITS = 11
 """A character on the wire: start, 8 data, parity, stop."""
@@ -73,14 +74,15 @@ def test_one_broadcast_reaches_every_node() -> None:
     nodes = [5, 6, 7]
     model = neuron("broadcast", (1, -1), -0.5)
     image, crc = encode(model), crc_of(model)
+    command = BY_NAME["COMMAND"].address
     waiting = set(nodes)
     with simulate(nodes=nodes) as sim:
-        for _ in range(10):
+        for seconds in growing(0.05):
             with plain_client(sim.port) as client:
                 for address, words in stage_frames(image):
-                    broadcast(client, address, words)
-                broadcast(client, BY_NAME["COMMAND"].address, command_words(Command.VERIFY, len(image), crc))
-                broadcast(client, BY_NAME["COMMAND"].address, command_words(Command.COMMIT, crc=crc))
+                    broadcast(client, address, words, seconds)
+                broadcast(client, command, command_words(Command.VERIFY, len(image), crc), seconds)
+                broadcast(client, command, command_words(Command.COMMIT, crc=crc), seconds)
             for address in list(waiting):
                 with open_node(sim.port, address=address) as node:
                     if node.wait_idle().model_crc == crc:
