@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from host.boards.opening import open_node
 from host.boards.simulated import simulate
@@ -14,6 +15,11 @@ from host.core.wire import DEFAULT_ADDRESS
 from host.node.staging import deploy
 from tests.elf.firmware import firmware_elf
 from tests.elf.process import elf_node
+from tests.patience import ANSWER, PATIENCE
+
+# Neither may the tests that hypothesis writes depend on how fast the machine is.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def _not_seen(lit: bool) -> bool:
@@ -81,6 +87,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "target" in metafunc.fixturenames:
         kinds = ["board"] if metafunc.config.getoption("--port") else list(TARGETS)
         metafunc.parametrize("target", kinds, indirect=True)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _patient(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A simulated node is as slow as the machine is busy; that is no reason to think it dead. A real one is not."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.config.getoption("--port") is None:
+            patch.setattr("host.node.DEFAULT_TIMEOUT", ANSWER)
+            patch.setattr("host.node.node.BUSY_SECONDS", PATIENCE)
+        yield
 
 
 @pytest.fixture

@@ -22,11 +22,9 @@ from host.core.wire import Activation, Loss
 from host.node.node import Node
 from host.node.staging import commit_staged
 from host.training.onboard import train_on_board
+from tests.patience import ANSWER, PATIENCE
 from tests.test_onboard import AND, AND_START, AND_X, AND_Y, samples, wish
 from tools.firmware import build_firmware, lacking
-
-PATIENCE = 60.0
-"""Seconds for the model of the chip to start, and for one answer: it is slower than the chip."""
 
 pytestmark = pytest.mark.skipif(lacking() is not None, reason=lacking() or "")
 
@@ -51,7 +49,7 @@ def opened(link: Path, process: subprocess.Popen[bytes]):
         assert process.poll() is None, "the model of the chip has ended"
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    return open_node(str(link), timeout=PATIENCE)
+    return open_node(str(link), timeout=ANSWER)
 
 
 def test_the_article_s_and_is_trained_by_the_firmware_itself(board: Node) -> None:

@@ -17,6 +17,7 @@ import pytest
 from host.boards.compiler import ROOT, c_sources
 from host.errors import NeuronError
 from tests.fuzz import make_corpus
+from tests.patience import PATIENCE
 from tests.programs import APP, COMPILERS, CORE, SANITIZE, program
 
 CORPUS = Path(make_corpus.FOLDER) / "corpus"
@@ -86,7 +87,7 @@ def start(name: str, folder: Path) -> subprocess.Popen[str]:
             f"-max_len={MAX_BYTES[name]}",
             "-len_control=0",
             "-rss_limit_mb=1500",
-            "-timeout=20",
+            f"-timeout={PATIENCE:.0f}",
             f"-artifact_prefix={folder}/{name}-",
             str(folder / name),
             str(CORPUS / name),

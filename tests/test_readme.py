@@ -1,4 +1,5 @@
-"""README's commands are run as they stand there; only ports and files are put in a place of the test."""
+"""README's commands are run as they stand there; only ports and files are put in a place of the test, and the node
+behind them, as slow as the machine is busy, has more time for its answers."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ import pytest
 
 from host.boards.compiler import ROOT
 from host.boards.simulated import simulate
+from tests.patience import ANSWER
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
@@ -36,6 +38,9 @@ def words(line: str, place: Path) -> list[str]:
     line = re.sub(r"/dev/ttyUSB0|/tmp/node\b(?!\.)", str(place / "node"), line)
     line = re.sub(r"\b(\w+\.(img|csv|png))\b", lambda match: str(place / match[1]), line)
     parts = shlex.split(line, comments=True)
+    if str(place / "node") in parts:
+        parts[1:1] = ["-o", "10"] if parts[0] == "mbpoll" else []
+        parts += ["--timeout", str(ANSWER)] if parts[0] == "python" else []
     return [sys.executable if part in ("python", "python3") else part for part in parts]
 
 

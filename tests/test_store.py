@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from host.boards.compiler import ROOT
+from tests.patience import PATIENCE
 from tests.programs import COMPILERS, CORE, SANITIZE, program
 
 DRIVER = ["tests/faults/nor.c", "tests/faults/world.c", "tests/faults/store_cuts.c", f"{CORE}/crc.c"]
@@ -37,7 +38,7 @@ STARTS = {
 def run(store: str, *, cc: str, flags: list[str], thinning: int) -> tuple[int, str]:
     """Cut the power of that store. A second cut follows 1 of `thinning` first ones."""
     made = program("store_cuts", [*DRIVER, store], folders=(), flags=flags, cc=cc)
-    done = subprocess.run([made, str(thinning)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([made, str(thinning)], capture_output=True, text=True, timeout=PATIENCE)
     return done.returncode, done.stdout + done.stderr
 
 

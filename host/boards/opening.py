@@ -27,7 +27,7 @@ def open_node(
     trace: bool = False,
 ) -> Iterator[Node]:
     """Open the way to a node and shake hands. port: as PORT_HELP says; timeout: seconds for one answer,
-    None: as usual."""
+    None: as usual; a simulated node may take longer, as its computer may be busy."""
     from host.node.node import (  # the Modbus client library: only for those who talk
         DEFAULT_TIMEOUT,
         open_line,
@@ -48,8 +48,10 @@ def open_node(
 
 @contextmanager
 def _simulated(address: int, baud: int, line_format: Format, timeout: float, trace: bool) -> Iterator[Node]:
-    from host.boards.simulated import simulate
+    from host.boards.simulated import ANSWER_TIMEOUT, simulate
     from host.node.node import open_line
+
+    timeout = max(timeout, ANSWER_TIMEOUT)
 
     with simulate(nodes=[address]) as sim:
         if (baud, line_format) != (DEFAULT_BAUD, DEFAULT_FORMAT):

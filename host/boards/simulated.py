@@ -6,11 +6,13 @@ Needs Linux or macOS and a C compiler.
 from __future__ import annotations
 
 import hashlib
+import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from host.boards.compiler import DIALECT, ROOT, WARNINGS, build_folder, c_sources, compile_c, compiler
@@ -18,7 +20,12 @@ from host.core.wire import DEFAULT_ADDRESS
 from host.errors import NeuronError
 
 SOURCES = ("firmware/core", "firmware/app", "firmware/port/native")
-START_TIMEOUT = 10.0
+START_TIMEOUT = 60.0
+"""Seconds for the simulation to start, or to end: no machine needs so long, however busy."""
+ANSWER_TIMEOUT = 60.0
+"""Seconds for one answer of a node of our own: it is there, and only as late as this computer is busy."""
+INTERRUPT_SECONDS = 0.2
+"""The longest that a Ctrl-C may go unnoticed: one that comes just before a thread falls asleep does not wake it."""
 
 
 def build() -> Path:
@@ -48,7 +55,8 @@ class Sim:
         self.lines: list[str] = []
         self._nodes = nodes
         self._on_line = on_line
-        self._changed = threading.Condition()
+        # Not a lock: a Ctrl-C could leave it held, and the reader, which must go on, would wait for it for ever.
+        self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._ended = False
         # A process group of its own: Ctrl-C is for us, and we end it by closing its standard input.
         self._process = subprocess.Popen(
@@ -64,31 +72,38 @@ class Sim:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._take(line.rstrip("\n"))
-        with self._changed:
+        try:
+            for line in self._process.stdout:
+                self._take(line.rstrip("\n"))
+        finally:
             self._ended = True
-            self._changed.notify_all()
+            self._tell()
 
     def _take(self, line: str) -> None:
         kind, _, rest = line.partition(" ")
-        with self._changed:
-            self.lines.append(line)
-            if kind == "bus":
-                self.port = rest
-            elif kind == "tcp":
-                self.tcp = rest
-            elif kind == "led":
-                address, _, level = rest.partition(" ")
-                self.leds[int(address)] = level == "on"
-            self._changed.notify_all()
-        self._on_line(line)
+        self._on_line(line)  # first: what has been waited for has been shown
+        self.lines.append(line)
+        if kind == "bus":
+            self.port = rest
+        elif kind == "tcp":
+            self.tcp = rest
+        elif kind == "led":
+            address, _, level = rest.partition(" ")
+            self.leds = {**self.leds, int(address): level == "on"}
+        self._tell()
+
+    def _tell(self) -> None:
+        """Wake who waits. What has been told and not yet heard is enough."""
+        if self._news.empty():
+            self._news.put(None)
 
     def wait(self, condition: Callable[[Sim], bool], timeout: float = START_TIMEOUT) -> bool:
         """Wait until the condition holds; False when it did not in time or the simulation has ended."""
-        with self._changed:
-            self._changed.wait_for(lambda: condition(self) or self._ended, timeout)
-            return condition(self)
+        deadline = time.monotonic() + timeout
+        while not condition(self) and not self._ended and (left := deadline - time.monotonic()) > 0:
+            with suppress(queue.Empty):
+                self._news.get(timeout=min(left, INTERRUPT_SECONDS))
+        return condition(self)
 
     def wait_ready(self) -> None:
         """Wait until every node listens and has set its lamp."""

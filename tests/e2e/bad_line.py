@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 
+from tests.frames import reply_size, request_size
+
 
 class Fault(Enum):
     """What happens to request number k, or to its reply."""
@@ -32,25 +34,6 @@ class Fault(Enum):
     NOISE = "noise before the reply"
     BEHIND = "every reply from here on comes after the next request"
     ALL_LOST = "everything lost from here on"
-
-
-def _request_size(data: bytes) -> int:
-    """Bytes of the request that begins here; more than there are while it cannot be known."""
-    if len(data) < 2:
-        return 2
-    counts = {15: 6, 16: 6, 23: 10}
-    at = counts.get(data[1])
-    if at is None:
-        return 8
-    return at + 1 + data[at] + 2 if len(data) > at else at + 1
-
-
-def _reply_size(data: bytes) -> int:
-    if len(data) < 3:
-        return 3
-    if data[1] & 0x80:
-        return 5
-    return 5 + data[2] if data[1] in (1, 2, 3, 4, 23) else 8
 
 
 def _flipped(frame: bytes, k: int) -> bytes:
@@ -164,7 +147,7 @@ class BadLine:
                 continue
             if self._node in ready:
                 self._from_node += self._hear(self._node)
-                while len(self._from_node) >= (size := _reply_size(self._from_node)):
+                while len(self._from_node) >= (size := reply_size(self._from_node)):
                     frame, self._from_node = self._from_node[:size], self._from_node[size:]
                     self._reply(frame)
                 continue
@@ -176,7 +159,7 @@ class BadLine:
             else:
                 data = self._hear(self._host)
             self._from_host += data
-            while len(self._from_host) >= (size := _request_size(self._from_host)):
+            while len(self._from_host) >= (size := request_size(self._from_host)):
                 frame, self._from_host = self._from_host[:size], self._from_host[size:]
                 self._request(frame)
 

@@ -16,9 +16,10 @@ import pytest
 from host.boards.opening import open_node
 from host.node.node import Node
 from tests.conftest import Target
+from tests.patience import PATIENCE
 
 MARK = "NEURON485_TEST"
-SOON = 20.0
+SOON = PATIENCE
 
 _numbers = itertools.count()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,8 @@ from host.core.registers import placed, unpack
 from host.core.wire import BY_NAME, DEFAULT_BAUD, UNITS_MAX, Activation, Command, Table
 from host.models.dense import Dense
 from host.models.quantise import quantise
-from host.node.node import Node
+from host.node.node import NoAnswer, Node
+from tests.patience import ANSWER, growing
 
 if TYPE_CHECKING:
     from tests.conftest import Target
@@ -139,9 +140,23 @@ def restart(node: Node) -> None:
     coil = BY_NAME["HOLD"].address
     node.write_coil(coil, True)
     node.command(Command.RESTART, "restart")
-    while node.read(Table.COIL, coil, 1) != [0]:
-        pass
+    for seconds in growing():  # it does not hear a question that comes meanwhile
+        with answering_within(node, seconds), suppress(NoAnswer):
+            while node.read(Table.COIL, coil, 1) != [0]:
+                pass
+            break
     node.wait_idle()
+
+
+@contextmanager
+def answering_within(node: Node, seconds: float) -> Iterator[None]:
+    """The node has only so long for an answer."""
+    line = node._client.comm_params
+    before, line.timeout_connect = line.timeout_connect, seconds
+    try:
+        yield
+    finally:
+        line.timeout_connect = before
 
 
 # ------------------------------------------------------------------------------------- a Modbus client of another make
@@ -153,10 +168,10 @@ def plain_client(port: str) -> Iterator[Any]:
     client: Any
     if port.startswith("socket://"):
         host, _, number = port.removeprefix("socket://").rpartition(":")
-        client = ModbusTcpClient(host, port=int(number), framer=FramerType.RTU)
+        client = ModbusTcpClient(host, port=int(number), framer=FramerType.RTU, timeout=ANSWER)
     else:
         parity = "N" if os.path.realpath(port).startswith(("/dev/pts/", "/dev/ttys")) else "E"
-        client = ModbusSerialClient(port, baudrate=DEFAULT_BAUD, parity=parity)
+        client = ModbusSerialClient(port, baudrate=DEFAULT_BAUD, parity=parity, timeout=ANSWER)
     assert client.connect()
     try:
         yield client
@@ -164,7 +179,8 @@ def plain_client(port: str) -> Iterator[Any]:
         client.close()
 
 
-def broadcast(client: Any, address: int, words: list[int]) -> None:
-    """Function 16 to everybody. Nobody answers: wait until the frame has left and the nodes have taken it."""
+def broadcast(client: Any, address: int, words: list[int], seconds: float) -> None:
+    """Function 16 to everybody. Nobody answers: wait until the frame has left, and `seconds` for the nodes to take
+    it."""
     client.write_registers(address, words, device_id=BROADCAST, no_response_expected=True)
-    time.sleep(0.05 + 11 * (9 + 2 * len(words)) / DEFAULT_BAUD)
+    time.sleep(seconds + 11 * (9 + 2 * len(words)) / DEFAULT_BAUD)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import struct
 import subprocess
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,9 +29,11 @@ from host.core.wire import (
 from host.node.staging import deploy
 from tests.conftest import Target
 from tests.e2e.scenario import AND, LIT, OR, TABLE, crc_of, plain_client
+from tests.patience import PATIENCE
 from tests.pdus import command_words, stage_frames
 
-SENSIBLE = 60.0
+SLOWEST = ["-o", "10"]
+"""The most that mbpoll waits for an answer, in seconds."""
 
 # ------------------------------------------------------------------------------------------------------------- mbpoll
 
@@ -44,11 +47,11 @@ COIL, DISCRETE, INPUT, INPUT_FLOAT, HOLDING, HOLDING_FLOAT = "0", "1", "3", "3:f
 
 def mbpoll(port: str, table: str, name: str, *values: str, count: int = 1, ok: bool = True) -> list[str]:
     """One poll, or one write, by its own defaults: 19200 baud, even parity. The values it prints."""
-    head = ["mbpoll", "-m", "rtu", "-0", "-1", "-B", "-a", "1", "-b", "19200", "-P", "even", "-t", table]
+    head = ["mbpoll", *SLOWEST, *"-m rtu -0 -1 -B -a 1 -b 19200 -P even -t".split(), table]
     reading = [] if values else ["-c", str(count)]
     where = ["-r", str(BY_NAME[name].address), port]
     made = subprocess.run(
-        [*head, *reading, *where, *values], capture_output=True, text=True, timeout=SENSIBLE
+        [*head, *reading, *where, *values], capture_output=True, text=True, timeout=PATIENCE
     )
     assert (made.returncode == 0) == ok, made.stdout + made.stderr
     lines = made.stdout.splitlines()
@@ -111,9 +114,10 @@ def test_mbpoll_opens_the_pty_every_time() -> None:
 
 
 def mbpoll_soon(port: str) -> None:
-    for _ in range(100):
-        command = ["mbpoll", "-m", "rtu", "-0", "-1", "-b", "19200", "-t", INPUT, "-r", "512", port]
-        if subprocess.run(command, capture_output=True, timeout=SENSIBLE, check=False).returncode == 0:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        command = ["mbpoll", *SLOWEST, "-m", "rtu", "-0", "-1", "-b", "19200", "-t", INPUT, "-r", "512", port]
+        if subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False).returncode == 0:
             return
     pytest.fail("mbpoll never opened the port")
 

@@ -33,6 +33,7 @@ from tests.e2e.scenario import (
     running,
     walk,
 )
+from tests.patience import growing
 from tests.pdus import command_words, stage_frames
 
 
@@ -180,17 +181,18 @@ def test_an_image_can_be_broadcast(target: Target) -> None:
     """Nobody acknowledges a broadcast: what was lost shows in the registers and is sent again."""
     model = neuron("broadcast", (2, -1), -0.5)
     image, crc = encode(model), crc_of(model)
-    for _ in range(10):
+    command = BY_NAME["COMMAND"].address
+    for seconds in growing(0.05):
         with plain_client(target.port) as client:
             for address, words in stage_frames(image):
-                broadcast(client, address, words)
-            broadcast(client, BY_NAME["COMMAND"].address, command_words(Command.VERIFY, len(image), crc))
-            broadcast(client, BY_NAME["COMMAND"].address, command_words(Command.COMMIT, crc=crc))
+                broadcast(client, address, words, seconds)
+            broadcast(client, command, command_words(Command.VERIFY, len(image), crc), seconds)
+            broadcast(client, command, command_words(Command.COMMIT, crc=crc), seconds)
         with open_node(target.port, address=target.address) as node:
             if node.wait_idle().model_crc == crc:
                 assert walk(target, node, model) == [False, False, True, True]
                 return
-    pytest.fail("ten broadcasts and none arrived")
+    pytest.fail("no broadcast has arrived")
 
 
 def test_reading_the_model_back_into_a_file(target: Target, tmp_path: Path) -> None:

@@ -15,8 +15,7 @@ from host.node.node import NoAnswer, Node
 from host.node.staging import deploy
 from tests.conftest import Target
 from tests.e2e.scenario import AND, LIT, OR, ask_together, lamp_bit, restart, walk
-
-SOON = 10.0
+from tests.patience import PATIENCE, growing
 
 
 def settings(address: int, baud: int, line_format: Format = DEFAULT_FORMAT) -> list[int]:
@@ -34,17 +33,15 @@ def save(node: Node, words: Sequence[int]) -> None:
 @contextmanager
 def reopened(target: Target, address: int, baud: int, line_format: Format = DEFAULT_FORMAT) -> Iterator[Node]:
     """The node as it listens now; keeping the settings takes it a moment."""
-    deadline = time.monotonic() + SOON
-    while True:
-        try:
-            with open_node(
-                target.port, address=address, baud=baud, line_format=line_format, timeout=0.3
-            ) as node:
-                node.wait_idle()
-                break
-        except NoAnswer:
-            if time.monotonic() > deadline:
-                raise
+    for seconds in growing():
+        with (
+            suppress(NoAnswer),
+            open_node(
+                target.port, address=address, baud=baud, line_format=line_format, timeout=seconds
+            ) as node,
+        ):
+            node.wait_idle()
+            break
     with open_node(target.port, address=address, baud=baud, line_format=line_format) as node:
         yield node
 
@@ -120,7 +117,7 @@ def test_identify_blinks(target: Target, node: Node) -> None:
     node.write_coil(coil, True)
     for lit in (True, False, True, False):
         assert target.shows(lit)
-        deadline = time.monotonic() + SOON
+        deadline = time.monotonic() + PATIENCE
         while lamp_bit(node) != lit:
             assert time.monotonic() < deadline
     node.write_coil(coil, False)

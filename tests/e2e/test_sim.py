@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +39,7 @@ from tests.e2e.scenario import (
     running,
     walk,
 )
+from tests.patience import growing
 from tests.pdus import command_words, stage_frames
 
 BITS = 11
@@ -72,14 +75,15 @@ def test_one_broadcast_reaches_every_node() -> None:
     nodes = [5, 6, 7]
     model = neuron("broadcast", (1, -1), -0.5)
     image, crc = encode(model), crc_of(model)
+    command = BY_NAME["COMMAND"].address
     waiting = set(nodes)
     with simulate(nodes=nodes) as sim:
-        for _ in range(10):
+        for seconds in growing(0.05):
             with plain_client(sim.port) as client:
                 for address, words in stage_frames(image):
-                    broadcast(client, address, words)
-                broadcast(client, BY_NAME["COMMAND"].address, command_words(Command.VERIFY, len(image), crc))
-                broadcast(client, BY_NAME["COMMAND"].address, command_words(Command.COMMIT, crc=crc))
+                    broadcast(client, address, words, seconds)
+                broadcast(client, command, command_words(Command.VERIFY, len(image), crc), seconds)
+                broadcast(client, command, command_words(Command.COMMIT, crc=crc), seconds)
             for address in list(waiting):
                 with open_node(sim.port, address=address) as node:
                     if node.wait_idle().model_crc == crc:
@@ -279,6 +283,54 @@ def test_the_command_leaves_nothing_behind(
     assert "node 2   LED ( ) off" in [*lines, *output.splitlines()]
     if number is signal.SIGINT:
         assert (process.returncode, errors) == (130, "stopped\n")
+
+
+def test_a_ctrl_c_that_wakes_nobody_ends_the_command(tmp_path: Path, processes: Processes) -> None:
+    """A signal just before the main thread falls asleep does not wake it: nor does one that another thread takes,
+    which can be had at will."""
+    link = tmp_path / "node"
+    command = [sys.executable, "-m", "host.sim", "--link", str(link)]
+    with started(command, "         Ctrl-C ends it") as (process, _):
+        tasks = Path(f"/proc/{process.pid}/task")
+        threads = {int(task.name) for task in tasks.iterdir()} if tasks.exists() else set()
+        os.kill(max(threads - {process.pid}, default=process.pid), signal.SIGINT)
+        _, errors = process.communicate(timeout=SOON)
+        gone(processes)
+    assert (process.returncode, errors) == (130, "stopped\n")
+    assert not os.path.lexists(link)
+
+
+def interrupted(sim: Sim, place: int) -> bool:
+    """A wait for the next news, with Ctrl-C at its `place`-th call, line or return; whether it has so many."""
+    places, answers = itertools.count(), iter([False, True, True])
+
+    def trace(frame: Any, event: str, argument: Any) -> Any:
+        if next(places) == place:
+            raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sim._tell()
+    sys.settrace(trace)
+    try:
+        sim.wait(lambda now: next(answers))
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+def test_a_ctrl_c_anywhere_in_a_wait_lets_the_simulation_go_on() -> None:
+    """A lock left held would stop its reader, and with it the end of the command."""
+    with simulate() as sim, open_node(sim.port) as node:
+        place = 0
+        while interrupted(sim, place):
+            lit = place % 2 == 0
+            node.write_coil(BY_NAME["LAMP_TEST"].address, lit)
+            assert sim.wait(lambda now, lit=lit: now.leds[1] == lit), f"nothing heard since place {place}"
+            place += 1
+    assert place > 10
 
 
 def test_the_nodes_end_with_a_bus_that_was_killed(tmp_path: Path, processes: Processes) -> None:

@@ -11,9 +11,8 @@ from .machine import Machine
 from .peripheral import Violation
 from .pty_line import PtyLine
 
-
-class Stopped(Exception):
-    """The user or the parent process wants us to end."""
+START_MS = 10
+"""By then the firmware listens: who is told where the node is may ask at once."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,10 +26,6 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
-def on_signal(number: int, frame: object) -> None:
-    raise Stopped
-
-
 def save(image: bytes, path: Path) -> None:
     fresh = path.with_name(f"{path.name}.new")
     fresh.write_bytes(image)
@@ -42,20 +37,21 @@ def main(argv: list[str] | None = None) -> int:
     kept = options.flash.read_bytes() if options.flash and options.flash.exists() else None
     machine = Machine(options.elf, flash=kept)
     machine.bus.baud, machine.bus.format = options.baud, options.format
+    # Noted, not raised: an exception amid a callback of Unicorn would be lost, and the callback's work with it.
+    stopped: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
+        signal.signal(number, lambda number, frame: stopped.append(number))
     status = 0
     try:
         with PtyLine(machine, options.link, follow=options.follow) as line:
+            machine.run(milliseconds=START_MS)
             print(f"the node is at {options.link or line.path}", flush=True)
             lamp = machine.led
-            while True:
+            while not stopped:
                 line.step()
                 if machine.led != lamp:
                     lamp = machine.led
                     print(f"{machine.us / 1e6:.3f} s: LED {'on' if lamp else 'off'}", flush=True)
-    except Stopped:
-        pass
     except Violation as violation:
         print(f"violation: {violation}", file=sys.stderr)
         status = 1

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.patience import PATIENCE
+
 from .firmware import ready
 
 ROOT = Path(__file__).parents[2]
-SOON = 30.0
+SOON = PATIENCE
 
 
 @functools.cache

@@ -1,8 +1,9 @@
 """The machine's line on a pseudo-terminal, so that ordinary serial programs talk to the ELF.
 
-A pty carries bytes without pace or silence. What arrives together is put on the line as one frame, after the
-silence that Modbus wants; then virtual time runs as fast as it can until the node has answered. Nothing
-depends on how long that takes by the wall clock, which merely keeps an idle node's time from standing still.
+A pty carries bytes without pace or silence. A request is known by its length and its CRC, so that two that have
+waited are two, however busy the machine; anything else is one frame if it arrives together. A frame is put on the
+line after the silence that Modbus wants; then virtual time runs as fast as it can until the node has answered.
+Nothing depends on how long that takes by the wall clock, which merely keeps an idle node's time from standing still.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ import tty
 from pathlib import Path
 from types import TracebackType
 
+from host.core.modbus import frame_valid
+from tests.frames import request_size
+
 from .machine import Machine
 
-TOGETHER_S = 0.003  # bytes that follow each other within this are one frame
+TOGETHER_S = 0.05  # bytes that follow each other within this are one frame, if they are no request
 IDLE_S = 0.005
 ANSWER_US = 250_000  # virtual time for an answer to begin, before we listen to the host again
 READ_SIZE = 4096
@@ -42,6 +46,7 @@ class PtyLine:
         tty.setraw(self._slave)  # kept open, so that a host that closes and opens the port loses nothing
         self.path = os.ttyname(self._slave)
         self._forwarded = 0
+        self._heard = b""
         if link is not None:
             fresh = link.with_name(f"{link.name}.{os.getpid()}")
             fresh.symlink_to(self.path)
@@ -75,10 +80,14 @@ class PtyLine:
         bus.format = self.machine.chip.usart3.format
 
     def _gather(self) -> bytes:
-        frame, patience = b"", IDLE_S
-        while select.select([self._master], [], [], patience)[0]:
-            frame += os.read(self._master, READ_SIZE)
-            patience = TOGETHER_S
+        size, patience = request_size(self._heard), TOGETHER_S if self._heard else IDLE_S
+        while not (size <= len(self._heard) and frame_valid(self._heard[:size])):
+            if not select.select([self._master], [], [], patience)[0]:
+                size = len(self._heard)
+                break
+            self._heard += os.read(self._master, READ_SIZE)
+            size, patience = request_size(self._heard), TOGETHER_S
+        frame, self._heard = self._heard[:size], self._heard[size:]
         return frame
 
     def _forward(self) -> None:
