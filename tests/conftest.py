@@ -94,7 +94,7 @@ def _patient(request: pytest.FixtureRequest) -> Iterator[None]:
     """A simulated node is as slow as the machine is busy; that is no reason to think it dead. A real one is not."""
     with pytest.MonkeyPatch.context() as patch:
         if request.config.getoption("--port") is None:
-            patch.setattr("host.node.DEFAULT_TIMEOUT", ANSWER)
+            patch.setattr("host.node.node.DEFAULT_TIMEOUT", ANSWER)
             patch.setattr("host.node.node.BUSY_SECONDS", PATIENCE)
         yield
 
