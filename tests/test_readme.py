@@ -23,7 +23,16 @@ LINES = [line for block in BLOCKS for line in block.splitlines() if line.strip()
 ALARM = "speed,current,alarm\n0,0,0\n0,1,0\n1,0,0\n1,1,1\n"
 
 # What needs a board, the network or this very suite; each is told of elsewhere.
-ELSEWHERE = ("tools/check.py", "pio ", "pytest", "host.sim --link", "--deploy renode", "tests.renode")
+ELSEWHERE = (
+    "tools/check.py",
+    "pio ",
+    "pytest",
+    "host.sim --link",
+    "--deploy renode",
+    "tests.renode",
+    "tools.renode",
+    "tools.lock",
+)
 
 
 @pytest.fixture(scope="module")
