@@ -158,21 +158,21 @@ static real measure(struct learner_type *l, const real *y)
     real loss = 0;
     for (unsigned j = 0; j < outputs; j++) {
         real error = a[j] - y[j];
-        if (config->loss == LEARN_LOSS_CROSS) {
+        if (config->loss == WIRE_LOSS_CROSS) {
             real z = delta[j];
             loss += ((z > 0 ? z : 0) - z * y[j]) + LEARN(log1p)(LEARN(exp)(-magnitude(z)));
             delta[j] = error / (real)outputs;
             continue;
         }
         loss += error * error;
-        real slope = config->loss == LEARN_LOSS_HALF ? error : 2 * error;
-        if (config->loss != LEARN_LOSS_SUM)
+        real slope = config->loss == WIRE_LOSS_HALF ? error : 2 * error;
+        if (config->loss != WIRE_LOSS_SUM)
             slope /= (real)outputs;
         delta[j] = through(last, slope, a[j]);
     }
-    if (config->loss != LEARN_LOSS_SUM)
+    if (config->loss != WIRE_LOSS_SUM)
         loss /= (real)outputs;
-    return config->loss == LEARN_LOSS_HALF ? R(0.5) * loss : loss;
+    return config->loss == WIRE_LOSS_HALF ? R(0.5) * loss : loss;
 }
 
 /* From the deltas of the last layer to the gradient of every parameter; sgd steps at once. */
@@ -233,7 +233,7 @@ static void adam(struct learner_type *l, real samples)
 
 static void update(struct learner_type *l)
 {
-    real samples = l->config.loss == LEARN_LOSS_SUM ? 1 : (real)l->in_batch;
+    real samples = l->config.loss == WIRE_LOSS_SUM ? 1 : (real)l->in_batch;
     l->loss = l->batch_loss / samples;
     if (l->config.adam)
         adam(l, samples);
@@ -277,9 +277,8 @@ static int check(const struct learn_config *config)
             return LEARN_SHAPE;
     if (config->samples < 1 || config->epochs < 1)
         return LEARN_DATA;
-    if (config->loss > LEARN_LOSS_CROSS ||
-        (config->loss == LEARN_LOSS_CROSS &&
-         config->activation[config->layers - 1] != WIRE_ACTIVATION_SIGMOID))
+    if (config->loss > WIRE_LOSS_CROSS || (config->loss == WIRE_LOSS_CROSS &&
+                                           config->activation[config->layers - 1] != WIRE_ACTIVATION_SIGMOID))
         return LEARN_LOSS;
     return LEARN_OK;
 }

@@ -45,14 +45,6 @@
 #include "core/pcg32.h"
 #include "core/wire.h"
 
-/* The bus names them by the same numbers. */
-enum learn_loss {
-    LEARN_LOSS_MEAN = WIRE_LOSS_MEAN,   /* mean squared error */
-    LEARN_LOSS_HALF = WIRE_LOSS_HALF,   /* half of it */
-    LEARN_LOSS_SUM = WIRE_LOSS_SUM,     /* sum of squares, over outputs and samples */
-    LEARN_LOSS_CROSS = WIRE_LOSS_CROSS, /* mean cross-entropy, for sigmoid outputs; targets 0..1 */
-};
-
 enum learn_error {
     LEARN_OK = 0,
     LEARN_SHAPE = -1, /* sizes or activations that no image has */
@@ -82,7 +74,7 @@ struct learn_config {
         activation[WIRE_LAYERS_MAX]; /* enum wire_activation of each layer; a step is trained as identity */
     uint8_t layers;                  /* 1..WIRE_LAYERS_MAX */
     bool bias;                       /* whether layers have biases */
-    uint8_t loss;                    /* enum learn_loss */
+    uint8_t loss;                    /* enum wire_loss */
     bool adam;                       /* else plain descent */
     bool shuffle;                    /* a new order of the samples in every epoch */
     uint32_t seed;                   /* of the shuffling */

@@ -1,6 +1,6 @@
 """Modbus RTU frames: the CRC at their end, and frames in words. Twin of the framing in firmware/core/modbus.c.
 
-Talking to a node is host/node.py's business, with a client library; this is what the twins must agree on, and what
+Talking to a node is host/node/node.py's business, with a client library; this is what the twins must agree on, and what
 --trace shows.
 """
 

@@ -95,7 +95,8 @@ class Training(IntEnum):
 
 
 class Loss(IntEnum):
-    """What a training makes small."""
+    """What a training makes small: mean squared error; half of it; the sum of squares over outputs and samples; mean
+    cross-entropy, for sigmoid outputs and targets 0..1."""
 
     MEAN = 0
     HALF = 1

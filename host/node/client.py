@@ -1,4 +1,4 @@
-"""Opening the Modbus client on a port: a serial device or a serial server. With host/node.py the only module that
+"""Opening the Modbus client on a port: a serial device or a serial server. With host/node/node.py the only module that
 knows the client library."""
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ static inline __attribute__((always_inline)) void FAST(neuron)(struct TYPE *l, u
     memcpy(w, l->parameters, inputs * sizeof(REAL));
     bool bias = l->config.bias;
     REAL b = bias ? l->parameters[inputs] : 0, gradient_b = 0, loss = 0;
-    REAL slope = l->config.loss == LEARN_LOSS_HALF ? 1 : 2;
+    REAL slope = l->config.loss == WIRE_LOSS_HALF ? 1 : 2;
     uint32_t samples = l->config.samples - 1;
     for (uint32_t first = 0; first < samples; first += BLOCK) {
         uint32_t block = samples - first < BLOCK ? samples - first : BLOCK;
@@ -33,7 +33,7 @@ static inline __attribute__((always_inline)) void FAST(neuron)(struct TYPE *l, u
         }
         for (uint32_t i = 0; i < block; i++, x += inputs) {
             REAL square = delta[i] * delta[i];
-            loss += l->config.loss == LEARN_LOSS_HALF ? (REAL)0.5 * square : square;
+            loss += l->config.loss == WIRE_LOSS_HALF ? (REAL)0.5 * square : square;
             delta[i] *= slope;
             for (unsigned j = 0; j < inputs; j++)
                 gradient[j] += delta[i] * x[j];
@@ -56,7 +56,7 @@ static void FAST(most_of_epoch)(struct TYPE *l)
 {
     const struct learn_config *config = &l->config;
     unsigned activation = config->activation[0];
-    if (config->layers != 1 || config->units[1] != 1 || config->loss == LEARN_LOSS_CROSS || config->shuffle ||
+    if (config->layers != 1 || config->units[1] != 1 || config->loss == WIRE_LOSS_CROSS || config->shuffle ||
         config->batch != config->samples || !l->gradient ||
         (activation != WIRE_ACTIVATION_IDENTITY && activation != WIRE_ACTIVATION_STEP))
         return;

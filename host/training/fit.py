@@ -1,4 +1,4 @@
-"""A whole training: epoch after epoch of host/learn.py, or of its C twin where that pays, until it is to stop."""
+"""A whole training: epoch after epoch of host/core/learn.py, or of its C twin where that pays, until it is to stop."""
 
 from __future__ import annotations
 
