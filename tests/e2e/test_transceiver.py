@@ -16,6 +16,7 @@ from host.node import NodeError, open_node
 from host.sim import ROOT, SOURCES, WARNINGS, c_sources, compile_c, compiler, simulate
 from host.wire import BY_NAME, Command
 from tests.e2e.scenario import AND
+from tests.programs import one_builds
 
 EXIT_FAULT = 3
 
@@ -74,10 +75,10 @@ def wrong_node(right: str, wrong: str) -> Path:
         digest.update(path.read_bytes())
     folder = ROOT / "build" / "tests" / digest.hexdigest()[:16]
     target = folder / "neuron485"
-    if not target.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "link.c").write_text(text)
-        compile_c(target, [*sources, folder / "link.c"], ["-O1", *WARNINGS], compiler())
+    with one_builds(target) as wanted:
+        if wanted:
+            (folder / "link.c").write_text(text)
+            compile_c(target, [*sources, folder / "link.c"], ["-O1", *WARNINGS], compiler())
     return target
 
 
