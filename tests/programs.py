@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from host.boards.compiler import DIALECT, ROOT, WARNINGS, c_sources, compile_c
@@ -38,6 +40,22 @@ def program(
     for path in sorted([*(ROOT / "firmware").rglob("*.h"), *(ROOT / "tests").rglob("*.h"), *files]):
         digest.update(path.read_bytes())
     target = ROOT / "build" / "tests" / digest.hexdigest()[:16] / name
-    if not target.exists():
-        compile_c(target, files, every, cc)
+    with one_builds(target) as wanted:
+        if wanted:
+            compile_c(target, files, every, cc)
     return target
+
+
+@contextmanager
+def one_builds(target: Path) -> Iterator[bool]:
+    """Whether a program must be built: of several processes that test at once, one builds it and the others wait."""
+    if target.exists():
+        yield False
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with open(target.with_name(f".{target.name}.lock"), "w") as file:
+        if sys.platform != "win32":
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield not target.exists()

@@ -18,6 +18,7 @@ from host.errors import NeuronError
 from host.node.node import NodeError
 from host.node.staging import deploy
 from tests.e2e.scenario import AND
+from tests.programs import one_builds
 
 EXIT_FAULT = 3
 
@@ -76,10 +77,10 @@ def wrong_node(right: str, wrong: str) -> Path:
         digest.update(path.read_bytes())
     folder = ROOT / "build" / "tests" / digest.hexdigest()[:16]
     target = folder / "neuron485"
-    if not target.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "link.c").write_text(text)
-        compile_c(target, [*sources, folder / "link.c"], ["-O1", *WARNINGS], compiler())
+    with one_builds(target) as wanted:
+        if wanted:
+            (folder / "link.c").write_text(text)
+            compile_c(target, [*sources, folder / "link.c"], ["-O1", *WARNINGS], compiler())
     return target
 
 

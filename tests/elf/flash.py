@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -75,7 +76,7 @@ class Flash(Peripheral):
         self.operations: list[Operation] = []
         self.chip.defer(self._open)
         if not hasattr(self, "erases"):
-            self._guard: list[int] | None = None
+            self._allow: Callable[[], None] | None = None
             self.erases = [0] * len(SECTORS)  # wear and work done: statistics for tests, kept over resets
             self.programs = 0
             self.refuse_next = False  # inject a fault: the next operation sets WRPERR and changes nothing
@@ -210,14 +211,13 @@ class Flash(Peripheral):
         def touched(address: int) -> None:
             self.chip.fail(f"access to flash {address:#010x} while it is busy: the core would stall")
 
-        if self.operations and self._guard is None:
-            self._guard = self.chip.engine.forbid(BASE, BASE + SIZE - 1, touched)
+        if self.operations and self._allow is None:
+            self._allow = self.chip.engine.forbid(BASE, SIZE, touched)
 
     def _open(self) -> None:
-        if self._guard is not None and not self.operations:
-            for hook in self._guard:
-                self.chip.engine.unhook(hook)
-            self._guard = None
+        if self._allow is not None and not self.operations:
+            self._allow()
+            self._allow = None
 
     def _finish(self) -> None:
         done = self.operations.pop(0)

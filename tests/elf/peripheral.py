@@ -44,9 +44,10 @@ class Peripheral:
         self.reg[name] = value
 
     def read(self, offset: int, size: int) -> int:
-        register = self._find(offset, size, "read")
-        value = self.load(register.name) >> 8 * (offset & 3)
-        return value & (1 << 8 * size) - 1
+        name = self._find(offset, size, "read").name
+        if size == 4:
+            return self.load(name)
+        return self.load(name) >> 8 * (offset & 3) & (1 << 8 * size) - 1
 
     def write(self, offset: int, size: int, value: int) -> None:
         register = self._find(offset, size, "write")
