@@ -45,6 +45,8 @@ CPPCHECK = """
 JUNIT = ROOT / "build" / "pytest.xml"
 FIRMWARE = "firmware build"
 TESTS = "pytest"
+AT_ONCE = str(os.cpu_count() or 1)
+"""Processes of pytest. worksteal: some tests take a hundred times as long as others."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,11 @@ def steps() -> list[Step]:
             ],
         ),
         Step(FIRMWARE, "the board's firmware", [python, "-m", "tools.firmware", "build"]),
-        Step(TESTS, "every test", [python, "-m", "pytest", "-q", "--junit-xml", str(JUNIT)]),
+        Step(
+            TESTS,
+            "every test",
+            [python, "-m", "pytest", "-q", "--junit-xml", str(JUNIT), "-n", AT_ONCE, "--dist", "worksteal"],
+        ),
     ]
 
 
