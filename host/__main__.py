@@ -36,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--version", action="version", version=f"neuron485 {__version__}, wire version {WIRE_VERSION}"
     )
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND")
+    if argv and argv[0].startswith("-") and argv[0] not in ("-h", "--help", "--version"):
+        parser.error(f"unrecognized arguments: {argv[0]}")
     args = parser.parse_args(argv[:1])
     run = importlib.import_module(f"host.{args.command}")
     return int(run.main(argv[1:]))

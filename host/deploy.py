@@ -54,9 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Send a saved image to a node and prove it there. Without an image: say what runs there.",
     )
     parser.add_argument("port", metavar="PORT", help=PORT_HELP)
-    parser.add_argument(
-        "image", nargs="?", metavar="IMAGE", help="image file, as host.train --save writes it"
-    )
+    parser.add_argument("image", nargs="?", metavar="IMAGE", help="image file, as train --save writes it")
     parser.add_argument("--rollback", action="store_true", help="bring back the previous model")
     parser.add_argument("--fetch", metavar="FILE", help="save the image that the node is running")
     add_line_options(parser)

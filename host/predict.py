@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with line_of(args).open(args.port) as node:
         identity = node.identity()
         if identity.sequence == 0:
-            raise NodeError("the node runs no model: deploy one first (python -m host.train --deploy PORT)")
+            raise NodeError(f"the node runs no model: deploy one first ({program('train')} --deploy PORT)")
         if len(args.inputs) != identity.inputs:
             raise NodeError(f"the node's model takes {identity.inputs} inputs, not {len(args.inputs)}")
         result = node.evaluate_float(args.inputs, identity.outputs)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from host.boards.opening import PORT_HELP, SIMULATED, open_node
+from host.boards.opening import PORT_HELP, SIMULATED
 from host.cli.line import add_line_options, line_of
 from host.cli.parser import Parser, add_json_option, program, whole
 from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, BAUD_MAX, BAUD_MIN
@@ -56,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Behind a serial server, whose own settings decide, the line is opened as before.
         served = args.port.startswith("socket://")
         baud, spoken = (line.baud, line.line_format) if served else (settings.baud, settings.line_format)
-        with open_node(args.port, address=settings.address, baud=baud, line_format=spoken) as node:
+        spoken_line = replace(line, address=settings.address, baud=baud, line_format=spoken)
+        with spoken_line.open(args.port) as node:
             if read_settings(node) != settings:
                 raise NodeError("the node did not take the new settings; it still has the old ones")
     print(json.dumps(settings.as_dict()) if args.json else _describe(settings))

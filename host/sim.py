@@ -17,14 +17,10 @@ from host.errors import NeuronError, command
 
 def _node_list(text: str) -> list[int]:
     try:
-        nodes = [int(item) for item in text.split(",")]
-    except ValueError:
+        nodes = [whole(ADDRESS_MIN, ADDRESS_MAX)(item) for item in text.split(",")]
+    except argparse.ArgumentTypeError:
         nodes = []
-    if (
-        not nodes
-        or not all(ADDRESS_MIN <= node <= ADDRESS_MAX for node in nodes)
-        or len(set(nodes)) != len(nodes)
-    ):
+    if not nodes or len(set(nodes)) != len(nodes):
         raise argparse.ArgumentTypeError(
             f"{text!r} is no list of addresses {ADDRESS_MIN}..{ADDRESS_MAX}, like 1,2"
         )

@@ -14,7 +14,10 @@ from contextlib import contextmanager
 from types import TracebackType
 
 OLDEST = (3, 11)
-CLONE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PACKAGE = os.path.dirname(os.path.abspath(__file__))
+CLONE = os.path.dirname(PACKAGE)
+CLONED = not os.path.exists(os.path.join(PACKAGE, "sources"))
+"""Whether this is the repository; an installed package brings the firmware's sources itself."""
 EXIT_FAILURE = 2
 
 _prepared = False
@@ -62,15 +65,15 @@ def _say_what_is_missing(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
     name = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
-    if name in ("", "host", "tests", "tools"):
+    if name in ("", "host", "tests", "tools") or name in sys.stdlib_module_names:
         sys.__excepthook__(kind, error, trace)
     else:
         _fail(f"{name} is not installed for this Python, {sys.executable}: {_remedy()}")
 
 
 def _remedy() -> str:
-    if not os.path.exists(os.path.join(CLONE, "tools", "demo.py")):
-        return "pip install neuron485"
+    if not CLONED:
+        return "install neuron485 again, with what it needs"
     venv = os.path.join(CLONE, ".venv")
     activate = os.path.join(venv, "Scripts" if os.name == "nt" else "bin", "activate")
     if not os.path.exists(activate) or sys.prefix == venv:

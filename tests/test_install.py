@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -128,3 +129,66 @@ def test_what_needs_the_repository_says_so(bin_folder: Path, tmp_path: Path) -> 
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
     assert "needs the repository" in result.stderr
+
+
+def refused(bin_folder: Path, cwd: Path, **environment: str) -> str:
+    """The one line of a command that cannot do its work."""
+    command = [str(bin_folder / "neuron485"), "train", "--model", "and", "--deploy", "sim", "--json"]
+    result = subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, env={**os.environ, **environment}
+    )
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.count("\n") == 1, result.stderr
+    return result.stderr
+
+
+@pytest.mark.parametrize("cache", ["/dev/null", "/proc/none"])
+def test_a_cache_that_cannot_be_is_one_line(bin_folder: Path, tmp_path: Path, cache: str) -> None:
+    assert "set XDG_CACHE_HOME to a folder that can" in refused(bin_folder, tmp_path, XDG_CACHE_HOME=cache)
+
+
+def test_a_cache_must_be_named_from_the_root(bin_folder: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    command = [bin_folder / "neuron485", "train", "--model", "and", "--deploy", "sim"]
+    run(*command, cwd=tmp_path, XDG_CACHE_HOME="relative", HOME=str(home))
+    assert list(tmp_path.iterdir()) == [home]
+    assert (home / ".cache" / "neuron485").is_dir()
+
+
+def test_a_program_that_cannot_start_is_one_line(bin_folder: Path, tmp_path: Path) -> None:
+    environment = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    run(bin_folder / "neuron485", "train", "--deploy", "sim", cwd=tmp_path, **environment)
+    (program,) = [path for path in (tmp_path / "cache").rglob("neuron485") if path.is_file()]
+    program.write_bytes(b"")
+    assert f"{program} cannot be started" in refused(bin_folder, tmp_path, **environment)
+    program.unlink()
+    run(bin_folder / "neuron485", "train", "--deploy", "sim", cwd=tmp_path, **environment)
+
+
+def test_it_is_at_home_beside_a_project_of_somebody(bin_folder: Path, tmp_path: Path) -> None:
+    """pip install --target of a project puts the package beside a pyproject.toml that is not ours."""
+    (site,) = (bin_folder.parent / "lib").glob("python*/site-packages")
+    shutil.copytree(site / "host", tmp_path / "host")
+    (tmp_path / "pyproject.toml").touch()
+    cache = tmp_path / "cache"
+    run(
+        bin_folder / "python",
+        "-m",
+        "host",
+        "train",
+        "--deploy",
+        "sim",
+        cwd=tmp_path,
+        XDG_CACHE_HOME=str(cache),
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"host", "pyproject.toml", "cache"}
+
+
+def test_it_says_the_names_that_work_here(bin_folder: Path, tmp_path: Path) -> None:
+    for arguments in (["train", "--help"], ["lesson", "--lang", "en"], ["deploy", "--help"]):
+        assert "python -m host" not in run(bin_folder / "neuron485", *arguments, cwd=tmp_path)
+    result = subprocess.run(
+        [bin_folder / "neuron485", "--nope"], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert result.returncode == 2
+    assert result.stderr == "error: unrecognized arguments: --nope (try neuron485 --help)\n"

@@ -1,4 +1,4 @@
-"""The layers of DESIGN's tree: what may include what, where HAL_ may stand, and that the wire is written once."""
+"""The layers of README's tree: what may include what, where HAL_ may stand, and that the wire is written once."""
 
 from __future__ import annotations
 

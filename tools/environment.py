@@ -53,7 +53,7 @@ def ensure_python(lock: str = "demo", venv: Path = VENV) -> Path:
     done = set(stamp.read_text().splitlines()) if python.exists() and stamp.exists() else set()
     if {interpreter, _mark(lock)} <= done:
         return python
-    print(f"Setting up {venv.relative_to(ROOT)}, once; this takes a minute ...", flush=True)
+    print(f"Setting up {venv.relative_to(ROOT)}, once; this takes a minute ...", file=sys.stderr, flush=True)
     if not python.exists():
         made = subprocess.run([sys.executable, "-m", "venv", str(venv)], capture_output=True, text=True)
         if made.returncode != 0:
@@ -85,7 +85,7 @@ def ensure_debian(programs: dict[str, str]) -> dict[str, str]:
 
     wanted = sorted(set(missing().values()))
     if wanted and shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
-        print(f"Installing {' '.join(wanted)} ...", flush=True)
+        print(f"Installing {' '.join(wanted)} ...", file=sys.stderr, flush=True)
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         apt = ["apt-get", "-qq", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"]
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}

@@ -21,9 +21,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from host.boards.compiler import CLONED, ROOT
+from host.boards.compiler import ROOT
 from host.core.modbus import frame_valid
 from host.errors import NeuronError
+from host.start import CLONED
 
 BOARD = ROOT / "tests" / "renode"
 ELF = ROOT / ".pio" / "build" / "disco_f407vg" / "firmware.elf"

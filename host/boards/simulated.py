@@ -58,15 +58,22 @@ class Sim:
         # Not a lock: a Ctrl-C could leave it held, and the reader, which must go on, would wait for it for ever.
         self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._ended = False
+        self._failure: OSError | None = None
         # A process group of its own: Ctrl-C is for us, and we end it by closing its standard input.
-        self._process = subprocess.Popen(
-            [str(build()), "--until-eof", "--nodes", ",".join(map(str, nodes)), *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        built = build()
+        try:
+            self._process = subprocess.Popen(
+                [str(built), "--until-eof", "--nodes", ",".join(map(str, nodes)), *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise NeuronError(
+                f"{built} cannot be started: {error.strerror or error}; delete it, and it is built anew"
+            ) from error
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -75,6 +82,8 @@ class Sim:
         try:
             for line in self._process.stdout:
                 self._take(line.rstrip("\n"))
+        except OSError as error:  # nobody takes what is shown; whoever waits is told
+            self._failure = error
         finally:
             self._ended = True
             self._tell()
@@ -103,6 +112,8 @@ class Sim:
         while not condition(self) and not self._ended and (left := deadline - time.monotonic()) > 0:
             with suppress(queue.Empty):
                 self._news.get(timeout=min(left, INTERRUPT_SECONDS))
+        if self._failure is not None:
+            raise self._failure
         return condition(self)
 
     def wait_ready(self) -> None:

@@ -20,6 +20,11 @@ def program(name: str) -> str:
     return f"{PROGRAM} {name}" if PROGRAM == "neuron485" else f"{PROGRAM}.{name}"
 
 
+def spoken(text: str) -> str:
+    """A text that names commands, with the names that work here."""
+    return re.sub(r"python -m host\.(\w+)", lambda match: program(match[1]), text)
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are expected failures, one line each, and that takes -0.5,1 for a value."""
 
@@ -36,7 +41,7 @@ def whole(low: int, high: int) -> Callable[[str], int]:
     """Option type: a whole number of low..high."""
 
     def parse(text: str) -> int:
-        if not re.fullmatch(r"[+-]?\d{1,18}", text) or not low <= int(text) <= high:
+        if not re.fullmatch(r"[+-]?[0-9]{1,18}", text) or not low <= int(text) <= high:
             raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of {low}..{high}")
         return int(text)
 

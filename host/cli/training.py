@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from host.boards.opening import PORT_HELP
 from host.cli.line import add_line_options
-from host.cli.parser import Parser, add_json_option, number, numbers, positive, program, whole
+from host.cli.parser import Parser, add_json_option, number, numbers, positive, program, spoken, whole
 from host.core.fixed import VALUE_MAX
 from host.core.wire import LAYERS_MAX, UNITS_MAX
 from host.training.plan import Options, algorithm_of
@@ -54,7 +54,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         usage="%(prog)s [options]",
         description="Train a model on this PC, turn it into fixed point, and send it to a node over RS485.\n"
         "Without options: w.x and then AND, from the articles' data.",
-        epilog=EXAMPLES.replace("python -m host.train", program("train")),
+        epilog=spoken(EXAMPLES),
     )
     _add_what(parser)
     _add_how(parser)

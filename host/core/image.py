@@ -215,7 +215,7 @@ def _decode_layer(reader: _Reader, index: int, inputs: int) -> Layer:
 
 def decode(image: bytes) -> Model:
     """The model of an image. Raises ImageError, in the same order and with the same reason as the node,
-    for everything but the self-test, which `host.infer.self_test` runs."""
+    for everything but the self-test, which `host.core.infer.self_test` runs."""
     _require(len(image) >= HEADER.size + CRC.size, Reason.LENGTH)
     magic, version, flags, length, name, layers, inputs, outputs, vectors, led_output, led_threshold = (
         HEADER.unpack_from(image)

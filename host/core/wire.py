@@ -1,6 +1,6 @@
 """The wire contract: registers, commands, limits and codes. The one source.
 
-`python -m tools.generated` writes `firmware/core/wire.h` and the README's register table from this module.
+`python -m tools.generated` writes `firmware/core/wire.h` and docs/registers.md from this module.
 Change anything here that a node or a PLC could notice, and WIRE_VERSION goes up by one.
 
 Values of more than one register stand high word first and change only whole, within one frame.

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from host.cli.parser import spoken
 from host.errors import NeuronError
 from host.lessons.facts import LESSONS
 from host.show.terminal import can_draw, console
@@ -80,7 +81,7 @@ class Page:
         return True
 
     def say(self, text: str = "", facts: Mapping[str, Any] | None = None, *, bold: bool = False) -> None:
-        text = text.format_map(facts or {})
+        text = spoken(text.format_map(facts or {}))
         if not self._shows("·"):
             text = text.replace("·", ".")
         for line in text.splitlines() or [""]:

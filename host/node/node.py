@@ -18,8 +18,14 @@ from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ModbusPDU
 
 from host.core.fixed import Int16
-from host.core.modbus import DEVICE_BUSY, DEVICE_FAILURE, EXCEPTION_TEXT, READ_REGISTERS_MAX
-from host.core.registers import Block, pack, placed, register_bytes, unpack
+from host.core.modbus import (
+    DEVICE_BUSY,
+    DEVICE_FAILURE,
+    EXCEPTION_TEXT,
+    READ_REGISTERS_MAX,
+    WRITE_REGISTERS_MAX,
+)
+from host.core.registers import Block, bytes_registers, pack, placed, register_bytes, unpack
 from host.core.wire import (
     BY_NAME,
     DEFAULT_ADDRESS,
@@ -37,6 +43,7 @@ from host.core.wire import (
 from host.errors import NeuronError
 from host.node.client import drop_input, open_client
 from host.node.identity import IDENTITY, Identity, identity_of
+from host.progress import Progress
 
 ATTEMPTS = 4
 BUSY_SECONDS = 10.0
@@ -262,14 +269,26 @@ class Node:
                 raise NodeError(f"the node is still {identity.state.name.lower()}: wait, then try again")
             time.sleep(self._silence)
 
+    def read_bytes(self, name: str, length: int, offset: int = 0) -> bytes:
+        """`length` bytes of a row of bytes, from an offset on, both even, in as few requests as it takes."""
+        row, data = BY_NAME[name], b""
+        first, count = row.address + offset // 2, length // 2
+        for done in range(0, count, READ_REGISTERS_MAX):
+            words = self.read(row.table, first + done, min(READ_REGISTERS_MAX, count - done))
+            data += register_bytes(words)
+        return data
+
+    def write_bytes(self, name: str, data: bytes, progress: Progress, step: str) -> None:
+        """Fill the beginning of a row of bytes, as many registers a frame as Modbus allows."""
+        first, words = BY_NAME[name].address, bytes_registers(data)
+        frames = range(0, len(words), WRITE_REGISTERS_MAX)
+        for done, at in enumerate(frames):
+            self.write(first + at, words[at : at + WRITE_REGISTERS_MAX])
+            progress(step, done + 1, len(frames))
+
     def read_image(self, length: int) -> bytes:
         """The running image, `length` bytes of it."""
-        start = BY_NAME["IMAGE"].address
-        data = b""
-        for done in range(0, length // 2, READ_REGISTERS_MAX):
-            count = min(READ_REGISTERS_MAX, length // 2 - done)
-            data += register_bytes(self.read(Table.INPUT, start + done, count))
-        return data
+        return self.read_bytes("IMAGE", length)
 
     def command(self, code: Command, doing: str, length: int = 0, crc: int = 0) -> None:
         """Have the node carry out a command; Refused when it will not."""

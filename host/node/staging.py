@@ -10,9 +10,7 @@ import numpy as np
 
 from host.core.image import Model, decode, image_crc
 from host.core.infer import dequantise_outputs, infer, led, self_test
-from host.core.modbus import WRITE_REGISTERS_MAX
-from host.core.registers import bytes_registers
-from host.core.wire import BY_NAME, Command
+from host.core.wire import IMAGE_MAX, Command
 from host.errors import NeuronError
 from host.node.identity import Identity
 from host.node.node import Node, NodeError
@@ -39,13 +37,8 @@ class Row:
 
 
 def stage(node: Node, image: bytes, progress: Progress = silent) -> None:
-    """Write the image into the node's stage, as many registers a frame as Modbus allows."""
-    start = BY_NAME["STAGE"].address
-    words = bytes_registers(image)
-    frames = range(0, len(words), WRITE_REGISTERS_MAX)
-    for done, first in enumerate(frames):
-        node.write(start + first, words[first : first + WRITE_REGISTERS_MAX])
-        progress("stage", done + 1, len(frames))
+    """Write the image into the node's stage."""
+    node.write_bytes("STAGE", image, progress, "stage")
 
 
 def _committed(node: Node, crc: int, doing: str) -> Identity:
@@ -134,7 +127,8 @@ def evaluate_rows(node: Node, model: Model, x: np.typing.ArrayLike) -> list[Row]
 def load_image(path: str) -> bytes:
     """The bytes of an image file, checked."""
     try:
-        image = Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            image = file.read(IMAGE_MAX + 1)  # what is longer is refused, however long it is
     except OSError as error:
         raise NeuronError(f"{path} cannot be read: {error.strerror}") from error
     try:

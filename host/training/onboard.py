@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,18 +18,15 @@ from numpy.typing import NDArray
 from host.core.fixed import fixed_to_float
 from host.core.image import Model, encode, image_crc
 from host.core.learn import Config
-from host.core.modbus import READ_REGISTERS_MAX, WRITE_REGISTERS_MAX
-from host.core.registers import Block, bytes_registers, register_bytes
+from host.core.registers import Block
 from host.core.wire import (
     ARENA_BYTES,
-    BY_NAME,
     LAYERS_MAX,
     NAME_BYTES,
     REASON_TEXT,
     UNITS_MAX,
     Command,
     Reason,
-    Table,
     Training,
 )
 from host.errors import NeuronError
@@ -44,7 +42,7 @@ STANDING = Block.between("TRAIN_STATE", "TRAIN_PARAMETERS")
 
 @dataclass(frozen=True)
 class Wish:
-    """What a board is to learn. x: (samples, inputs); y: (samples, outputs); start: a parameter each, as host.learn
+    """What a board is to learn. x: (samples, inputs); y: (samples, outputs); start: a parameter each, as learn
     orders them; ranges: (low, high) of each input; model: what the host's own training became, whose self-test and
     lamp the board's image is to have; led_threshold: in units of the output."""
 
@@ -156,24 +154,14 @@ def read_standing(node: Node) -> Standing:
 
 
 def _upload(node: Node, wish: Wish, progress: Progress) -> None:
-    words = bytes_registers(_arena(wish))
-    start = BY_NAME["ARENA"].address
-    frames = range(0, len(words), WRITE_REGISTERS_MAX)
-    for done, first in enumerate(frames):
-        node.write(start + first, words[first : first + WRITE_REGISTERS_MAX])
-        progress("send the data", done + 1, len(frames))
+    node.write_bytes("ARENA", _arena(wish), progress, "send the data")
     node.write_values(**_order(wish))
 
 
 def _read_parameters(node: Node, wish: Wish, at: int) -> NDArray[Any]:
     """The parameters as they stand in the board's memory."""
     real = np.dtype(wish.config.dtype).newbyteorder("<")
-    first, count = BY_NAME["ARENA"].address + at // 2, wish.config.count * real.itemsize // 2
-    words: list[int] = []
-    while len(words) < count:
-        part = min(READ_REGISTERS_MAX, count - len(words))
-        words += node.read(Table.HOLDING, first + len(words), part)
-    return np.frombuffer(register_bytes(words), real)
+    return np.frombuffer(node.read_bytes("ARENA", wish.config.count * real.itemsize, at), real)
 
 
 def chains(wish: Wish) -> Iterator[tuple[int, float, list[float]]]:
@@ -236,7 +224,8 @@ def train_on_board(node: Node, wish: Wish, progress: Progress = silent) -> Learn
                 break
             time.sleep(POLL_SECONDS)
     except BaseException:
-        stop_on_board(node)
+        with suppress(NeuronError):  # of a node that has gone, the first failure says more
+            stop_on_board(node)
         raise
     return _learnt(node, wish, board, companion)
 

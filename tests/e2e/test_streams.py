@@ -167,7 +167,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """The package alone, as it is installed."""
+    """The package, as it lies in a clone."""
     shutil.copytree(ROOT / "host", tmp_path / "clone" / "host")
     return tmp_path / "clone"
 
@@ -180,9 +180,9 @@ def test_without_the_packages_it_says_where_they_are(bare: Path, clone: Path) ->
     def line() -> str:
         return one_line(run("host.train", python=bare, cwd=clone))
 
-    assert line().endswith(": pip install neuron485")
-    (clone / "tools").mkdir()
-    (clone / "tools" / "demo.py").touch()
+    (clone / "host" / "sources").mkdir()
+    assert line().endswith(": install neuron485 again, with what it needs")
+    (clone / "host" / "sources").rmdir()
     assert "python3 tools/demo.py" in line()
     (clone / ".venv" / "bin").mkdir(parents=True)
     (clone / ".venv" / "bin" / "activate").touch()
@@ -217,3 +217,23 @@ def test_an_old_python_is_said() -> None:
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert "Python 3.11 or newer is needed" in one_line(result)
     assert start.OLDEST == (3, 11)
+
+
+# --------------------------------------------------------------------------------------- a simulation on full streams
+
+
+def test_a_simulation_whose_lamp_nobody_can_see_ends_with_one_line() -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "host.sim"]
+        result = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert result.returncode == 2
+    assert one_line(result) == "error: the output could not be written: No space left on device"
+
+
+def test_a_simulation_whose_reader_has_gone_ends_in_silence() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "host.sim"]
+    result = subprocess.run(command, cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (result.returncode, result.stderr) == (141, "")
