@@ -70,6 +70,7 @@ class BadLine:
         self.delivered: list[bytes] = []  # to the node
         self._late = b""
         self._again = b""
+        self._first = b""
         self._from_host = self._from_node = b""
 
     def _hits(self, fault: Fault) -> bool:
@@ -104,9 +105,14 @@ class BadLine:
 
     def _reply(self, frame: bytes) -> None:
         if self._again:
-            # The node has answered: it takes the same frame once more, as a request of its own.
+            # The node has answered: it takes the same frame once more, as a request of its own. The host hears of
+            # it when both answers are there: its next request would come amid the second, and might be lost.
             self._again, again = b"", self._again
+            self._first = frame
             self._to_node(again)
+            return
+        if self._first:
+            self._first, frame = b"", self._first + frame
         if self._lost() or self._hits(Fault.REPLY_LOST):
             return
         if self._hits(Fault.REPLY_CORRUPTED):
