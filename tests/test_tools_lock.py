@@ -214,7 +214,8 @@ def test_what_could_not_be_installed_is_tried_again(clone: Path, capfd: pytest.C
     capfd.readouterr()
     with pytest.raises(SystemExit, match="2"):
         environment.ensure_python("check", clone / ".venv")
-    (line,) = capfd.readouterr().err.splitlines()
+    doing, line = capfd.readouterr().err.splitlines()
+    assert doing.startswith("Setting up ")
     assert line.startswith("error: the packages could not be installed")
     (clone / "fail").unlink()
     assert ensure(clone, "check") == ["check"]

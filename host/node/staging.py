@@ -10,7 +10,7 @@ import numpy as np
 
 from host.core.image import Model, decode, image_crc
 from host.core.infer import dequantise_outputs, infer, led, self_test
-from host.core.wire import IMAGE_MAX, Command
+from host.core.wire import IMAGE_MAX, Command, Reason
 from host.errors import NeuronError
 from host.node.identity import Identity
 from host.node.node import Node, NodeError
@@ -41,15 +41,24 @@ def stage(node: Node, image: bytes, progress: Progress = silent) -> None:
     node.write_bytes("STAGE", image, progress, "stage")
 
 
-def _committed(node: Node, crc: int, doing: str) -> Identity:
-    """Wait for the end of a commit and see that the node runs what it was told to."""
-    identity = node.wait_idle()
-    if identity.model_crc != crc:
-        still = f"CRC-32 {identity.model_crc:08x}" if identity.sequence else "no model"
-        raise NodeError(
-            f"the node did not {doing}: it still runs {still} (reason {identity.reason.name}); try again"
-        )
-    return identity
+def _commit(node: Node, code: Command, crc: int, doing: str) -> Identity:
+    """Have the node commit, wait for the end, and see that it runs what it was told to.
+
+    The acknowledgement of a command says only that one was written. A late one, of the command before, can be taken
+    for it while this one was lost; what the node then runs tells, and both commands may be given again.
+    """
+    for _ in range(2):
+        node.command(code, doing, crc=crc)
+        identity = node.wait_idle()
+        if identity.model_crc == crc:
+            return identity
+        if identity.reason is not Reason.NONE:
+            break
+        node.doubt()
+    still = f"CRC-32 {identity.model_crc:08x}" if identity.sequence else "no model"
+    raise NodeError(
+        f"the node did not {doing}: it still runs {still} (reason {identity.reason.name}); try again"
+    )
 
 
 def prove(node: Node, model: Model, progress: Progress = silent) -> None:
@@ -93,8 +102,7 @@ def commit_staged(
     """Commit the image that stands verified in the node's stage, and prove it. began: when the deployment did."""
     began = time.monotonic() if began is None else began
     model, crc = decode(image), image_crc(image)
-    node.command(Command.COMMIT, "commit the image", crc=crc)
-    identity = _committed(node, crc, "commit the image")
+    identity = _commit(node, Command.COMMIT, crc, "commit the image")
     progress("commit", 1, 1)
     prove(node, model, progress)
     return Deployed(node.address, crc, identity.sequence, time.monotonic() - began)
@@ -105,8 +113,7 @@ def rollback(node: Node) -> Identity:
     identity = node.identity()
     if identity.previous_sequence == 0:
         raise NodeError("the node keeps no previous model: there is nothing to go back to")
-    node.command(Command.ROLLBACK, "roll back", crc=identity.previous_crc)
-    return _committed(node, identity.previous_crc, "roll back")
+    return _commit(node, Command.ROLLBACK, identity.previous_crc, "roll back")
 
 
 def evaluate_rows(node: Node, model: Model, x: np.typing.ArrayLike) -> list[Row]:
