@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from host.core import wire
-from host.core.fixed import fixed_from_float, fixed_to_float
+from host.core.fixed import fixed_clips, fixed_from_float, fixed_to_float
 from host.core.image import ImageError, Model, decode
 from host.core.infer import infer, led, self_test
 from host.core.registers import bytes_registers
@@ -77,8 +77,7 @@ class NodeModel:
             baud, *rest = struct.unpack("<IBBBx", self.kept_settings.active.payload)
             self.settings = (rest[0], baud, rest[1], rest[2])
         self.address = self.settings[0]
-        address, baud, line_format, gap = self.settings
-        self.settings_words = [address, *_high_low(baud), line_format, gap]
+        self.settings_words = self._in_force()
         self.next_settings = self.settings
         self.saving = self.committing = self.reopen = self.restart = self.verified = False
         self.millis = self.inferences = 0
@@ -108,6 +107,16 @@ class NodeModel:
     def _quantise(self, index: int) -> None:
         (value,) = struct.unpack("<f", struct.pack("<I", self.float_bits[index]))
         self.q[index] = int(fixed_from_float(value, self._fraction(index)))
+
+    def _in_force(self) -> list[int]:
+        address, baud, line_format, gap = self.settings
+        return [address, *_high_low(baud), line_format, gap]
+
+    @property
+    def clipped(self) -> bool:
+        values = np.array(self.float_bits, dtype=np.uint32).view(np.float32)
+        inputs = self.model.inputs if self.model else 0
+        return any(bool(fixed_clips(values[i], self._fraction(i))) for i in range(inputs))
 
     def _run(self, image: bytes) -> None:
         self.image, self.model = image, decode(image)
@@ -182,6 +191,7 @@ class NodeModel:
                 self.state is not State.IDLE,
                 self.verified,
                 self.decision,
+                self.clipped,
             )
         ]
 
@@ -197,6 +207,7 @@ class NodeModel:
             "DETAIL": self.detail,
             "START_CAUSE": self.cause,
             "FAULT_LINE": 0,
+            "MISSED": 0,
             "MODEL_LAYERS": len(model.layers) if model else 0,
             "MODEL_INPUTS": model.inputs if model else 0,
             "MODEL_OUTPUTS": model.outputs if model else 0,
@@ -212,6 +223,7 @@ class NodeModel:
             "UPTIME": self.millis,
             "INFERENCES": self.inferences,
             "FAULT_PC": 0,
+            "FAULTS": 0,
         }
         name = (model.name if model else "").encode().ljust(wire.NAME_BYTES, b"\0")
         return {
@@ -254,6 +266,7 @@ class NodeModel:
                 **self.identity(),
                 "INPUT_FRACTION": fractions + [0] * (UNITS_MAX - len(fractions)),
                 "OUTPUT_FRACTION": [out_fraction],
+                "ADDRESS_IN_FORCE": self._in_force(),
                 "IMAGE": bytes_registers(self.image) if bulk else [],
                 "TRAIN_STATE": [self.training, *[0] * 10],
             }

@@ -9,7 +9,7 @@ import pytest
 from unicorn import arm_const as arm
 
 from host.core.image import encode
-from host.core.wire import BY_NAME, Command, Start, Table
+from host.core.wire import BY_NAME, WIRE_VERSION, Command, Start, Table
 from tests.e2e.scenario import AND
 from tests.elf import Machine
 from tests.elf.firmware import START_MS, firmware_elf, ready
@@ -68,7 +68,7 @@ def test_identity_is_the_chip(elf: Path) -> None:
     uid = bytes(range(1, 13))
     master = ready(elf, uid=uid)
     assert master.bytes_of("UID") == uid
-    assert master.value("WIRE_VERSION") == BY_NAME["WIRE_VERSION"].count
+    assert master.value("WIRE_VERSION") == WIRE_VERSION
 
 
 def test_first_start_is_by_power(elf: Path) -> None:

@@ -22,7 +22,7 @@ from tests.programs import COMPILERS
 
 FUNCTION, ADDRESS, VALUE, FAILURE, BUSY = 1, 2, 3, 4, 6
 KNOWN = [1, 2, 3, 4, 5, 6, 8, 15, 16, 17, 22, 23, 43]
-COILS, DISCRETES = 3, 7
+COILS, DISCRETES = 3, 8
 INPUTS = BY_NAME["INPUTS"].address
 FLOATS = BY_NAME["INPUTS_FLOAT"].address
 STAGE = BY_NAME["STAGE"].address
@@ -80,7 +80,7 @@ def test_read_coils_and_discretes(node: MemoryNode) -> None:
     assert node.ask(pdu(1, 0, 3)) == bytes([1, 1, 0b101])
     assert node.ask(pdu(1, 1, 2)) == bytes([1, 1, 0b10])
     assert node.ask(pdu(1, 1, 1)) == bytes([1, 1, 0])
-    assert node.ask(pdu(2, 0, 7)) == bytes([2, 1, 1])  # LED, forced by LAMP_TEST
+    assert node.ask(pdu(2, 0, 8)) == bytes([2, 1, 1])  # LED, forced by LAMP_TEST
     assert node.ask(pdu(2, 6, 1)) == bytes([2, 1, 0])
 
 

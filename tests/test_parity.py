@@ -15,6 +15,7 @@ from host.core.fixed import (
     INT16_MIN,
     TANH_TABLE,
     Int16,
+    fixed_clips,
     fixed_from_float,
     fixed_rescale,
     fixed_saturate,
@@ -211,11 +212,14 @@ def test_from_float_and_back(twins: Twins, fraction: int) -> None:
     values = float_cases()
     q = fixed_from_float(values, fraction)
     assert twins.scalars("q", values, fraction) == q.tobytes()
+    clips = fixed_clips(values, fraction)
+    assert twins.scalars("l", values, fraction) == clips.tobytes()
     back = fixed_to_float(EVERY_INT16, fraction)
     assert twins.scalars("f", EVERY_INT16, fraction) == back.tobytes()
     assert (fixed_from_float(back, fraction) == EVERY_INT16).all()
     for value in values[::97].tolist():  # exactly, in rational numbers
         if math.isinf(value):
+            assert fixed_clips(value, fraction)
             continue
         numerator, denominator = value.as_integer_ratio()
         numerator, denominator = (
@@ -223,6 +227,7 @@ def test_from_float_and_back(twins: Twins, fraction: int) -> None:
         )
         exact = (2 * numerator + denominator) // (2 * denominator)
         assert fixed_from_float(value, fraction) == min(max(exact, INT16_MIN), INT16_MAX), value
+        assert fixed_clips(value, fraction) == (not INT16_MIN <= exact <= INT16_MAX), value
 
 
 def test_tanh_and_sigmoid_of_every_int16(twins: Twins) -> None:

@@ -31,8 +31,14 @@ static int8_t output_fraction(const struct neuron *neuron)
 
 static void set_input(struct neuron *neuron, unsigned index, float value)
 {
+    const int fraction = input_fraction(neuron, index);
+    const uint64_t bit = UINT64_C(1) << index;
+    const int16_t q = fixed_from_float(value, fraction);
     neuron->inputs_float[index] = value;
-    neuron->inputs[index] = fixed_from_float(value, input_fraction(neuron, index));
+    neuron->inputs[index] = q;
+    neuron->clipped &= ~bit;
+    if ((q == INT16_MAX || q == INT16_MIN) && fixed_clips(value, fraction))
+        neuron->clipped |= bit;
 }
 
 static void decide(struct neuron *neuron)
@@ -63,6 +69,11 @@ void neuron_run(struct neuron *neuron, const struct image *model)
 const struct image *neuron_model(const struct neuron *neuron)
 {
     return neuron->valid ? &neuron->model : NULL;
+}
+
+bool neuron_clipped(const struct neuron *neuron)
+{
+    return neuron->valid && (neuron->clipped << (64u - neuron->model.inputs)) != 0;
 }
 
 /* ---------------------------------------------------------------------------------------------------- lamp */
@@ -157,6 +168,7 @@ static enum modbus_exception write_inputs(void *part, uint32_t offset, uint16_t 
     for (uint32_t i = offset; i < offset + count; i++) {
         const int16_t q = (int16_t)*values++;
         neuron->inputs[i] = q;
+        neuron->clipped &= ~(UINT64_C(1) << i);
         neuron->inputs_float[i] = fixed_to_float(q, input_fraction(neuron, i));
     }
     inputs_changed(neuron);

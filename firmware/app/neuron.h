@@ -19,6 +19,7 @@ struct neuron {
     struct image model;
     float inputs_float[WIRE_UNITS_MAX]; /* never NaN */
     int16_t inputs[WIRE_UNITS_MAX];     /* at the model's scales; those of no model have fraction 0 */
+    uint64_t clipped;                   /* bit n: input n is beyond its format, and was cut */
     int16_t outputs[WIRE_UNITS_MAX];    /* at the model's scale, 0 behind the last */
     bool decision;                      /* the model's LED output is above its threshold */
     uint32_t inferences;                /* since start, wraps */
@@ -33,6 +34,9 @@ const struct image *neuron_model(const struct neuron *neuron);
 
 /* What the lamp shows: the model's decision, or what a coil asks for. */
 bool neuron_lamp(const struct neuron *neuron);
+
+/* Whether an input of the running model is beyond what its format holds. */
+bool neuron_clipped(const struct neuron *neuron);
 
 /* Write the coils in `mask`, coil n in bit n. */
 void neuron_write_coils(struct neuron *neuron, unsigned mask, unsigned bits);

@@ -24,6 +24,7 @@ void node_boot(struct node *node)
         .trainer = &parts->trainer,
     };
     parts->status = (struct status){
+        .link = &parts->link,
         .refusal = &parts->refusal,
         .neuron = &parts->neuron,
         .models = &parts->models,

@@ -1,5 +1,7 @@
 #include "app/refusal.h"
 
+#include "app/words.h"
+
 void refusal_note(struct refusal *refusal, enum wire_reason reason, uint16_t detail)
 {
     refusal->reason = (uint16_t)reason;
@@ -9,7 +11,7 @@ void refusal_note(struct refusal *refusal, enum wire_reason reason, uint16_t det
 void refusal_fault(struct refusal *refusal, enum wire_reason reason, uint16_t detail)
 {
     refusal_note(refusal, reason, detail);
-    refusal->fault = true;
+    refusal->faults |= 1u << reason;
 }
 
 enum modbus_exception refusal_answer(struct refusal *refusal, enum wire_reason reason)
@@ -26,8 +28,15 @@ static enum modbus_exception read_refusal(const void *part, uint32_t offset, uin
     return MODBUS_OK;
 }
 
+static enum modbus_exception read_faults(const void *part, uint32_t offset, uint16_t count, uint16_t *values)
+{
+    words_read32(values, ((const struct refusal *)part)->faults, offset, count);
+    return MODBUS_OK;
+}
+
 _Static_assert(WIRE_INPUT_DETAIL == WIRE_INPUT_REASON + 1, "side by side");
 
 const struct row refusal_rows[] = {
     {WIRE_TABLE_INPUT, WIRE_INPUT_REASON, 2, read_refusal, NULL},
+    {WIRE_TABLE_INPUT, WIRE_INPUT_FAULTS, WIRE_INPUT_FAULTS_SIZE, read_faults, NULL},
 };

@@ -12,7 +12,7 @@
 struct refusal {
     uint16_t reason; /* enum wire_reason; NONE: what was last asked for was done */
     uint16_t detail; /* where: a layer or a self-test vector, counted from 0 */
-    bool fault;      /* a stored model was refused at start, or the flash failed; until the next start */
+    uint32_t faults; /* what is wrong for good, until the next start: reason n in bit n */
 };
 
 /* Remember the outcome of what was asked for. */
@@ -24,7 +24,7 @@ void refusal_fault(struct refusal *refusal, enum wire_reason reason, uint16_t de
 /* Remember the reason, and answer the exception that goes with it. */
 enum modbus_exception refusal_answer(struct refusal *refusal, enum wire_reason reason);
 
-#define REFUSAL_ROWS 1u
+#define REFUSAL_ROWS 2u
 extern const struct row refusal_rows[REFUSAL_ROWS];
 
 #endif

@@ -22,6 +22,12 @@ static bool busy(void *first)
     return port_flash_busy();
 }
 
+static bool ready(void *first)
+{
+    (void)first;
+    return port_supply_good();
+}
+
 struct store_flash sectors_flash(enum port_sector first)
 {
     void *context = (void *)(uintptr_t)first;
@@ -32,5 +38,6 @@ struct store_flash sectors_flash(enum port_sector first)
         .program = program,
         .erase = erase,
         .busy = busy,
+        .ready = ready,
     };
 }

@@ -11,6 +11,10 @@ enum { ADDRESS, BAUD, FORMAT = BAUD + WIRE_HOLDING_BAUD_SIZE, GAP };
 _Static_assert(WIRE_HOLDING_BAUD - WIRE_HOLDING_ADDRESS == BAUD &&
                    WIRE_HOLDING_FORMAT - WIRE_HOLDING_ADDRESS == FORMAT && SETTINGS_WORDS == GAP + 1,
                "the order of the settings on the wire");
+_Static_assert(WIRE_INPUT_BAUD_IN_FORCE - WIRE_INPUT_ADDRESS_IN_FORCE == BAUD &&
+                   WIRE_INPUT_FORMAT_IN_FORCE - WIRE_INPUT_ADDRESS_IN_FORCE == FORMAT &&
+                   WIRE_INPUT_GAP_IN_FORCE - WIRE_INPUT_ADDRESS_IN_FORCE == GAP,
+               "and once more");
 
 static struct settings_record defaults(void)
 {
@@ -132,6 +136,16 @@ static enum modbus_exception read_settings(const void *part, uint32_t offset, ui
     return MODBUS_OK;
 }
 
+static enum modbus_exception read_in_force(const void *part, uint32_t offset, uint16_t count,
+                                           uint16_t *values)
+{
+    const struct settings *settings = part;
+    uint16_t words[SETTINGS_WORDS];
+    to_words(&settings->in_force, words);
+    memcpy(values, words + offset, count * sizeof *values);
+    return MODBUS_OK;
+}
+
 static enum modbus_exception write_settings(void *part, uint32_t offset, uint16_t count,
                                             const uint16_t *values)
 {
@@ -144,4 +158,5 @@ static enum modbus_exception write_settings(void *part, uint32_t offset, uint16_
 
 const struct row settings_rows[] = {
     {WIRE_TABLE_HOLDING, WIRE_HOLDING_ADDRESS, SETTINGS_WORDS, read_settings, write_settings},
+    {WIRE_TABLE_INPUT, WIRE_INPUT_ADDRESS_IN_FORCE, SETTINGS_WORDS, read_in_force, NULL},
 };

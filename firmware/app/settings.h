@@ -50,7 +50,7 @@ bool settings_take_change(struct settings *settings);
 /* Do one small piece of the store's work, one word or the start of an erase. True while there is more. */
 bool settings_step(struct settings *settings);
 
-#define SETTINGS_ROWS 1u
+#define SETTINGS_ROWS 2u
 extern const struct row settings_rows[SETTINGS_ROWS];
 
 #endif

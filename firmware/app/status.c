@@ -1,6 +1,6 @@
 #include "app/status.h"
 
-_Static_assert(WIRE_DISCRETE_DECISION == STATUS_DISCRETES - 1, "the last discrete input");
+_Static_assert(WIRE_DISCRETE_CLIPPED == STATUS_DISCRETES - 1, "the last discrete input");
 
 static enum wire_state state(const struct status *status)
 {
@@ -19,10 +19,11 @@ unsigned status_bits(const struct status *status)
     return (unsigned)neuron_lamp(neuron) << WIRE_DISCRETE_LED |
            (unsigned)neuron->valid << WIRE_DISCRETE_MODEL_VALID |
            (unsigned)trainer_active(status->trainer) << WIRE_DISCRETE_TRAINING |
-           (unsigned)status->refusal->fault << WIRE_DISCRETE_FAULT |
+           (unsigned)(status->refusal->faults != 0) << WIRE_DISCRETE_FAULT |
            (unsigned)(state(status) != WIRE_STATE_IDLE) << WIRE_DISCRETE_BUSY |
            (unsigned)status->models->verified << WIRE_DISCRETE_STAGED |
-           (unsigned)neuron->decision << WIRE_DISCRETE_DECISION;
+           (unsigned)neuron->decision << WIRE_DISCRETE_DECISION |
+           (unsigned)neuron_clipped(neuron) << WIRE_DISCRETE_CLIPPED;
 }
 
 static enum modbus_exception read_state(const void *part, uint32_t offset, uint16_t count, uint16_t *values)
@@ -41,7 +42,16 @@ static enum modbus_exception read_bits(const void *part, uint32_t offset, uint16
     return MODBUS_OK;
 }
 
+static enum modbus_exception read_missed(const void *part, uint32_t offset, uint16_t count, uint16_t *values)
+{
+    (void)offset;
+    (void)count;
+    *values = ((const struct status *)part)->link->missed;
+    return MODBUS_OK;
+}
+
 const struct row status_rows[] = {
     {WIRE_TABLE_HOLDING, WIRE_HOLDING_RESULT_BITS, 1, read_bits, NULL},
     {WIRE_TABLE_INPUT, WIRE_INPUT_STATE, 1, read_state, NULL},
+    {WIRE_TABLE_INPUT, WIRE_INPUT_MISSED, 1, read_missed, NULL},
 };

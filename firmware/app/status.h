@@ -3,6 +3,7 @@
 #ifndef NEURON485_APP_STATUS_H
 #define NEURON485_APP_STATUS_H
 
+#include "app/link.h"
 #include "app/models.h"
 #include "app/neuron.h"
 #include "app/refusal.h"
@@ -10,10 +11,11 @@
 #include "app/settings.h"
 #include "app/trainer.h"
 
-#define STATUS_DISCRETES 7u
+#define STATUS_DISCRETES 8u
 
 /* Whom to ask. */
 struct status {
+    const struct link *link;
     const struct refusal *refusal;
     const struct neuron *neuron;
     const struct models *models;
@@ -24,7 +26,7 @@ struct status {
 /* The discrete inputs, number n in bit n. */
 unsigned status_bits(const struct status *status);
 
-#define STATUS_ROWS 2u
+#define STATUS_ROWS 3u
 extern const struct row status_rows[STATUS_ROWS];
 
 #endif

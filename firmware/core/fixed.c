@@ -33,6 +33,12 @@ int16_t fixed_from_float(float value, int fraction)
     return (int16_t)((int32_t)whole + (scaled - whole >= 0.5f));
 }
 
+bool fixed_clips(float value, int fraction)
+{
+    const float scaled = ldexpf(value, fraction);
+    return scaled >= INT16_MAX + 0.5f || scaled < INT16_MIN - 0.5f;
+}
+
 float fixed_to_float(int16_t q, int fraction)
 {
     return ldexpf((float)q, -fraction);

@@ -5,6 +5,7 @@
 #ifndef NEURON485_CORE_FIXED_H
 #define NEURON485_CORE_FIXED_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The int16 nearest to value. */
@@ -17,6 +18,9 @@ int16_t fixed_rescale(int64_t acc, int shift);
 
 /* float32 -> q with `fraction` bits, rounded half up, saturated, infinities too. value must not be NaN. */
 int16_t fixed_from_float(float value, int fraction);
+
+/* Whether fixed_from_float has to saturate: the rounded value is outside of int16. value must not be NaN. */
+bool fixed_clips(float value, int fraction);
 
 /* q -> float32, exactly. */
 float fixed_to_float(int16_t q, int fraction);

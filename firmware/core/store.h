@@ -51,6 +51,7 @@ struct store_flash {
     void (*program)(void *context, unsigned sector, uint32_t offset, uint32_t word);
     void (*erase)(void *context, unsigned sector); /* starts; may return before it has ended */
     bool (*busy)(void *context);                   /* an erase is still under way */
+    bool (*ready)(void *context);                  /* the supply is high enough to program and erase */
 };
 
 /* A committed record; payload is NULL when there is none. Points into the flash. */
@@ -81,10 +82,12 @@ struct store {
     uint32_t word;   /* next word of the step */
     unsigned target; /* sector being erased or written */
     struct store_record
-        pending;  /* being written; payload is the source, waiting for a sector while not placed */
-    bool waiting; /* a commit waits for room */
-    bool worn;    /* the flash did not keep what was last written: no more erases until the next commit */
-    int result;   /* of the last commit: STORE_BUSY while it runs */
+        pending;    /* being written; payload is the source, waiting for a sector while not placed */
+    bool waiting;   /* a commit waits for room */
+    bool worn;      /* the flash did not keep what was last written: no more erases until the next commit */
+    bool rotten;    /* found at boot: damaged is what may be newer than the active record */
+    bool unsettled; /* found at boot: a verdict that could not be made final, as the flash was not ready */
+    int result;     /* of the last commit: STORE_BUSY while it runs */
 };
 
 /* Find the active and the previous record, and settle what a cut of power left behind (a few words at most).

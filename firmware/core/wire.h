@@ -4,7 +4,7 @@
 #ifndef NEURON485_CORE_WIRE_H
 #define NEURON485_CORE_WIRE_H
 
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 #define WIRE_LAYERS_MAX 8
 #define WIRE_UNITS_MAX 64
 #define WIRE_VECTORS_MAX 32
@@ -109,6 +109,12 @@ enum wire_reason {
     WIRE_REASON_TRAIN_SHAPE = 16,
     WIRE_REASON_TRAIN_ROOM = 17,
     WIRE_REASON_TRAIN_DATA = 18,
+    WIRE_REASON_ROTTEN_MODEL = 19,
+    WIRE_REASON_ROTTEN_SETTINGS = 20,
+    WIRE_REASON_ROTTEN_RUNNING = 21,
+    WIRE_REASON_SUPPLY = 22,
+    WIRE_REASON_WEAR = 23,
+    WIRE_REASON_CRYSTAL = 24,
 };
 
 enum wire_format {
@@ -141,6 +147,7 @@ enum wire_table {
 #define WIRE_DISCRETE_BUSY 0x0004u /* an erase or a commit is under way; see STATE */
 #define WIRE_DISCRETE_STAGED 0x0005u /* a verified image waits for COMMIT */
 #define WIRE_DISCRETE_DECISION 0x0006u /* the model's LED output is above its threshold */
+#define WIRE_DISCRETE_CLIPPED 0x0007u /* an input is beyond what its format holds, and was cut to the nearest */
 
 #define WIRE_HOLDING_INPUTS 0x0000u /* inputs of the neuron, q; see INPUT_FRACTION */
 #define WIRE_HOLDING_INPUTS_SIZE 64u
@@ -235,6 +242,9 @@ enum wire_table {
 #define WIRE_INPUT_FAULT_PC_SIZE 2u
 #define WIRE_INPUT_FAULT_FILE 0x022Bu /* after a FAULT: source file or kind, ASCII, NUL padded */
 #define WIRE_INPUT_FAULT_FILE_SIZE 8u
+#define WIRE_INPUT_FAULTS 0x0233u /* what FAULT stands for, since start: reason n in bit n */
+#define WIRE_INPUT_FAULTS_SIZE 2u
+#define WIRE_INPUT_MISSED 0x0235u /* broadcasts lost since start, as they came while a sector was erased; wraps */
 #define WIRE_INPUT_TRAIN_STATE 0x0240u /* 0 NONE, 1 RUNNING, 2 PAUSED, 3 DONE, 4 CONVERGED, 5 DIVERGED, 6 STOPPED, 7 REFUSED */
 #define WIRE_INPUT_TRAIN_EPOCH 0x0241u /* whole epochs done */
 #define WIRE_INPUT_TRAIN_EPOCH_SIZE 2u
@@ -244,6 +254,11 @@ enum wire_table {
 #define WIRE_INPUT_TRAIN_CHAIN_SIZE 2u
 #define WIRE_INPUT_TRAIN_PARAMETERS 0x0249u /* byte of ARENA at which the parameters begin */
 #define WIRE_INPUT_TRAIN_PARAMETERS_SIZE 2u
+#define WIRE_INPUT_ADDRESS_IN_FORCE 0x0280u /* node address as spoken now */
+#define WIRE_INPUT_BAUD_IN_FORCE 0x0281u /* baud rate as spoken now */
+#define WIRE_INPUT_BAUD_IN_FORCE_SIZE 2u
+#define WIRE_INPUT_FORMAT_IN_FORCE 0x0283u /* character format as spoken now */
+#define WIRE_INPUT_GAP_IN_FORCE 0x0284u /* silence that ends a frame, as kept now */
 #define WIRE_INPUT_INPUT_FRACTION 0x0300u /* fraction bits of each input: value = q * 2^-fraction */
 #define WIRE_INPUT_INPUT_FRACTION_SIZE 64u
 #define WIRE_INPUT_OUTPUT_FRACTION 0x0340u /* fraction bits of the outputs */

@@ -44,6 +44,13 @@ const struct port_start *port_start(void);
 /* Memory for training, WIRE_ARENA_BYTES, aligned to 8. */
 uint8_t *port_arena(void);
 
+/* Words that outlive a reset, but not a loss of power: zero after that. */
+#define PORT_KEPT_WORDS 4u
+uint32_t *port_kept(void);
+
+/* Whether the crystal sets the pace, as it should; else an internal oscillator does. */
+bool port_on_crystal(void);
+
 /* The lamp LEDR. */
 void port_led(bool lit);
 
@@ -79,6 +86,9 @@ enum port_sector { PORT_MODEL_A, PORT_MODEL_B, PORT_SETTINGS_A, PORT_SETTINGS_B,
 
 /* Where a sector is read, aligned to 4. */
 const uint8_t *port_flash_sector(enum port_sector sector);
+
+/* Whether the supply is high enough to program and erase: 2.9 V or more. */
+bool port_supply_good(void);
 
 /* Clear bits of a word: flash becomes flash & word. offset: multiple of 4. */
 void port_flash_program(enum port_sector sector, uint32_t offset, uint32_t word);

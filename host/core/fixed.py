@@ -50,6 +50,12 @@ def fixed_from_float(value: Any, fraction: int) -> Int16:
     return fixed_saturate(np.floor(np.clip(scaled, INT16_MIN, INT16_MAX) + 0.5))
 
 
+def fixed_clips(value: Any, fraction: int) -> NDArray[np.bool_]:
+    """Whether fixed_from_float has to saturate: the rounded value is outside of int16. value must not be NaN."""
+    scaled = np.ldexp(np.asarray(value, dtype=np.float32).astype(np.float64), fraction)
+    return np.asarray((scaled >= INT16_MAX + 0.5) | (scaled < INT16_MIN - 0.5))
+
+
 def fixed_to_float(q: Any, fraction: int) -> NDArray[np.float32]:
     """q -> float32, exactly."""
     return np.asarray(np.ldexp(np.asarray(q, dtype=np.float32), -fraction), dtype=np.float32)

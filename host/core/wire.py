@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-WIRE_VERSION = 1
+WIRE_VERSION = 2
 """Checked by the host before anything else."""
 
 # ----------------------------------------------------------------------------------------------------- limits
@@ -136,6 +136,12 @@ class Reason(IntEnum):
     TRAIN_SHAPE = 16
     TRAIN_ROOM = 17
     TRAIN_DATA = 18
+    ROTTEN_MODEL = 19
+    ROTTEN_SETTINGS = 20
+    ROTTEN_RUNNING = 21
+    SUPPLY = 22
+    WEAR = 23
+    CRYSTAL = 24
 
 
 REASON_TEXT = {
@@ -158,6 +164,13 @@ REASON_TEXT = {
     Reason.TRAIN_SHAPE: "the training asked for has sizes, activations or options that the node does not know",
     Reason.TRAIN_ROOM: "data and parameters of the training do not fit into the node's memory",
     Reason.TRAIN_DATA: "a number of the training's data is not finite, or a range is reversed",
+    Reason.ROTTEN_MODEL: "a kept model is damaged in the flash: an older one runs, or none; deploy it again",
+    Reason.ROTTEN_SETTINGS: "kept line settings are damaged in the flash: older ones or the defaults are in force; "
+    "save them again",
+    Reason.ROTTEN_RUNNING: "the running image no longer matched its CRC-32 and was taken out of use; deploy it again",
+    Reason.SUPPLY: "the supply is below 2.9 V: nothing is written to the flash until it is higher",
+    Reason.WEAR: "too many commits in a short time, which would wear the flash out: wait DETAIL minutes",
+    Reason.CRYSTAL: "the crystal does not oscillate: the node runs from its internal oscillator",
 }
 
 
@@ -253,6 +266,7 @@ REGISTERS: list[Register] = [
         (4, "BUSY", "bit", 1, "an erase or a commit is under way; see STATE"),
         (5, "STAGED", "bit", 1, "a verified image waits for COMMIT"),
         (6, "DECISION", "bit", 1, "the model's LED output is above its threshold"),
+        (7, "CLIPPED", "bit", 1, "an input is beyond what its format holds, and was cut to the nearest"),
     ),
     *_rows(
         Table.HOLDING,
@@ -359,11 +373,23 @@ REGISTERS: list[Register] = [
             FAULT_FILE_BYTES,
             "after a FAULT: source file or kind, ASCII, NUL padded",
         ),
+        (0x0233, "FAULTS", "u32", 1, "what FAULT stands for, since start: reason n in bit n"),
+        (
+            0x0235,
+            "MISSED",
+            "u16",
+            1,
+            "broadcasts lost since start, as they came while a sector was erased; wraps",
+        ),
         (0x0240, "TRAIN_STATE", "u16", 1, _codes(Training)),
         (0x0241, "TRAIN_EPOCH", "u32", 1, "whole epochs done"),
         (0x0243, "TRAIN_LOSS", "f64", 1, "loss of the last epoch, as a float64"),
         (0x0247, "TRAIN_CHAIN", "u32", 1, "CRC-32 over the parameters after every epoch so far, in turn"),
         (0x0249, "TRAIN_PARAMETERS", "u32", 1, "byte of ARENA at which the parameters begin"),
+        (0x0280, "ADDRESS_IN_FORCE", "u16", 1, "node address as spoken now"),
+        (0x0281, "BAUD_IN_FORCE", "u32", 1, "baud rate as spoken now"),
+        (0x0283, "FORMAT_IN_FORCE", "u16", 1, "character format as spoken now"),
+        (0x0284, "GAP_IN_FORCE", "u16", 1, "silence that ends a frame, as kept now"),
         (0x0300, "INPUT_FRACTION", "i16", UNITS_MAX, "fraction bits of each input: value = q * 2^-fraction"),
         (0x0340, "OUTPUT_FRACTION", "i16", 1, "fraction bits of the outputs"),
         (0x1000, "IMAGE", "bytes", IMAGE_MAX, "the running image, readable up to MODEL_LENGTH"),

@@ -159,6 +159,6 @@ class Rcc(Peripheral):
 
 class Pwr(Peripheral):
     registers: ClassVar[dict[int, Register]] = {
-        0x00: Register("CR", 0x0000_4000, rw=0x4300 & ~0x200),  # VOS and DBP only
+        0x00: Register("CR", 0x0000_4000, rw=0x41F0),  # VOS, DBP, PLS and PVDE only
         0x04: Register("CSR", 0x0000_4000, rw=0),  # VOSRDY
     }

@@ -22,6 +22,7 @@ enum what {
     RESCALE = 'R',  /* int64, shift -> int16 */
     TO_Q = 'q',     /* float, fraction -> int16 */
     TO_FLOAT = 'f', /* int16, fraction -> float */
+    CLIPS = 'l',    /* float, fraction -> byte */
     TANH = 't',     /* int16 -> int16 */
     SIGMOID = 's',  /* int16 -> int16 */
     CRC32 = 'c',    /* bytes -> u32 */
@@ -130,6 +131,16 @@ static void answer_int16(const struct record *record, const void *bytes)
     free(out);
 }
 
+static void answer_clips(const struct record *record, const float *real)
+{
+    const size_t count = record->size / sizeof *real;
+    uint8_t *out = block(count);
+    for (size_t i = 0; i < count; i++)
+        out[i] = fixed_clips(real[i], record->argument);
+    answer(out, count);
+    free(out);
+}
+
 static void answer_float(const struct record *record, const int16_t *q)
 {
     const size_t count = record->size / sizeof *q;
@@ -153,6 +164,9 @@ static void carry_out(const struct record *record, const void *bytes, const void
     switch ((enum what)record->what) {
     case IMAGE:
         answer_image(record, bytes, extra);
+        break;
+    case CLIPS:
+        answer_clips(record, bytes);
         break;
     case TO_FLOAT:
         answer_float(record, bytes);

@@ -58,6 +58,17 @@ uint8_t *port_arena(void)
     return arena;
 }
 
+uint32_t *port_kept(void)
+{
+    static uint32_t kept[PORT_KEPT_WORDS];
+    return kept;
+}
+
+bool port_on_crystal(void)
+{
+    return !memory.dead_crystal;
+}
+
 void port_led(bool lit)
 {
     memory.lit = lit;
@@ -127,10 +138,16 @@ const uint8_t *port_flash_sector(enum port_sector sector)
     return memory.flash + sector * PORT_SECTOR_SIZE;
 }
 
+bool port_supply_good(void)
+{
+    return !memory.low;
+}
+
 void port_flash_program(enum port_sector sector, uint32_t offset, uint32_t word)
 {
     require(sector < PORT_SECTORS && offset % 4 == 0 && offset < PORT_SECTOR_SIZE,
             "programmed outside of the flash");
+    require(!memory.low, "programmed below 2.9 V");
     require(!memory.erasing, "programmed during an erase");
     require(!memory.sending, "programmed while sending");
     uint8_t *place = memory.flash + sector * PORT_SECTOR_SIZE + offset;
@@ -144,6 +161,7 @@ void port_flash_program(enum port_sector sector, uint32_t offset, uint32_t word)
 void port_flash_erase(enum port_sector sector)
 {
     require(sector < PORT_SECTORS, "erased outside of the flash");
+    require(!memory.low, "erased below 2.9 V");
     require(!memory.erasing, "two erases at once");
     require(!memory.sending, "erased while sending");
     memset(memory.flash + sector * PORT_SECTOR_SIZE, 0xFF, PORT_SECTOR_SIZE);

@@ -22,6 +22,8 @@ struct memory {
     struct port_start start;
     uint32_t millis;
     bool lit;
+    bool low; /* the supply is below 2.9 V */
+    bool dead_crystal;
     bool erasing; /* until it has been asked about once */
     struct port_line line;
     unsigned opened; /* how often */

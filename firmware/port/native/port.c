@@ -36,6 +36,7 @@ static struct {
     bool lit, lit_known;
     uint8_t uid[WIRE_UID_BYTES];
     uint8_t *flash;
+    uint32_t *kept; /* PORT_KEPT_WORDS a node, in memory that the bus keeps too */
     uint64_t start_us, erase_end_us;
 } port;
 
@@ -136,6 +137,16 @@ static void share_flash(void)
         memset(port.flash, 0xFF, size);
 }
 
+static void share_kept(void)
+{
+    const size_t size = sizeof *port.kept * PORT_KEPT_WORDS * port.options.node_count;
+    port.kept = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (port.kept == MAP_FAILED) {
+        perror("error: no memory for the simulated nodes");
+        exit(2);
+    }
+}
+
 static void open_flash(unsigned index)
 {
     if (port.options.flash)
@@ -149,6 +160,11 @@ static void open_flash(unsigned index)
 const uint8_t *port_flash_sector(enum port_sector sector)
 {
     return port.flash + sector * PORT_SECTOR_SIZE;
+}
+
+bool port_supply_good(void)
+{
+    return true;
 }
 
 void port_flash_program(enum port_sector sector, uint32_t offset, uint32_t word)
@@ -179,6 +195,7 @@ void port_init(int argc, char **argv)
     parse_options(&port.options, argc, argv);
     if (!port.options.flash)
         share_flash();
+    share_kept();
     port.events = bus_run(&port.options, &index); /* the parent stays in there; each node comes out of it */
     port.address = port.options.nodes[index];
     port.direction = (struct event_direction){.listening = true};
@@ -186,6 +203,7 @@ void port_init(int argc, char **argv)
     memcpy(port.uid, "simulated", 9);
     port.uid[WIRE_UID_BYTES - 1] = port.address;
     open_flash(index);
+    port.kept += PORT_KEPT_WORDS * index;
 }
 
 static _Noreturn void broke(const char *rule)
@@ -255,6 +273,16 @@ uint8_t *port_arena(void)
 {
     static _Alignas(8) uint8_t arena[WIRE_ARENA_BYTES];
     return arena;
+}
+
+uint32_t *port_kept(void)
+{
+    return port.kept;
+}
+
+bool port_on_crystal(void)
+{
+    return true;
 }
 
 void port_led(bool lit)

@@ -17,6 +17,8 @@ static struct {
     struct port_start start;
 } note __attribute__((section(".noinit")));
 
+static uint32_t kept[PORT_KEPT_WORDS] __attribute__((section(".noinit")));
+
 static struct port_start started;
 extern uint32_t _stack_guard[]; /* 32 bytes below the stack, from the linker script */
 
@@ -24,6 +26,9 @@ extern uint32_t _stack_guard[]; /* 32 bytes below the stack, from the linker scr
 static void find_cause(void)
 {
     const uint32_t flags = RCC->CSR;
+    if (flags & (RCC_CSR_PORRSTF | RCC_CSR_BORRSTF))
+        for (unsigned i = 0; i < PORT_KEPT_WORDS; i++)
+            kept[i] = 0;
     RCC->CSR |= RCC_CSR_RMVF;
     if (note.magic == NOTE_MAGIC && !(flags & RCC_CSR_PORRSTF))
         started = note.start;
@@ -41,6 +46,11 @@ static void find_cause(void)
 const struct port_start *port_start(void)
 {
     return &started;
+}
+
+uint32_t *port_kept(void)
+{
+    return kept;
 }
 
 /* Independent watchdog on the LSI, 32 kHz nominal, / 64. */

@@ -55,6 +55,12 @@ static void work_masked(uint32_t control, volatile uint32_t *place, uint32_t wor
     __enable_irq();
 }
 
+/* The voltage detector, set to its highest level, 2.9 V (RM0090, 5.4.1). */
+bool port_supply_good(void)
+{
+    return !(PWR->CSR & PWR_CSR_PVDO);
+}
+
 void port_flash_program(enum port_sector sector, uint32_t offset, uint32_t word)
 {
     HAL_FLASH_Unlock();

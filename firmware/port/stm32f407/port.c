@@ -58,6 +58,7 @@ static void start_clocks(void)
         .APB2CLKDivider = RCC_HCLK_DIV2,
     };
     __HAL_RCC_PWR_CLK_ENABLE();
+    PWR->CR |= PWR_CR_PLS | PWR_CR_PVDE; /* what port_supply_good looks at */
     __HAL_PWR_VOLTAGESCALING_CONFIG(PWR_REGULATOR_VOLTAGE_SCALE1);
     if (HAL_RCC_OscConfig(&oscillator) != HAL_OK)
         _Error_Handler(__FILE__, __LINE__);
@@ -121,6 +122,11 @@ uint8_t *port_arena(void)
 {
     static __attribute__((section(".ccm"), aligned(8))) uint8_t arena[WIRE_ARENA_BYTES];
     return arena;
+}
+
+bool port_on_crystal(void)
+{
+    return (RCC->PLLCFGR & RCC_PLLCFGR_PLLSRC) != 0;
 }
 
 void port_led(bool lit)

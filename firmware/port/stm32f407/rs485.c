@@ -142,8 +142,11 @@ static RAM_CODE void answer_busy(struct link *link)
     const uint8_t *request = link_receive(link, &size);
     if (!request)
         return;
-    const bool ours = size >= MODBUS_FRAME_MIN && request[0] == rs485.address && crc_of(request, size) == 0;
+    const bool whole = size >= MODBUS_FRAME_MIN && crc_of(request, size) == 0;
+    const bool ours = whole && request[0] == rs485.address;
     const uint8_t function = request[1];
+    if (whole && request[0] == MODBUS_BROADCAST)
+        link->missed++;
     link_done(link);
     if (!ours)
         return;
