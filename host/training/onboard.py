@@ -5,6 +5,7 @@ The board's memory for it, ARENA, is drawn in firmware/app/trainer.h.
 
 from __future__ import annotations
 
+import math
 import time
 import zlib
 from collections.abc import Iterator
@@ -209,11 +210,17 @@ class Companion:
         self.loss = 0.0
         self.parameters: list[float] = []
 
+    @property
+    def diverged(self) -> bool:
+        return not all(map(math.isfinite, (self.loss, *self.parameters)))
+
     def compare(self, board: Standing) -> None:
-        """NodeError unless the board had our bits after every epoch so far."""
+        """NodeError unless the board had our bits after every epoch so far, or diverged where we did."""
         while self.epoch < board.epoch:
             self._chain, self.loss, self.parameters = next(self._epochs, (0, 0.0, []))
             self.epoch += 1
+        if board.state is Training.DIVERGED and self.diverged:
+            return
         if board.epoch and self._chain != board.chain:
             raise NodeError(
                 f"the board's parameters differ from ours in epoch {board.epoch} or before: "
