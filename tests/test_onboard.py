@@ -36,9 +36,11 @@ from host.models.dense import dense_layers
 from host.models.quantise import default_ranges, quantise
 from host.node.node import Node, NodeError, Refused
 from host.node.staging import commit_staged, deploy
+from host.training import onboard
 from host.training.onboard import (
     Companion,
     Standing,
+    Watch,
     Wish,
     arena_bytes,
     chains,
@@ -307,6 +309,52 @@ def test_a_board_that_diverges_where_we_do_not_is_told_apart() -> None:
     Companion(diverging({}, np.float64)).compare(
         replace(lying, epoch=len(list(chains(diverging({}, np.float64)))))
     )
+
+
+def stood(epoch: int, state: Training = Training.RUNNING) -> Standing:
+    return Standing(state, epoch, 0.0, 0, 0)
+
+
+def test_a_training_that_stands_still_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    asked = wish(AND, AND_X, AND_Y, AND_START)
+    watch = Watch(asked)
+    for epoch in (0, 0, 1, 1, 2):
+        now += 25
+        watch.look(stood(epoch))
+    now += 60.5
+    with pytest.raises(NodeError, match="has not left epoch 2 for 60 s: stopped"):
+        watch.look(stood(2))
+    watch.look(stood(2, Training.DONE))
+
+    watch = Watch(replace(asked, x=np.zeros((10_000, 2))))
+    now += 62
+    watch.look(stood(0))
+    now += 2
+    with pytest.raises(NodeError, match="has not left epoch 0 for 63 s: stopped"):
+        watch.look(stood(0))
+
+
+def test_epochs_that_no_training_has_are_told() -> None:
+    watch = Watch(wish(AND, AND_X, AND_Y, AND_START))
+    watch.look(stood(7))
+    with pytest.raises(NodeError, match="went back from epoch 7 to 6: has another master begun one"):
+        watch.look(stood(6))
+    with pytest.raises(NeuronError, match="the node says TRAIN_EPOCH is 21"):
+        watch.look(stood(21))
+
+
+def test_a_node_that_only_says_it_trains_is_left(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its epoch stands still while it says RUNNING; it is told to stop."""
+    monkeypatch.setattr(onboard, "STILL_SECONDS", 0.2)
+    monkeypatch.setattr(onboard, "read_standing", lambda node: stood(0))
+    commands: list[Command] = []
+    command = node.command
+    monkeypatch.setattr(node, "command", lambda code, doing: [commands.append(code), command(code, doing)])
+    with pytest.raises(NodeError, match=r"has not left epoch 0 for 0\.2 s"):
+        train_on_board(node, wish(AND, AND_X, AND_Y, AND_START))
+    assert commands == [Command.TRAIN, Command.STOP]
 
 
 def test_a_training_can_pause_at_an_epoch_and_go_on(node: Node) -> None:
