@@ -21,6 +21,7 @@ from host.boards.opening import open_node
 from host.core import learn
 from host.core.image import encode
 from host.core.wire import Activation, Loss
+from host.errors import NeuronError
 from host.node.node import Node, NodeError
 from host.node.staging import commit_staged
 from host.training.onboard import chains, read_standing, train_on_board
@@ -127,3 +128,24 @@ def test_subnormal_numbers_are_the_same_bits(board: Node, options: dict, dtype: 
     for size, rate in ((1, 0.1), (tiny**0.5, 0.1), (1, 3 * tiny)):
         asked = wish(replace(config, rate=rate), x * size, y * tiny, start.tolist())
         assert train_on_board(board, asked).compared == config.epochs
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=lambda dtype: dtype.__name__)
+def test_weights_of_every_size_become_our_image(board: Node, dtype: type) -> None:
+    """What a rate of 0 leaves as it is: near the ends of the integers, subnormal, or huge."""
+    smallest = float(np.finfo(dtype).smallest_subnormal)
+    edges = [32767, 32767.5, 32768, 32768.5, 2147483647, 2147483647.5, 1, 0.5, 2e9, 1e-41, smallest]
+    rng = np.random.default_rng(11)
+    made = 0
+    for activation in Activation:
+        config = learn.Config((3, 2), (activation,), batch=1, rate=0.0, dtype=dtype)
+        scales = 2.0 ** rng.choice([-60, -16, 0], config.count)
+        start = rng.choice(edges, config.count) * scales * rng.choice([1, -1], config.count)
+        x = np.array([[1, 1e-41, 32767.0]]) / 2
+        try:
+            asked = wish(config, x, np.zeros((1, 2)), start.astype(dtype).astype(float).tolist())
+        except NeuronError:  # beyond what a node holds
+            continue
+        train_on_board(board, asked)
+        made += 1
+    assert made >= 3

@@ -204,6 +204,8 @@ def test_what_cannot_be_trained_is_refused_and_the_model_goes_on(node: Node) -> 
     assert refused(node, nan) is Reason.TRAIN_DATA
     swapped = replace(asked, ranges=[(1.0, 0.0), (0.0, 1.0)])
     assert refused(node, swapped) is Reason.TRAIN_DATA
+    for change in ({"rate": math.inf}, {"tolerance": math.nan}, {"rate": 1e39, "dtype": np.float32}):
+        assert refused(node, replace(asked, config=replace(AND, **change))) is Reason.TRAIN_DATA
     cross = replace(asked, config=replace(AND, loss=Loss.CROSS))
     assert refused(node, cross) is Reason.TRAIN_SHAPE
     after = node.identity()
