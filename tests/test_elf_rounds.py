@@ -20,12 +20,14 @@ from host.core.modbus import READ_REGISTERS_MAX
 from host.core.registers import bytes_registers, placed
 from host.core.wire import (
     ARENA_BYTES,
+    BAUD_MAX,
     BY_NAME,
     IMAGE_MAX,
     UNITS_MAX,
     VECTORS_MAX,
     Activation,
     Command,
+    Gap,
     Reason,
     Training,
 )
@@ -168,7 +170,7 @@ def test_no_round_of_a_random_training_is_long(master: Master) -> None:
     """Shapes, types, methods and sizes of weights by a seed, of up to 3 samples."""
     rng = np.random.default_rng(8)
     ended: set[Training] = set()
-    for _ in range(12):
+    for _ in range(8):
         depth = int(rng.integers(1, 4))
         options = {
             "dtype": rng.choice([np.float32, np.float64]),
@@ -207,6 +209,21 @@ def test_no_data_take_long_to_look_through(master: Master) -> None:
         with pytest.raises(Refused):
             master.command(Command.TRAIN)
     assert master.reason()[0] is Reason.TRAIN_DATA
+    assert rounds.ms < LIMIT_MS
+
+
+# ----------------------------------------------------------------------------------------------------- settings
+
+
+def test_no_round_is_long_on_the_fastest_line(master: Master) -> None:
+    """Where a request follows every answer at once; and where settings are saved."""
+    with Rounds(master.machine) as rounds:
+        master.set_line(BAUD_MAX, gap=Gap.TRUE_CHARACTERS)
+        for case in ("the largest image", "float64, Adam"):
+            assert train(master, hostile(*TRAININGS[case])) is Training.DONE
+        master.set_line()
+    print(f"{rounds.ms:.1f} ms")
+    assert master.machine.resets == ["power"]
     assert rounds.ms < LIMIT_MS
 
 
