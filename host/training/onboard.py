@@ -30,12 +30,15 @@ from host.core.wire import (
     Training,
 )
 from host.errors import NeuronError
+from host.node.identity import Strange, checked, known
 from host.node.node import Node, NodeError
 from host.progress import Progress, silent
 from host.training.fit import epochs
 from host.training.trained import Trained
 
 POLL_SECONDS = 0.02
+STILL_SECONDS = 600.0
+"""The longest that an epoch may take: the largest that fits into a node takes a tenth of it."""
 
 STANDING = Block.between("TRAIN_STATE", "TRAIN_PARAMETERS")
 
@@ -145,7 +148,7 @@ def _order(wish: Wish) -> dict[str, Any]:
 def read_standing(node: Node) -> Standing:
     values = node.read_block(STANDING)
     return Standing(
-        Training(values["TRAIN_STATE"]),
+        known(Training, "TRAIN_STATE", values["TRAIN_STATE"]),
         values["TRAIN_EPOCH"],
         values["TRAIN_LOSS"],
         values["TRAIN_CHAIN"],
@@ -161,7 +164,10 @@ def _upload(node: Node, wish: Wish, progress: Progress) -> None:
 def _read_parameters(node: Node, wish: Wish, at: int) -> NDArray[Any]:
     """The parameters as they stand in the board's memory."""
     real = np.dtype(wish.config.dtype).newbyteorder("<")
-    return np.frombuffer(node.read_bytes("ARENA", wish.config.count * real.itemsize, at), real)
+    size = wish.config.count * real.itemsize
+    if checked("TRAIN_PARAMETERS", at, 0, ARENA_BYTES - size) % 4:
+        raise Strange("TRAIN_PARAMETERS", at)
+    return np.frombuffer(node.read_bytes("ARENA", size, at), real)
 
 
 def chains(wish: Wish) -> Iterator[tuple[int, float, list[float]]]:
@@ -212,9 +218,16 @@ def train_on_board(node: Node, wish: Wish, progress: Progress = silent) -> Learn
     _upload(node, wish, progress)
     companion = Companion(wish)
     node.command(Command.TRAIN, "train")
+    moved, since = 0, time.monotonic()
     try:
         while True:
             board = read_standing(node)
+            if checked("TRAIN_EPOCH", board.epoch, 0, wish.config.epochs) > moved:
+                moved, since = board.epoch, time.monotonic()
+            if board.state is Training.RUNNING and time.monotonic() - since > STILL_SECONDS:
+                raise NodeError(
+                    f"the training on the board has not left epoch {board.epoch} for {STILL_SECONDS:g} s: stopped"
+                )
             if board.state is Training.NONE:
                 raise NodeError("the training was lost: the node has started anew; its model is as it was")
             if board.state not in (Training.STOPPED, Training.REFUSED):
