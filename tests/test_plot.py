@@ -112,6 +112,7 @@ class Row:
     inputs: list[float] = field(default_factory=list)
     outputs: list[float] = field(default_factory=list)
     led: bool = False
+    clipped: bool = False
 
 
 def test_the_lamp_is_seen_at_once() -> None:

@@ -94,11 +94,14 @@ def _commit(node: Node, code: Command, crc: int, doing: str) -> Identity:
         if identity.reason is not Reason.NONE:
             break
         node.doubt()
-    still = f"CRC-32 {identity.model_crc:08x}" if identity.sequence else "no model"
     why = "" if identity.reason is Reason.NONE else f"{in_words(identity.reason, identity.detail)}; "
     raise NodeError(
-        f"the node did not {doing}: {why}it still runs {still} (reason {identity.reason.name}); try again"
+        f"the node did not {doing}: {why}it still runs {_running(identity)} (reason {identity.reason.name}); try again"
     )
+
+
+def _running(identity: Identity) -> str:
+    return f"CRC-32 {identity.model_crc:08x}" if identity.sequence else "no model"
 
 
 @contextmanager
@@ -212,10 +215,8 @@ def commit_staged(
         if prove:
             prove_vectors(node, model, progress)
         identity = node.identity()
-    if identity.model_crc != crc:
-        raise NodeError(
-            f"the node runs CRC-32 {identity.model_crc:08x} now: another master has changed its model"
-        )
+    if identity.sequence == 0 or identity.model_crc != crc:
+        raise NodeError(f"the node runs {_running(identity)} now: another master has changed its model")
     return Deployed(
         node.address,
         crc,

@@ -192,10 +192,12 @@ class Evaluated(Protocol):
     def outputs(self) -> list[float]: ...
     @property
     def led(self) -> bool: ...
+    @property
+    def clipped(self) -> bool: ...
 
 
 def node_table(rows: Sequence[Evaluated], data: Dataset, *, drawn: bool = True) -> list[str]:
-    """Inputs, output and lamp of each row; the header first."""
+    """Inputs, output and lamp of each row; the header first. Marked: rows with an input beyond what the model holds."""
     shown = min(len(data.inputs), COLUMNS_MAX)
     more = ["..."] if shown < len(data.inputs) else []
     lit, dark = ("●  lit", "○     ") if drawn else ("*  lit", ".     ")
@@ -203,6 +205,9 @@ def node_table(rows: Sequence[Evaluated], data: Dataset, *, drawn: bool = True) 
     for row in rows:
         inputs = [f"{v:g}" for v in row.inputs[:shown]] + more
         table.append([*inputs, f"{row.outputs[0]:g}", lit if row.led else dark])
+    if any(row.clipped for row in rows):
+        for cells, mark in zip(table, ["", *("clipped" * row.clipped for row in rows)], strict=True):
+            cells.append(mark)
     return [line.rstrip() for line in _aligned(table)]
 
 

@@ -1,0 +1,42 @@
+"""A node that lies: the firmware itself, but some of its registers say what somebody else wants."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+
+from host.core.modbus import frame_seal
+from host.core.wire import Register, Table
+from tests.e2e.stand_in import Answer
+from tests.memory_node import MemoryNode
+
+Place = tuple[Table, int]
+"""A register."""
+ROUNDS = 20_000
+"""Of the main loop, after each request."""
+
+
+def all_words(row: Register, word: int) -> dict[Place, int]:
+    """Every register of a row says this."""
+    return {(row.table, address): word for address in range(row.address, row.end)}
+
+
+def liar(node: MemoryNode, lies: Mapping[Place, int], asked: set[Place] | None = None) -> Answer:
+    """Answers as the node does, but for the lies. asked: takes up the registers that were read."""
+
+    def answer(pdu: bytes) -> bytes | None:
+        reply = node.request(frame_seal(bytes([node.address]) + pdu))[1:-2]
+        reply = node.request(frame_seal(bytes([node.address]) + pdu))[1:-2]
+        node.work(ROUNDS)
+        if pdu[0] not in (3, 4, 23) or reply[:1] != pdu[:1]:
+            return reply or None
+        table = Table.INPUT if pdu[0] == 4 else Table.HOLDING
+        address, count = struct.unpack_from(">HH", pdu, 1)
+        places = [(table, address + i) for i in range(count)]
+        if asked is not None:
+            asked.update(places)
+        words = struct.unpack(f">{count}H", reply[2:])
+        told = [lies.get(place, word) for place, word in zip(places, words, strict=True)]
+        return reply[:2] + struct.pack(f">{count}H", *told)
+
+    return answer
