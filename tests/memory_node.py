@@ -20,6 +20,7 @@ READ_FUNCTION = {Table.COIL: 1, Table.DISCRETE: 2, Table.HOLDING: 3, Table.INPUT
 WRITE_REGISTERS_MAX = 123
 ALL_WORK = 100_000
 COMMAND_MAX = 4096
+ROT_MAX = COMMAND_MAX - 4
 SECTOR_SIZE = 16384
 FLASH_SIZE = 4 * SECTOR_SIZE
 
@@ -126,7 +127,8 @@ class MemoryNode:
 
     def rot(self, offset: int, mask: bytes) -> None:
         """Bits of the flash flip."""
-        self._command("E", struct.pack("<I", offset) + mask)
+        for i in range(0, len(mask), ROT_MAX):
+            self._command("E", struct.pack("<I", offset + i) + mask[i : i + ROT_MAX])
 
     def health(self, *, low: bool = False, dead_crystal: bool = False) -> None:
         """The supply and the crystal, from now on."""
