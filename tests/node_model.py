@@ -413,6 +413,7 @@ class NodeModel:
         if not self.commits_taken:
             self.interval_began = self.millis
         self.commits_taken += 1
+        self.reason, self.detail = Reason.NONE, 0
 
     def _commit(self, crc: int, runs: bool) -> None:
         if self.verified and _crc(self.staged) == crc:

@@ -25,23 +25,29 @@ void wear_boot(struct wear *wear, struct refusal *refusal)
     *wear = (struct wear){.refusal = refusal, .kept = port_kept(), .since = port_millis()};
 }
 
-void wear_step(struct wear *wear)
+static void give_back(struct wear *wear, uint32_t now)
 {
-    const uint32_t count = taken(wear), back = (port_millis() - wear->since) / WEAR_INTERVAL_MS;
+    const uint32_t count = taken(wear), back = (now - wear->since) / WEAR_INTERVAL_MS;
     if (count == 0 || back == 0)
         return;
     wear->since += back * WEAR_INTERVAL_MS;
     keep(wear, back < count ? count - back : 0);
 }
 
+void wear_step(struct wear *wear)
+{
+    give_back(wear, port_millis());
+}
+
 enum modbus_exception wear_allows(struct wear *wear)
 {
     if (!port_supply_good())
         return refusal_answer(wear->refusal, WIRE_REASON_SUPPLY);
-    wear_step(wear);
+    const uint32_t now = port_millis();
+    give_back(wear, now);
     if (taken(wear) < WEAR_BUCKET)
         return MODBUS_OK;
-    const uint32_t wait = wear->since + WEAR_INTERVAL_MS - port_millis();
+    const uint32_t wait = wear->since + WEAR_INTERVAL_MS - now;
     refusal_note(wear->refusal, WIRE_REASON_WEAR, (uint16_t)((wait + MINUTE_MS - 1) / MINUTE_MS));
     return MODBUS_DEVICE_FAILURE;
 }
@@ -58,5 +64,6 @@ enum modbus_exception wear_commit(struct wear *wear, struct store *store, const 
     if (taken(wear) == 0)
         wear->since = port_millis();
     keep(wear, taken(wear) + 1);
+    refusal_note(wear->refusal, WIRE_REASON_NONE, 0);
     return MODBUS_OK;
 }
