@@ -57,13 +57,27 @@ static void inputs_changed(struct neuron *neuron)
         decide(neuron);
 }
 
+/* The same values at the new scales. */
+static void rescale_inputs(struct neuron *neuron)
+{
+    for (unsigned i = 0; i < WIRE_UNITS_MAX; i++)
+        set_input(neuron, i, neuron->inputs_float[i]);
+}
+
 void neuron_run(struct neuron *neuron, const struct image *model)
 {
     neuron->model = *model;
     neuron->valid = true;
-    for (unsigned i = 0; i < WIRE_UNITS_MAX; i++)
-        set_input(neuron, i, neuron->inputs_float[i]); /* the same values at the new scales */
+    rescale_inputs(neuron);
     decide(neuron);
+}
+
+void neuron_stop(struct neuron *neuron)
+{
+    neuron->valid = false;
+    rescale_inputs(neuron);
+    memset(neuron->outputs, 0, sizeof neuron->outputs);
+    neuron->decision = false;
 }
 
 const struct image *neuron_model(const struct neuron *neuron)
