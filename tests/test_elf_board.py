@@ -335,7 +335,7 @@ def test_a_node_with_a_dead_crystal_runs_as_fast_and_says_so(elf: Path) -> None:
 def test_the_watchdog_leaves_a_dead_crystal_its_time(elf: Path, lsi_hz: int) -> None:
     machine = Machine(elf, crystal=False)
     machine.chip.iwdg.lsi_hz = lsi_hz
-    machine.run(seconds=3)
+    machine.run(seconds=5)
     assert machine.resets == ["power"]
 
 
