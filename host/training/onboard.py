@@ -122,7 +122,7 @@ def check_room(plan: Plan) -> None:
     _require_room(config, samples, len(model.vector_inputs))
 
 
-def _arena(wish: Wish) -> bytes:
+def arena(wish: Wish) -> bytes:
     """The part of the arena that the board is given."""
     config, model = wish.config, wish.model
     real = np.dtype(config.dtype).newbyteorder("<")
@@ -179,7 +179,7 @@ def read_standing(node: Node) -> Standing:
 
 
 def _upload(node: Node, wish: Wish, progress: Progress) -> None:
-    node.write_bytes("ARENA", _arena(wish), progress, "send the data")
+    node.write_bytes("ARENA", arena(wish), progress, "send the data")
     node.write_values(**order(wish))
 
 
