@@ -8,6 +8,8 @@
 #include "core/image.h"
 #include "core/infer.h"
 
+#define LAYER_HEADER_SIZE 8u
+
 /* What is known of the integers between two layers. */
 struct span {
     int32_t low[WIRE_UNITS_MAX], high[WIRE_UNITS_MAX];
@@ -22,25 +24,22 @@ struct dense {
     uint8_t activation;
 };
 
-/* Where the image is written. */
+/* Where the image is written; there is room for all of it. */
 struct writer {
     uint8_t *bytes;
-    size_t size, room;
+    size_t size;
 };
 
-static bool put(struct writer *writer, const void *data, size_t size)
+static void put(struct writer *writer, const void *data, size_t size)
 {
-    if (size > writer->room - writer->size)
-        return false;
     memcpy(writer->bytes + writer->size, data, size);
     writer->size += size;
-    return true;
 }
 
-static bool put_padding(struct writer *writer)
+static void put_padding(struct writer *writer)
 {
     static const uint8_t zeros[3];
-    return put(writer, zeros, -writer->size % 4);
+    put(writer, zeros, -writer->size % 4);
 }
 
 static double parameter(const struct dense *layer, size_t index)
@@ -70,37 +69,75 @@ static double rounded(double value, int fraction)
 
 /* ------------------------------------------------------------------------------------------------- scales */
 
-/* The finest scale that holds low..high as the node converts them, or WIRE_FRACTION_MIN - 1. */
-static int input_fraction(const double range[2])
+/* Integers of `bits` bits beside the sign. */
+struct integer {
+    double low, high;
+    int bits;
+};
+static const struct integer value_size = {INT16_MIN, INT16_MAX, 15}, bias_size = {-INT32_MAX, INT32_MAX, 31};
+
+/* `fraction`, or the finest scale below it at which the rounded value is such an integer. What is smaller by a
+ * whole bit is one for sure, so at most three scales are tried. */
+static int held(double value, int fraction, const struct integer *size)
 {
-    int fraction = WIRE_FRACTION_MAX;
-    while (fraction >= WIRE_FRACTION_MIN && (rounded((double)(float)range[0], fraction) < INT16_MIN ||
-                                             rounded((double)(float)range[1], fraction) > INT16_MAX))
+    int exponent;
+    if (!isfinite(value))
+        return INT16_MIN;
+    (void)frexp(value, &exponent); /* |value| is below 2^exponent */
+    if (value == 0 || fraction + exponent < size->bits)
+        return fraction;
+    if (fraction > size->bits + 1 - exponent)
+        fraction = size->bits + 1 - exponent;
+    while (!(rounded(value, fraction) >= size->low && rounded(value, fraction) <= size->high))
         fraction--;
     return fraction;
 }
 
-enum fit { FIT_NOT, FIT_WIDE, FIT_NARROW };
-
-/* Whether all weights and biases are integers of their size at this scale; narrow: no int16 inputs can then
- * take the accumulator out of 32 bits. */
-static enum fit fit(const struct dense *layer, const struct span *before, int fraction)
+/* The finest scale that holds low..high as the node converts them; below WIRE_FRACTION_MIN there is none. */
+static int input_fraction(const double range[2])
 {
-    bool narrow = true;
+    const int fraction = held((double)(float)range[0], WIRE_FRACTION_MAX, &value_size);
+    return held((double)(float)range[1], fraction, &value_size);
+}
+
+static int32_t weight_at(const struct dense *layer, const struct span *before, int fraction, unsigned output,
+                         unsigned input)
+{
+    return (int32_t)rounded(weight(layer, output, input), fraction - before->fraction[input]);
+}
+
+static int32_t bias_at(const struct dense *layer, int fraction, unsigned output)
+{
+    return (int32_t)rounded(bias(layer, output), fraction);
+}
+
+/* `fraction`, or the finest scale below it at which all weights and biases are integers of their size. */
+static int all_held(const struct dense *layer, const struct span *before, int fraction)
+{
     for (unsigned j = 0; j < layer->outputs; j++) {
-        const double b = fabs(rounded(bias(layer, j), fraction));
-        double sum = 0;
-        if (!(b <= INT32_MAX))
-            return FIT_NOT;
+        fraction = held(bias(layer, j), fraction, &bias_size);
         for (unsigned i = 0; i < layer->inputs; i++) {
-            const double w = rounded(weight(layer, j, i), fraction - before->fraction[i]);
-            if (!(w >= INT16_MIN && w <= INT16_MAX))
-                return FIT_NOT;
-            sum += fabs(w);
+            const int inner = before->fraction[i];
+            fraction = held(weight(layer, j, i), fraction - inner, &value_size) + inner;
         }
-        narrow = narrow && sum * -(double)INT16_MIN + b <= INT32_MAX;
     }
-    return narrow ? FIT_NARROW : FIT_WIDE;
+    return fraction;
+}
+
+/* Whether no int16 inputs can take the accumulator out of 32 bits. */
+static bool is_narrow(const struct dense *layer, const struct span *before, int fraction)
+{
+    for (unsigned j = 0; j < layer->outputs; j++) {
+        int64_t largest = bias_at(layer, fraction, j);
+        largest = largest < 0 ? -largest : largest;
+        for (unsigned i = 0; i < layer->inputs; i++) {
+            const int32_t w = weight_at(layer, before, fraction, j, i);
+            largest += (int64_t)(w < 0 ? -w : w) * -INT16_MIN;
+        }
+        if (largest > INT32_MAX)
+            return false;
+    }
+    return true;
 }
 
 static void acc_limits(uint8_t activation, int *lowest, int *highest)
@@ -123,15 +160,12 @@ static bool acc_fraction(const struct dense *layer, const struct span *before, i
 {
     int lowest, highest;
     acc_limits(layer->activation, &lowest, &highest);
-    for (*fraction = highest; *fraction >= lowest; --*fraction) {
-        const enum fit now = fit(layer, before, *fraction);
-        if (now == FIT_NOT)
-            continue;
-        if (now == FIT_WIDE && *fraction > lowest && fit(layer, before, *fraction - 1) == FIT_NARROW)
-            --*fraction;
-        return true;
-    }
-    return false;
+    *fraction = all_held(layer, before, highest);
+    if (*fraction < lowest)
+        return false;
+    if (*fraction > lowest && !is_narrow(layer, before, *fraction) && is_narrow(layer, before, *fraction - 1))
+        --*fraction;
+    return true;
 }
 
 /* fixed_rescale before it saturates. */
@@ -212,9 +246,9 @@ static enum wire_reason put_layer(struct writer *writer, const struct dense *lay
     if (!acc_fraction(layer, span, &acc_scale))
         return WIRE_REASON_FRACTION;
     for (unsigned j = 0; j < layer->outputs; j++) {
-        acc[j].low = acc[j].high = (int64_t)rounded(bias(layer, j), acc_scale);
+        acc[j].low = acc[j].high = bias_at(layer, acc_scale, j);
         for (unsigned i = 0; i < layer->inputs; i++) {
-            const int64_t w = (int64_t)rounded(weight(layer, j, i), acc_scale - span->fraction[i]);
+            const int64_t w = weight_at(layer, span, acc_scale, j, i);
             const int64_t ends[] = {w * span->low[i], w * span->high[i]};
             acc[j].low += ends[0] < ends[1] ? ends[0] : ends[1];
             acc[j].high += ends[0] < ends[1] ? ends[1] : ends[0];
@@ -225,21 +259,19 @@ static enum wire_reason put_layer(struct writer *writer, const struct dense *lay
 
     const uint16_t sizes[] = {(uint16_t)layer->inputs, (uint16_t)layer->outputs};
     const uint8_t formats[] = {layer->activation, (uint8_t)acc_scale, (uint8_t)out, 0};
-    if (!put(writer, sizes, sizeof sizes) || !put(writer, formats, sizeof formats))
-        return WIRE_REASON_LENGTH;
+    _Static_assert(sizeof sizes + sizeof formats == LAYER_HEADER_SIZE, "as image_length counts it");
+    put(writer, sizes, sizeof sizes);
+    put(writer, formats, sizeof formats);
     for (unsigned j = 0; j < layer->outputs; j++) {
-        const int32_t b = (int32_t)rounded(bias(layer, j), acc_scale);
-        if (!put(writer, &b, sizeof b))
-            return WIRE_REASON_LENGTH;
+        const int32_t b = bias_at(layer, acc_scale, j);
+        put(writer, &b, sizeof b);
     }
     for (unsigned j = 0; j < layer->outputs; j++) {
         for (unsigned i = 0; i < layer->inputs; i++) {
-            const int16_t w = (int16_t)rounded(weight(layer, j, i), acc_scale - span->fraction[i]);
-            if (!put(writer, &w, sizeof w))
-                return WIRE_REASON_LENGTH;
+            const int16_t w = (int16_t)weight_at(layer, span, acc_scale, j, i);
+            put(writer, &w, sizeof w);
         }
-        if (!put_padding(writer))
-            return WIRE_REASON_LENGTH;
+        put_padding(writer);
     }
     for (unsigned j = 0; j < layer->outputs; j++) {
         span->low[j] = activate(acc[j].low, layer->activation, acc_scale, out);
@@ -282,8 +314,7 @@ static enum wire_reason put_header(struct writer *writer, const struct quantise_
         .led_output = model->led_output,
     };
     memcpy(head.name, model->name, sizeof head.name);
-    if (!put(writer, &head, sizeof head))
-        return WIRE_REASON_LENGTH;
+    put(writer, &head, sizeof head);
     for (unsigned i = 0; i < model->units[0]; i++) {
         const int fraction = input_fraction(model->ranges[i]);
         *detail = (uint16_t)i;
@@ -294,25 +325,24 @@ static enum wire_reason put_header(struct writer *writer, const struct quantise_
         span->high[i] = fixed_from_float((float)model->ranges[i][1], fraction);
     }
     *detail = 0;
-    return put(writer, span->fraction, model->units[0]) && put_padding(writer) ? WIRE_REASON_NONE
-                                                                               : WIRE_REASON_LENGTH;
+    put(writer, span->fraction, model->units[0]);
+    put_padding(writer);
+    return WIRE_REASON_NONE;
 }
 
 /* The rows of the self-test, their outputs still 0. */
-static bool put_vectors(struct writer *writer, const struct quantise_model *model, const int8_t *fractions)
+static void put_vectors(struct writer *writer, const struct quantise_model *model, const int8_t *fractions)
 {
     static const int16_t zeros[WIRE_UNITS_MAX];
     const unsigned inputs = model->units[0], outputs = model->units[model->layers];
     for (unsigned v = 0; v < model->vector_count; v++) {
         for (unsigned i = 0; i < inputs; i++) {
             const int16_t q = fixed_from_float(model->vectors[v * inputs + i], fractions[i]);
-            if (!put(writer, &q, sizeof q))
-                return false;
+            put(writer, &q, sizeof q);
         }
-        if (!put(writer, zeros, outputs * sizeof *zeros))
-            return false;
+        put(writer, zeros, outputs * sizeof *zeros);
     }
-    return put_padding(writer);
+    put_padding(writer);
 }
 
 static void seal(uint8_t *bytes, size_t length)
@@ -339,12 +369,32 @@ static enum wire_reason fill_vectors(uint8_t *bytes, size_t length, uint16_t *de
     return WIRE_REASON_NONE;
 }
 
+static size_t padded(size_t size)
+{
+    return (size + 3u) & ~(size_t)3;
+}
+
+static size_t image_length(const struct quantise_model *model)
+{
+    const unsigned inputs = model->units[0], outputs = model->units[model->layers];
+    size_t length = sizeof(struct image_header) + padded(inputs) + sizeof(uint32_t) +
+                    padded(model->vector_count * (inputs + outputs) * sizeof(int16_t));
+    for (unsigned i = 0; i < model->layers; i++)
+        length += LAYER_HEADER_SIZE +
+                  model->units[i + 1] * (sizeof(int32_t) + padded(model->units[i] * sizeof(int16_t)));
+    return length;
+}
+
 size_t quantise(const struct quantise_model *model, uint8_t *bytes, size_t room, enum wire_reason *reason,
                 uint16_t *detail)
 {
-    struct writer writer = {.bytes = bytes, .room = room};
+    struct writer writer = {.bytes = bytes};
     struct span span;
+    const uint32_t length = (uint32_t)image_length(model), no_crc = 0;
     *detail = 0;
+    *reason = WIRE_REASON_LENGTH;
+    if (length > room)
+        return 0;
     *reason = put_header(&writer, model, detail, &span);
     int8_t fractions[WIRE_UNITS_MAX];
     memcpy(fractions, span.fraction, sizeof fractions);
@@ -353,23 +403,20 @@ size_t quantise(const struct quantise_model *model, uint8_t *bytes, size_t room,
     if (*reason != WIRE_REASON_NONE)
         return 0;
 
-    static const uint32_t no_crc;
+    put_vectors(&writer, model, fractions);
+    put(&writer, &no_crc, sizeof no_crc);
     const double threshold = floor(ldexp(model->led_threshold, span.fraction[model->led_output]));
-    *reason = WIRE_REASON_LENGTH;
-    if (!put_vectors(&writer, model, fractions) || !put(&writer, &no_crc, sizeof no_crc))
-        return 0;
     *detail = model->layers;
     *reason = WIRE_REASON_FRACTION;
     if (!(threshold >= INT16_MIN && threshold <= INT16_MAX))
         return 0;
     const int16_t led = (int16_t)threshold;
-    const uint32_t length = (uint32_t)writer.size;
     memcpy(bytes + offsetof(struct image_header, led_threshold), &led, sizeof led);
     memcpy(bytes + offsetof(struct image_header, length), &length, sizeof length);
-    seal(bytes, writer.size);
-    *reason = fill_vectors(bytes, writer.size, detail);
+    seal(bytes, length);
+    *reason = fill_vectors(bytes, length, detail);
     if (*reason != WIRE_REASON_NONE)
         return 0;
-    seal(bytes, writer.size);
-    return writer.size;
+    seal(bytes, length);
+    return length;
 }
