@@ -15,7 +15,7 @@ import numpy as np
 from host.cli.line import line_of
 from host.cli.training import options_of, parse
 from host.errors import command
-from host.files import replace_file
+from host.files import replace_file, require_writable
 from host.models.dense import reference
 from host.show import picture, tables
 from host.show.report import show
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     line = line_of(args)
-    picture.check(args.plot, show=args.show)
+    if args.save is not None:
+        require_writable(args.save, {"--data": args.data})
+    picture.check(args.plot, show=args.show, beside={"--data": args.data, "--save": args.save})
     out = None if args.json else console()
     trained: list[Trained] = []
     for name in [args.model] if args.model else ("wx", "and"):
@@ -43,10 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             trained.append(train(make_plan(options_of(args, name)), update))
         show(trained[-1], out)
     last = trained[-1]
-    if args.save:
+    if args.save is not None:
         replace_file(args.save, last.image)
         say(out, f"Saved {args.save}, {len(last.image)} bytes")
-    if args.plot or args.show:
+    if args.plot is not None or args.show:
         picture.draw(args.plot, training_subject(last), show=args.show)
         say(out, f"Drawn to {args.plot}" if args.plot else "Drawn")
     result = last.as_dict()

@@ -343,7 +343,7 @@ def assert_one_line(capsys: pytest.CaptureFixture[str], argv: list[str], says: s
         (["--model", "wx", "--range", "0,1,2"], "--range has 3 numbers"),
         (["--model", "wx", "--range", "0,1"], "beyond the declared range 0..1"),
         (["--model", "wx", "--led-threshold", "1e9"], "LED threshold"),
-        (["--save", "/no-such-folder/and.img"], "cannot write /no-such-folder/and.img: No such file"),
+        (["--save", "/no-such-folder/and.img"], "cannot write /no-such-folder/and.img: there is no folder"),
         (["--model", "wx", "--lr", "0.3"], "the largest stable rate for this data is 0.214286"),
         (["--model", "wx", "--lr", "1e300"], "the largest stable rate for this data is 0.214286"),
         (["--model", "and", "--lr", "2"], "the largest stable rate for this data is 0.333333"),
