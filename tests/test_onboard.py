@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,12 +18,33 @@ from host.boards.simulated import simulate
 from host.core import learn
 from host.core.image import encode
 from host.core.infer import infer, led
-from host.core.wire import ARENA_BYTES, BY_NAME, Activation, Command, Loss, Reason, Table, Training
+from host.core.wire import (
+    ARENA_BYTES,
+    BY_NAME,
+    VECTORS_MAX,
+    Activation,
+    Command,
+    Loss,
+    Reason,
+    Table,
+    Training,
+)
+from host.errors import NeuronError
 from host.models.dense import dense_layers
 from host.models.quantise import default_ranges, quantise
 from host.node.node import Node, NodeError, Refused
 from host.node.staging import commit_staged, deploy
-from host.training.onboard import Wish, chains, read_standing, stop_on_board, train_on_board
+from host.training.onboard import (
+    Wish,
+    arena_bytes,
+    chains,
+    check_room,
+    order,
+    read_standing,
+    stop_on_board,
+    train_on_board,
+)
+from host.training.plan import Options, make_plan
 
 IDENTITY, STEP, RELU, SIGMOID = Activation.IDENTITY, Activation.STEP, Activation.RELU, Activation.SIGMOID
 STEPS = 1000
@@ -181,12 +204,58 @@ def test_what_cannot_be_trained_is_refused_and_the_model_goes_on(node: Node) -> 
     assert (after.model_crc, after.sequence) == (before.model_crc, before.sequence)
 
 
-def test_data_that_leave_no_room_for_training_are_refused(node: Node) -> None:
-    rows = (ARENA_BYTES - 150) // (3 * 8)
-    config = replace(AND, epochs=1)
-    asked = wish(config, AND_X, AND_Y, AND_START)
-    full = replace(asked, x=np.zeros((rows, 2)), y=np.zeros((rows, 1)), config=replace(config, adam=True))
-    assert refused(node, full) is Reason.TRAIN_ROOM
+ROOM = {
+    "sgd": ((2, 1), {"batch": 1}),
+    "batch, no bias": ((3, 1), {"bias": False}),
+    "adam, float32": ((5, 7, 3), {"adam": True, "dtype": np.float32}),
+    "shuffled": ((3, 2), {"batch": 1, "shuffle": True, "dtype": np.float32}),
+    "all": ((13, 11, 2), {"adam": True, "shuffle": True, "batch": 7}),
+}
+
+
+@pytest.mark.parametrize("case", ROOM)
+def test_the_room_that_a_training_takes_is_known_to_the_byte(case: str) -> None:
+    units, options = ROOM[case]
+    activation = (IDENTITY,) * (len(units) - 1)
+    config = learn.Config(units, activation, epochs=1, **options)
+    with simulate() as sim, open_node(sim.port) as fresh:
+        for vectors in (1, 2, 31, 32):
+            rows = np.zeros((vectors, units[0]), np.int16)
+            samples = next(n for n in itertools.count(1) if arena_bytes(config, n, vectors) > ARENA_BYTES)
+            x, y = np.zeros((samples, units[0])), np.zeros((samples, units[-1]))
+            model: Any = SimpleNamespace(name="", vector_inputs=rows, led_output=0)
+            asked = Wish(config, x, y, [], [], model, 0.0)
+            with pytest.raises(Refused) as caught:
+                start(fresh, asked)
+            assert caught.value.reason is Reason.TRAIN_ROOM
+            start(fresh, replace(asked, x=x[1:], y=y[1:]))
+            stop_on_board(fresh)
+            with pytest.raises(
+                NeuronError, match=r"takes \d+ bytes, a node has room for 61440: use fewer rows"
+            ):
+                train_on_board(fresh, asked)
+
+
+def start(node: Node, asked: Wish) -> None:
+    """Begin a training of whatever stands in the arena."""
+    node.write_values(**order(asked))
+    node.command(Command.TRAIN, "train")
+
+
+def test_a_plan_that_no_node_has_room_for_is_refused_before_it_is_trained() -> None:
+    rng = np.random.default_rng(1)
+    plan = make_plan(Options("mlp", algorithm="sgd"))
+    check_room(plan)
+    for count in range(256, 500):
+        data = replace(plan.data, x=rng.normal(size=(count, 10)), y=rng.normal(size=(count, 10)))
+        larger = replace(plan, data=data)
+        needed = arena_bytes(plan.config, count, VECTORS_MAX)
+        if needed > ARENA_BYTES:
+            with pytest.raises(NeuronError, match=f"takes {needed} bytes, .* or --dtype float32"):
+                check_room(larger)
+            break
+        check_room(larger)
+    assert 300 < count < 400
 
 
 def test_256_samples_of_10_features_fit_in_either_type(node: Node) -> None:

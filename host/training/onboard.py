@@ -30,9 +30,12 @@ from host.core.wire import (
     Training,
 )
 from host.errors import NeuronError
+from host.models.dense import dense_layers
+from host.models.quantise import quantise
 from host.node.node import Node, NodeError
 from host.progress import Progress, silent
 from host.training.fit import epochs
+from host.training.plan import Plan
 from host.training.trained import Trained
 
 POLL_SECONDS = 0.02
@@ -92,6 +95,33 @@ def wish_of(trained: Trained) -> Wish:
     )
 
 
+def arena_bytes(config: Config, samples: int, vectors: int) -> int:
+    """Bytes of a node's arena that a training takes: what it is given, and what learn.c works in behind it."""
+    inputs, outputs, real = config.units[0], config.units[-1], np.dtype(config.dtype).itemsize
+    given = 16 * inputs + real * (samples * (inputs + outputs) + config.count) + 4 * vectors * inputs
+    gradient = config.adam or config.batch != 1
+    reals = config.count * (1 + gradient + 2 * config.adam) + 2 * sum(config.units[1:])
+    return given + -given % 8 + real * reals + 4 * samples * config.shuffle
+
+
+def _require_room(config: Config, samples: int, vectors: int) -> None:
+    needed = arena_bytes(config, samples, vectors)
+    if needed > ARENA_BYTES:
+        smaller = " or --dtype float32" if config.dtype is np.float64 else ""
+        raise NeuronError(
+            f"training on the board takes {needed} bytes, a node has room for {ARENA_BYTES}: use fewer rows{smaller}"
+        )
+
+
+def check_room(plan: Plan) -> None:
+    """NeuronError where no node has the room for this training: known before anything is trained or opened."""
+    config, samples = plan.config, len(plan.data)
+    _require_room(config, samples, 1)
+    blank = dense_layers(config, [0.0] * config.count)  # the self-test's rows do not depend on the weights
+    model, _ = quantise("", blank, plan.data.x, ranges=plan.ranges, nearest_threshold=True)
+    _require_room(config, samples, len(model.vector_inputs))
+
+
 def _arena(wish: Wish) -> bytes:
     """The part of the arena that the board is given."""
     config, model = wish.config, wish.model
@@ -108,15 +138,10 @@ def _arena(wish: Wish) -> bytes:
         np.stack(rows, axis=1).astype("<f4"),
     ]
     data = b"".join(part.tobytes() for part in parts)
-    if len(data) > ARENA_BYTES:
-        raise NeuronError(
-            f"the data take {len(data)} bytes, a node has room for {ARENA_BYTES} with all that training needs: "
-            "use fewer rows or --dtype float32"
-        )
     return data + bytes(len(data) % 2)
 
 
-def _order(wish: Wish) -> dict[str, Any]:
+def order(wish: Wish) -> dict[str, Any]:
     """The training's registers, TRAIN_LAYERS to TRAIN_NAME."""
     config, model = wish.config, wish.model
     return {
@@ -155,7 +180,7 @@ def read_standing(node: Node) -> Standing:
 
 def _upload(node: Node, wish: Wish, progress: Progress) -> None:
     node.write_bytes("ARENA", _arena(wish), progress, "send the data")
-    node.write_values(**_order(wish))
+    node.write_values(**order(wish))
 
 
 def _read_parameters(node: Node, wish: Wish, at: int) -> NDArray[Any]:
@@ -209,6 +234,7 @@ def train_on_board(node: Node, wish: Wish, progress: Progress = silent) -> Learn
     """
     if max(wish.config.units) > UNITS_MAX:
         raise NeuronError(f"a node takes at most {UNITS_MAX} units a layer")
+    _require_room(wish.config, len(wish.x), len(wish.model.vector_inputs))
     _upload(node, wish, progress)
     companion = Companion(wish)
     node.command(Command.TRAIN, "train")
