@@ -17,17 +17,17 @@ from host.cli.parser import Parser, add_json_option, program
 from host.errors import NeuronError, command
 from host.files import replace_file
 from host.node.identity import Identity
-from host.node.node import NodeError
-from host.node.staging import deploy, load_image, rollback
-from host.show.terminal import console, progress
+from host.node.staging import deploy, fetch, load_image, rollback
+from host.show.terminal import console, progress, warn
 
 
 def _describe(identity: Identity) -> str:
     if identity.sequence == 0:
         return f"no model (firmware {identity.firmware}, uid {identity.uid})"
+    parts = {"input": identity.inputs, "layer": identity.layers, "output": identity.outputs}
+    counts = ", ".join(f"{count} {name}{'s' * (count != 1)}" for name, count in parts.items())
     return (
-        f"{identity.name or 'a model'}: {identity.inputs} inputs, {identity.layers} layers, "
-        f"{identity.outputs} outputs, {identity.model_length} bytes, "
+        f"{identity.name or 'a model'}: {counts}, {identity.model_length} bytes, "
         f"CRC-32 {identity.model_crc:08x}, sequence {identity.sequence}"
     )
 
@@ -41,7 +41,12 @@ def _as_json(identity: Identity, **more: object) -> str:
             "uid": identity.uid,
             "firmware": identity.firmware,
             "start": identity.start.name,
-            "fault": identity.fault,
+            "broke": identity.broke,
+            "fault": bool(identity.faults),
+            "faults": [fault.name for fault in identity.faults],
+            "reason": identity.reason.name,
+            "detail": identity.detail,
+            "missed": identity.missed,
             **more,
         }
     )
@@ -51,37 +56,46 @@ def _as_json(identity: Identity, **more: object) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
         prog=program("deploy"),
-        description="Send a saved image to a node and prove it there. Without an image: say what runs there.",
+        description="Send a saved image to a node and prove it there: the lamp follows its test rows for a moment, "
+        "then\nthe inputs are put back. Without an image: say what runs there.",
     )
     parser.add_argument("port", metavar="PORT", help=PORT_HELP)
     parser.add_argument("image", nargs="?", metavar="IMAGE", help="image file, as train --save writes it")
     parser.add_argument("--rollback", action="store_true", help="bring back the previous model")
     parser.add_argument("--fetch", metavar="FILE", help="save the image that the node is running")
+    parser.add_argument(
+        "--no-prove",
+        action="store_true",
+        help="leave inputs and lamp alone after the commit, without the proof",
+    )
     add_line_options(parser)
     add_json_option(parser)
     args = parser.parse_args(argv)
     line = line_of(args)
     if sum(bool(choice) for choice in (args.image, args.rollback, args.fetch)) > 1:
         raise NeuronError("choose one: an image to deploy, --rollback, or --fetch")
+    if args.no_prove and not args.image:
+        parser.error("--no-prove goes with an image to deploy")
     image = load_image(args.image) if args.image else None
     out = None if args.json else console()
     with line.open(args.port) as node:
         more: dict[str, object] = {}
         if image is not None:
             with progress(out, keep=True) as update:
-                more["seconds"] = round(deploy(node, image, progress=update).seconds, 3)
+                deployed = deploy(node, image, progress=update, prove=not args.no_prove)
+            more = {"seconds": round(deployed.seconds, 3), "already": deployed.already}
         elif args.rollback:
             rollback(node)
+        elif args.fetch:
+            replace_file(args.fetch, fetch(node))
         identity = node.identity()
-        if args.fetch:
-            if identity.sequence == 0:
-                raise NodeError("the node runs no model: there is nothing to fetch")
-            replace_file(args.fetch, node.read_image(identity.model_length))
-            load_image(args.fetch)
     if out is None:
         print(_as_json(identity, address=line.address, **more))
     else:
+        if more.get("already"):
+            out.print("already runs there: nothing was written; the model to go back to stays")
         out.print(f"node {line.address} runs {_describe(identity)}")
+        warn(identity.warnings())
     return 0
 
 

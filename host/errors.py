@@ -48,8 +48,8 @@ def command(main: Command) -> Command:
                     return main(argv)
             except NeuronError as error:
                 return _say(f"error: {error}", EXIT_FAILURE)
-            except KeyboardInterrupt:
-                return _say("stopped", EXIT_INTERRUPTED)
+            except KeyboardInterrupt as interrupt:
+                return _say(f"stopped: {interrupt}" if str(interrupt) else "stopped", EXIT_INTERRUPTED)
             finally:
                 sys.stdout.flush()
         except BrokenPipeError:

@@ -8,12 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from host.boards.opening import PORT_HELP
+from host.boards.opening import PORT_HELP, SIMULATED
 from host.cli.line import add_line_options, line_of
-from host.cli.parser import Parser, add_json_option, number, program
+from host.cli.parser import Parser, add_json_option, number, program, spoken
 from host.core.fixed import fixed_to_float
-from host.errors import command
+from host.core.registers import unpack
+from host.core.wire import BY_NAME
+from host.errors import NeuronError, command
 from host.node.node import NodeError
+from host.node.staging import taken
+from host.show.terminal import warn
 
 
 @command
@@ -29,18 +33,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_line_options(parser)
     add_json_option(parser)
     args = parser.parse_args(argv)
-    with line_of(args).open(args.port) as node:
+    line = line_of(args)
+    if args.port in SIMULATED:
+        alone = f"{SIMULATED[args.port]} of its own has no model: start one that stays"
+        how = "python -m host.sim --link /tmp/node, then deploy to /tmp/node and ask there"
+        raise NeuronError(f"{alone}, {spoken(how)}")
+    with line.open(args.port) as node:
         identity = node.identity()
         if identity.sequence == 0:
             raise NodeError(f"the node runs no model: deploy one first ({program('train')} --deploy PORT)")
         if len(args.inputs) != identity.inputs:
             raise NodeError(f"the node's model takes {identity.inputs} inputs, not {len(args.inputs)}")
+        took = taken(args.inputs, node.input_fractions(identity.inputs))
         result = node.evaluate_float(args.inputs, identity.outputs)
         outputs = fixed_to_float(result.outputs[0], node.output_fraction()).tolist()
+        stands = unpack(BY_NAME["INPUTS"], node.read_words(BY_NAME["INPUTS"], identity.inputs))
     lit = bool(result.led[0])
+    warn(took.warnings(args.inputs))
+    if stands != took.q:
+        warn(["the node's inputs have changed again: another master writes them"])
     if args.json:
         print(
-            json.dumps({"inputs": args.inputs, "outputs": outputs, "led": lit, "crc32": identity.model_crc})
+            json.dumps(
+                {
+                    "inputs": args.inputs,
+                    "used": took.used,
+                    "clipped": any(took.clipped),
+                    "outputs": outputs,
+                    "led": lit,
+                    "crc32": identity.model_crc,
+                }
+            )
         )
     else:
         print(f"{' '.join(f'{value:g}' for value in outputs)}   LED {'on' if lit else 'off'}")

@@ -1,6 +1,6 @@
 """Read and change a node's line settings. It keeps them over a loss of power.
 
-python -m host.settings PORT                                         what they are
+python -m host.settings PORT                                         what is in force
 python -m host.settings PORT --new-address 7 --new-baud 115200
 """
 
@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from host.boards.opening import PORT_HELP, SIMULATED
-from host.cli.line import add_line_options, line_of
+from host.cli.line import Line, add_line_options, line_of
 from host.cli.parser import Parser, add_json_option, program, whole
-from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, BAUD_MAX, BAUD_MIN
+from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, BAUD_MAX, BAUD_MIN, Reason
 from host.errors import command
-from host.node.line import FORMATS, GAPS, Settings, read_settings, save_settings
-from host.node.node import NodeError
+from host.node.identity import in_words
+from host.node.line import FORMATS, GAPS, Settings, read_settings, read_unsaved, save_settings
+from host.node.node import NoAnswer, NodeError
+from host.show.terminal import warn
 
 
 def _describe(settings: Settings) -> str:
@@ -24,12 +26,31 @@ def _describe(settings: Settings) -> str:
     return f"address {kept['address']}, {kept['baud']} baud {kept['line_format']}, gap {kept['gap']}"
 
 
+def _confirm(line: Line, port: str, before: Settings, wanted: Settings) -> None:
+    """See that the node has taken the settings that it was told to keep."""
+    # Behind a serial server, whose own settings decide, the line is opened as before.
+    served = port.startswith("socket://")
+    baud, spoken = (line.baud, line.line_format) if served else (wanted.baud, wanted.line_format)
+    try:
+        with replace(line, address=wanted.address, baud=baud, line_format=spoken).open(port) as node:
+            identity = node.wait_idle()
+            if read_settings(node) == wanted:
+                return
+    except NoAnswer:
+        if before == wanted:
+            raise
+        with line.open(port) as node:
+            identity = node.wait_idle()
+    why = "" if identity.reason is Reason.NONE else f": {in_words(identity.reason, identity.detail)}"
+    raise NodeError(f"the node did not take the new settings{why}; it still has the old ones")
+
+
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
         prog=program("settings"),
-        description="Show a node's line settings, or change them: --address and --baud say how it speaks now, "
-        "--new-... how it shall speak from now on.",
+        description="Show the line settings that are in force in a node, or change some: --address and --baud say how "
+        "it speaks now,\n--new-... how it shall speak from now on. What is not named stays as it is in force.",
     )
     parser.add_argument("port", metavar="PORT", help=PORT_HELP)
     parser.add_argument("--new-address", type=whole(ADDRESS_MIN, ADDRESS_MAX), metavar="N")
@@ -49,18 +70,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     }
     changes = {name: value for name, value in wanted.items() if value is not None}
     with line.open(args.port) as node:
-        settings = replace(read_settings(node), **changes)
+        settings = read_settings(node)
+        unsaved = {} if changes else read_unsaved(node, settings)
+        said = node.identity().warnings()
+        before, settings = settings, replace(settings, **changes)
         if changes:
             save_settings(node, settings)
     if changes and args.port not in SIMULATED:
-        # Behind a serial server, whose own settings decide, the line is opened as before.
-        served = args.port.startswith("socket://")
-        baud, spoken = (line.baud, line.line_format) if served else (settings.baud, settings.line_format)
-        spoken_line = replace(line, address=settings.address, baud=baud, line_format=spoken)
-        with spoken_line.open(args.port) as node:
-            if read_settings(node) != settings:
-                raise NodeError("the node did not take the new settings; it still has the old ones")
-    print(json.dumps(settings.as_dict()) if args.json else _describe(settings))
+        _confirm(line, args.port, before, settings)
+    if args.json:
+        print(json.dumps({**settings.as_dict(), "unsaved": unsaved}))
+    else:
+        print(_describe(settings))
+        if unsaved:
+            written = ", ".join(f"{name} {value}" for name, value in unsaved.items())
+            said.append(
+                f"written by a master, but not saved and not in force: {written}; a --new-... drops it"
+            )
+        warn(said)
     return 0
 
 

@@ -26,7 +26,7 @@ def shown(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, object]:
     return dict(json.loads(capsys.readouterr().out))
 
 
-DEFAULTS = {"address": 1, "baud": 19200, "line_format": "8E1", "gap": "standard"}
+DEFAULTS = {"address": 1, "baud": 19200, "line_format": "8E1", "gap": "standard", "unsaved": {}}
 
 
 def test_a_new_node_has_the_standard_s_defaults(sim: Sim, capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,7 +37,7 @@ def test_changes_are_in_force_at_once_and_after_a_restart(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flash = str(tmp_path / "flash")
-    wanted = {"address": 9, "baud": 115200, "line_format": "8N2", "gap": "true"}
+    wanted = {"address": 9, "baud": 115200, "line_format": "8N2", "gap": "true", "unsaved": {}}
     new = ("--new-address", "9", "--new-baud", "115200", "--new-format", "8N2", "--new-gap", "true")
     spoken = ("--address", "9", "--baud", "115200", "--parity", "N", "--stop-bits", "2")
     with simulate(flash=flash) as sim:

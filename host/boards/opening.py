@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from host.core.wire import DEFAULT_ADDRESS, DEFAULT_BAUD, DEFAULT_FORMAT, Format
+from host.errors import NeuronError
 
 if TYPE_CHECKING:
     from host.node.node import Node
@@ -28,11 +30,18 @@ def open_node(
 ) -> Iterator[Node]:
     """Open the way to a node and shake hands. port: as PORT_HELP says; timeout: seconds for one answer,
     None: as usual; a simulated node may take longer, as its computer may be busy."""
-    from host.node.node import (  # the Modbus client library: only for those who talk
-        DEFAULT_TIMEOUT,
-        open_line,
-    )
+    from host.node.client import SERVED  # the Modbus client library: only for those who talk
+    from host.node.node import DEFAULT_TIMEOUT, open_line
 
+    if (baud, line_format) != (DEFAULT_BAUD, DEFAULT_FORMAT):
+        if port.startswith(SERVED):
+            raise NeuronError(
+                f"--baud, --parity and --stop-bits do nothing with {port}: the serial server has its own settings"
+            )
+        if port == "renode":
+            raise NeuronError(
+                "--baud, --parity and --stop-bits do nothing with renode: its line has no speed"
+            )
     timeout = DEFAULT_TIMEOUT if timeout is None else timeout
     if port == "sim":
         opened = _simulated(address, baud, line_format, timeout, trace)
@@ -49,6 +58,7 @@ def open_node(
 @contextmanager
 def _simulated(address: int, baud: int, line_format: Format, timeout: float, trace: bool) -> Iterator[Node]:
     from host.boards.simulated import ANSWER_TIMEOUT, simulate
+    from host.node.line import read_settings, save_settings
     from host.node.node import open_line
 
     timeout = max(timeout, ANSWER_TIMEOUT)
@@ -56,7 +66,7 @@ def _simulated(address: int, baud: int, line_format: Format, timeout: float, tra
     with simulate(nodes=[address]) as sim:
         if (baud, line_format) != (DEFAULT_BAUD, DEFAULT_FORMAT):
             with open_line(sim.port, address=address, timeout=timeout) as node:
-                node.take_line(baud, line_format)
+                save_settings(node, replace(read_settings(node), baud=baud, line_format=line_format))
             sim.wait(lambda now: f"node {address} {baud} {line_format.name[1:]}" in now.lines)
         with open_line(
             sim.port, address=address, baud=baud, line_format=line_format, timeout=timeout, trace=trace
@@ -67,13 +77,14 @@ def _simulated(address: int, baud: int, line_format: Format, timeout: float, tra
 @contextmanager
 def _in_renode(address: int, timeout: float, trace: bool) -> Iterator[Node]:
     from host.boards.renode import BUS_TIMEOUT, emulate
+    from host.node.line import read_settings, save_settings
     from host.node.node import open_line
 
     with emulate() as board:
         timeout = max(timeout, BUS_TIMEOUT)
         if address != DEFAULT_ADDRESS:
             with open_line(board.port, timeout=timeout, trace=trace) as node:
-                node.take_address(address)
+                save_settings(node, replace(read_settings(node), address=address))
         with open_line(board.port, address=address, timeout=timeout, trace=trace) as node:
             node.lamp = board.lit
             yield node

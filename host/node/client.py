@@ -15,7 +15,7 @@ from typing import Any
 from pymodbus.client import ModbusSerialClient, ModbusTcpClient
 from pymodbus.framer import FramerType
 
-from host.core.modbus import frame_text
+from host.core.modbus import FRAME_MIN, frame_text, frame_valid
 from host.core.wire import Format
 from host.errors import NeuronError
 
@@ -23,19 +23,62 @@ from host.errors import NeuronError
 logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL + 1)
 
 
+SERVED = "socket://"
+"""How a port begins that a serial server has."""
+EXAMPLES = "such as /dev/ttyUSB0 or COM3"
+
+
 class PortError(NeuronError):
     """A port cannot be opened."""
 
 
-def _trace(sending: bool, data: bytes) -> bytes:
-    print(f"{'->' if sending else '<-'} {frame_text(data)}", file=sys.stderr)
-    return data
+class Ear:
+    """Hears the bytes of the line as the library sends and receives them; shows them on stderr where that is wanted."""
+
+    def __init__(self, trace: bool) -> None:
+        self._trace = trace
+        self._heard = b""
+
+    def __call__(self, sending: bool, data: bytes) -> bytes:
+        self._heard = b"" if sending else data
+        if self._trace:
+            print(f"{'->' if sending else '<-'} {frame_text(data)}", file=sys.stderr)
+        return data
+
+    @property
+    def heard(self) -> bool:
+        """Whether anything has come since the last request."""
+        return self._heard != b""
+
+    @property
+    def heard_frame(self) -> bool:
+        """Whether it begins with a whole frame, whoever's."""
+        return any(frame_valid(self._heard[:size]) for size in range(FRAME_MIN, len(self._heard) + 1))
+
+
+def _no_device(port: str) -> str | None:
+    """What a port is that can be no serial device, and what to write instead; None for what may be one."""
+    if "://" in port:
+        return f"{port} cannot be opened: write {SERVED}{port.partition('://')[2]} for a serial server"
+    if os.path.isdir(port):
+        return f"{port} is a folder: give a serial device, {EXAMPLES}"
+    if os.path.isfile(port):
+        return f"{port} is a file: give a serial device, {EXAMPLES}"
+    if os.path.exists(port) and os.path.samefile(port, os.devnull):
+        return f"{port} is the null device: give a serial device, {EXAMPLES}"
+    host, _, number = port.rpartition(":")
+    if host and number.isdecimal() and not os.path.exists(port):
+        return f"{port} does not exist: write {SERVED}{port} for a serial server"
+    return None
 
 
 def _why_closed(port: str) -> str:
     """Why a serial port could not be opened, and what to do."""
     import serial
 
+    told = _no_device(port)
+    if told:
+        return told
     try:
         serial.Serial(port, exclusive=True).close()
     except serial.SerialException as error:
@@ -55,12 +98,18 @@ def _why_closed(port: str) -> str:
     return f"{port} cannot be opened with these line settings: try another --baud or --parity"
 
 
-def _open_tcp(port: str, timeout: float, trace: Any) -> Any:
-    host, colon, number = port.removeprefix("socket://").rpartition(":")
+def _open_tcp(port: str, timeout: float, ear: Ear) -> Any:
+    host, colon, number = port.removeprefix(SERVED).rpartition(":")
     if not colon or not host or not number.isdecimal() or not 0 < int(number) < 65536:
         raise PortError(f"{port} is no socket://host:port")
+    try:
+        socket.getaddrinfo(host, int(number), type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise PortError(
+            f"no computer named {host} is known here: is the name of the serial server right?"
+        ) from None
     client: Any = ModbusTcpClient(
-        host, port=int(number), framer=FramerType.RTU, timeout=timeout, retries=0, trace_packet=trace
+        host, port=int(number), framer=FramerType.RTU, timeout=timeout, retries=0, trace_packet=ear
     )
     if not client.connect():
         raise PortError(f"nothing answers at {host}:{number}: is the serial server running and reachable?")
@@ -72,7 +121,7 @@ def _is_pty(port: str) -> bool:
     return os.path.realpath(port).startswith(("/dev/pts/", "/dev/ttys"))
 
 
-def _open_serial(port: str, baud: int, line_format: Format, timeout: float, trace: Any) -> Any:
+def _open_serial(port: str, baud: int, line_format: Format, timeout: float, ear: Ear) -> Any:
     name = line_format.name[1:]
     client: Any = ModbusSerialClient(
         port,
@@ -82,19 +131,18 @@ def _open_serial(port: str, baud: int, line_format: Format, timeout: float, trac
         stopbits=int(name[2]),
         timeout=timeout,
         retries=0,
-        trace_packet=trace,
+        trace_packet=ear,
     )
     if not client.connect():
         raise PortError(_why_closed(port))
     return client
 
 
-def open_client(port: str, *, baud: int, line_format: Format, timeout: float, trace: bool) -> Any:
+def open_client(port: str, *, baud: int, line_format: Format, timeout: float, ear: Ear) -> Any:
     """The library's client, connected. port: a serial device or socket://host:port; PortError says why not."""
-    tracer = _trace if trace else None
-    if port.startswith("socket://"):
-        return _open_tcp(port, timeout, tracer)
-    return _open_serial(port, baud, line_format, timeout, tracer)
+    if port.startswith(SERVED):
+        return _open_tcp(port, timeout, ear)
+    return _open_serial(port, baud, line_format, timeout, ear)
 
 
 def drop_input(client: Any) -> None:

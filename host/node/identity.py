@@ -1,4 +1,7 @@
-"""What a node says of itself: the block of input registers from WIRE_VERSION to FAULT_FILE."""
+"""What a node says of itself: the block of input registers from WIRE_VERSION to MISSED.
+
+A node is a stranger: what it says is checked before anybody believes or shows it.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,69 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeVar
 
+from host.core.image import CRC, HEADER
 from host.core.registers import Block
-from host.core.wire import Reason, Start, State
+from host.core.wire import (
+    FRACTION_MAX,
+    FRACTION_MIN,
+    IMAGE_MAX,
+    LAYERS_MAX,
+    REASON_TEXT,
+    UNITS_MAX,
+    VECTORS_MAX,
+    WIRE_VERSION,
+    Reason,
+    Start,
+    State,
+)
+from host.errors import NeuronError
 
 E = TypeVar("E", bound=IntEnum)
 
-IDENTITY = Block.between("WIRE_VERSION", "FAULT_FILE")
+IDENTITY = Block.between("WIRE_VERSION", "MISSED")
+
+
+class Strange(NeuronError):
+    """A node says what no node can say."""
+
+    def __init__(self, name: str, value: object) -> None:
+        super().__init__(
+            f"the node says {name} is {value}: it is not a neuron485 node of wire version {WIRE_VERSION}, "
+            "or its memory is broken"
+        )
+
+
+def checked(name: str, value: int, low: int, high: int) -> int:
+    """A number of the node's, which must be one of low..high."""
+    if not low <= value <= high:
+        raise Strange(name, value)
+    return value
+
+
+def known(kind: type[E], name: str, value: int) -> E:
+    """A code of the node's, which must be one of the wire's."""
+    try:
+        return kind(value)
+    except ValueError:
+        raise Strange(name, value) from None
+
+
+def checked_fraction(name: str, value: int) -> int:
+    return checked(name, value, FRACTION_MIN, FRACTION_MAX)
+
+
+def in_words(reason: Reason, detail: int) -> str:
+    """A reason for people."""
+    return REASON_TEXT[reason].replace("DETAIL", str(detail))
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What a node says of itself and of its model."""
+    """What a node says of itself and of its model.
+
+    The model's fields hold only where sequence is not 0. faults: what stands wrong since the start; missed: broadcasts
+    that were lost since then; broke: where the fault was that the node last restarted for, "" for none.
+    """
 
     wire_version: int
     firmware: str
@@ -37,18 +92,31 @@ class Identity:
     previous_crc: int
     staged_crc: int
     start: Start
-    fault: str
+    broke: str
+    faults: tuple[Reason, ...]
+    missed: int
+
+    def warnings(self) -> list[str]:
+        """What people should know of this node, a line each."""
+        said = [f"{REASON_TEXT[fault]} ({fault.name})" for fault in self.faults]
+        if self.broke:
+            said.append(f"the node has restarted after a fault: {self.broke}")
+        if self.missed:
+            said.append(f"the node missed {self.missed} broadcasts since it started")
+        return said
 
 
 def identity_of(words: Sequence[int]) -> Identity:
     """The identity that the registers of the block IDENTITY hold."""
     values = IDENTITY.unpack(words)
+    if values["SEQUENCE"]:
+        _check_model(values)
     return Identity(
         wire_version=values["WIRE_VERSION"],
         firmware=f"{values['FIRMWARE_VERSION'] >> 8}.{values['FIRMWARE_VERSION'] & 0xFF}",
         uid=values["UID"].hex(),
-        state=_code(State, values["STATE"]),
-        reason=_code(Reason, values["REASON"]),
+        state=known(State, "STATE", values["STATE"]),
+        reason=known(Reason, "REASON", values["REASON"]),
         detail=values["DETAIL"],
         sequence=values["SEQUENCE"],
         model_crc=values["MODEL_CRC"],
@@ -61,22 +129,41 @@ def identity_of(words: Sequence[int]) -> Identity:
         previous_sequence=values["PREVIOUS_SEQUENCE"],
         previous_crc=values["PREVIOUS_CRC"],
         staged_crc=values["STAGED_CRC"],
-        start=_code(Start, values["START_CAUSE"]),
-        fault=_fault(_text(values["FAULT_FILE"]), values["FAULT_LINE"], values["FAULT_PC"]),
+        start=known(Start, "START_CAUSE", values["START_CAUSE"]),
+        broke=_broke(_text(values["FAULT_FILE"]), values["FAULT_LINE"], values["FAULT_PC"]),
+        faults=_faults(values["FAULTS"]),
+        missed=values["MISSED"],
     )
 
 
-def _code(kind: type[E], value: int) -> E:
-    """A code of the wire; one that this version does not know becomes the first."""
-    return kind(value) if value in kind.__members__.values() else kind(0)
+def _check_model(values: dict[str, int]) -> None:
+    limits = {
+        "MODEL_LENGTH": (HEADER.size + CRC.size, IMAGE_MAX),
+        "MODEL_LAYERS": (1, LAYERS_MAX),
+        "MODEL_INPUTS": (1, UNITS_MAX),
+        "MODEL_OUTPUTS": (1, UNITS_MAX),
+        "MODEL_VECTORS": (1, VECTORS_MAX),
+    }
+    for name, (low, high) in limits.items():
+        checked(name, values[name], low, high)
+    if values["MODEL_LENGTH"] % 4:
+        raise Strange("MODEL_LENGTH", values["MODEL_LENGTH"])
 
 
-def _fault(file: str, line: int, pc: int) -> str:
-    """Where the node's last fault was, "" for none: main.c:12, or HardFault at 0x08010000."""
+def _faults(bits: int) -> tuple[Reason, ...]:
+    faults = tuple(reason for reason in Reason if reason is not Reason.NONE and bits >> reason & 1)
+    if bits != sum(1 << fault for fault in faults):
+        raise Strange("FAULTS", f"0x{bits:08x}")
+    return faults
+
+
+def _broke(file: str, line: int, pc: int) -> str:
+    """main.c:12, or HardFault at 0x08010000."""
     if not file:
         return ""
     return f"{file}:{line}" if line else f"{file} at 0x{pc:08x}"
 
 
 def _text(data: bytes) -> str:
-    return data.rstrip(b"\0").decode("ascii", "replace")
+    """ASCII for people: nothing in it may steer a terminal."""
+    return "".join(chr(byte) if 0x20 <= byte <= 0x7E else "?" for byte in data.rstrip(b"\0"))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from host.core.registers import Block
-from host.core.wire import Command, Format, Gap
+from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, BAUD_MAX, BAUD_MIN, Command, Format, Gap
+from host.node.identity import checked, known
 from host.node.node import Node
 
 FORMATS = {code.name[1:]: code for code in Format}
 GAPS = {"standard": Gap.STANDARD, "true": Gap.TRUE_CHARACTERS}
 
-SETTINGS = Block.between("ADDRESS", "GAP")
+WRITTEN = Block.between("ADDRESS", "GAP")
+IN_FORCE = Block.between("ADDRESS_IN_FORCE", "GAP_IN_FORCE")
 
 
 @dataclass(frozen=True)
@@ -28,15 +31,31 @@ class Settings:
         names = {code: name for name, code in GAPS.items()}
         return {**asdict(self), "line_format": self.line_format.name[1:], "gap": names[self.gap]}
 
+    def registers(self) -> dict[str, Any]:
+        """The values of the block WRITTEN."""
+        return {"ADDRESS": self.address, "BAUD": self.baud, "FORMAT": self.line_format, "GAP": self.gap}
+
 
 def read_settings(node: Node) -> Settings:
-    values = node.read_block(SETTINGS)
-    return Settings(values["ADDRESS"], values["BAUD"], Format(values["FORMAT"]), Gap(values["GAP"]))
+    """What is in force."""
+    values = node.read_block(IN_FORCE)
+    return Settings(
+        checked("ADDRESS_IN_FORCE", values["ADDRESS_IN_FORCE"], ADDRESS_MIN, ADDRESS_MAX),
+        checked("BAUD_IN_FORCE", values["BAUD_IN_FORCE"], BAUD_MIN, BAUD_MAX),
+        known(Format, "FORMAT_IN_FORCE", values["FORMAT_IN_FORCE"]),
+        known(Gap, "GAP_IN_FORCE", values["GAP_IN_FORCE"]),
+    )
+
+
+def read_unsaved(node: Node, settings: Settings) -> dict[str, int]:
+    """What a master has written and not saved, by register: any numbers. settings: what is in force."""
+    return {
+        name: value for name, value in node.read_block(WRITTEN).items() if value != settings.registers()[name]
+    }
 
 
 def save_settings(node: Node, settings: Settings) -> None:
-    """Have the node keep these settings. It answers on the old ones, then speaks the new."""
-    node.write_values(
-        ADDRESS=settings.address, BAUD=settings.baud, FORMAT=settings.line_format, GAP=settings.gap
-    )
+    """Have the node keep these settings, all of them, whatever others have written and not saved. It answers on the
+    old ones, then speaks the new."""
+    node.write_values(**settings.registers())
     node.command(Command.SAVE_SETTINGS, "save the settings")

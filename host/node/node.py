@@ -31,7 +31,6 @@ from host.core.wire import (
     DEFAULT_ADDRESS,
     DEFAULT_BAUD,
     DEFAULT_FORMAT,
-    REASON_TEXT,
     WIRE_VERSION,
     Command,
     Format,
@@ -41,8 +40,8 @@ from host.core.wire import (
     Table,
 )
 from host.errors import NeuronError
-from host.node.client import drop_input, open_client
-from host.node.identity import IDENTITY, Identity, identity_of
+from host.node.client import Ear, drop_input, open_client
+from host.node.identity import IDENTITY, Identity, checked_fraction, identity_of, in_words
 from host.progress import Progress
 
 ATTEMPTS = 4
@@ -65,7 +64,7 @@ class Refused(NodeError):
 
     def __init__(self, doing: str, reason: Reason, detail: int) -> None:
         super().__init__(
-            f"the node refused to {doing}: {REASON_TEXT[reason]} (reason {reason.name}, detail {detail})"
+            f"the node refused to {doing}: {in_words(reason, detail)} (reason {reason.name}, detail {detail})"
         )
         self.reason = reason
         self.detail = detail
@@ -95,17 +94,21 @@ class Node:
     A value of more than one register travels within one frame. `timeout` is in seconds, for one answer.
     """
 
-    def __init__(self, client: Any, address: int, silence: float, timeout: float, where: str) -> None:
+    def __init__(
+        self, client: Any, address: int, silence: float, timeout: float, where: str, ear: Ear
+    ) -> None:
         self.address = address
         self.where = where
         self.timeout = timeout
         self.lamp: Callable[[], bool] | None = None
         """Looks at the lamp itself, where it can be seen from here."""
         self._client = client
+        self._ear = ear
         self._silence = silence
         self._spoke = 0.0
         self._in_step = True
         self._mark = 0
+        self._given: tuple[Register, Sequence[int]] | None = None
 
     # ----------------------------------------------------------------------------------------------- requests
 
@@ -171,9 +174,22 @@ class Node:
                 self.doubt()
                 if attempt == ATTEMPTS:
                     raise NoAnswer(
-                        f"no answer from address {self.address} on {self.where}: "
-                        "check power, wiring (A/B), address, baud rate and parity"
+                        f"no answer from address {self.address} on {self.where}{self._look_at()}"
                     ) from error
+
+    def _look_at(self) -> str:
+        """What is to be looked at when no answer came, by what came in place of one."""
+        if self._ear.heard_frame:
+            return (
+                " in time, but frames that are not for us: is another master on the line (there may be only one), "
+                "or --timeout too short?"
+            )
+        if self._ear.heard:
+            return (
+                ", but something that is no frame: check baud rate and parity, wiring (A/B) and termination; "
+                "is another master on the line?"
+            )
+        return ": check power, wiring (A/B), address, baud rate and parity"
 
     def read(self, table: Table, address: int, count: int) -> list[int]:
         """Registers of table INPUT or HOLDING, or bits of DISCRETE or COIL."""
@@ -269,14 +285,17 @@ class Node:
                 raise NodeError(f"the node is still {identity.state.name.lower()}: wait, then try again")
             time.sleep(self._silence)
 
+    def read_words(self, row: Register, count: int, offset: int = 0) -> list[int]:
+        """`count` registers of a row, from an offset on, in as few requests as it takes."""
+        words: list[int] = []
+        while len(words) < count:
+            part = min(READ_REGISTERS_MAX, count - len(words))
+            words += self.read(row.table, row.address + offset + len(words), part)
+        return words
+
     def read_bytes(self, name: str, length: int, offset: int = 0) -> bytes:
-        """`length` bytes of a row of bytes, from an offset on, both even, in as few requests as it takes."""
-        row, data = BY_NAME[name], b""
-        first, count = row.address + offset // 2, length // 2
-        for done in range(0, count, READ_REGISTERS_MAX):
-            words = self.read(row.table, first + done, min(READ_REGISTERS_MAX, count - done))
-            data += register_bytes(words)
-        return data
+        """`length` bytes of a row of bytes, from an offset on, both even."""
+        return register_bytes(self.read_words(BY_NAME[name], length // 2, offset // 2))
 
     def write_bytes(self, name: str, data: bytes, progress: Progress, step: str) -> None:
         """Fill the beginning of a row of bytes, as many registers a frame as Modbus allows."""
@@ -300,16 +319,6 @@ class Node:
             identity = self.identity()
             raise Refused(doing, identity.reason, identity.detail) from error
 
-    def take_address(self, address: int) -> None:
-        """Give the node an address of its own; it answers this on the old one."""
-        self.write_values(ADDRESS=address)
-        self.command(Command.SAVE_SETTINGS, "take its address")
-
-    def take_line(self, baud: int, line_format: Format) -> None:
-        """Have the node speak so from now on; it answers this as before."""
-        self.write_values(BAUD=baud, FORMAT=line_format)
-        self.command(Command.SAVE_SETTINGS, "take its line settings")
-
     # -------------------------------------------------------------------------------------------------- infer
 
     def _result(self, words: Sequence[int]) -> tuple[list[int], bool]:
@@ -321,16 +330,18 @@ class Node:
         results = BY_NAME["RESULT_BITS"].address
         y, leds = [], []
         for values in rows:
+            self._given = row, values
             if len(values) <= 2 * FC23_FLOATS_MAX:
                 words = self.write_read(row.address, values, results, 1 + outputs)
             else:
-                words = self._evaluate_wide(row, values, results, 1 + outputs)
+                self._write_wide(row, values)
+                words = self.read(Table.HOLDING, results, 1 + outputs)
             output, led = self._result(words)
             y.append(output)
             leds.append(led)
         return Result(np.array(y, np.int16).reshape(len(y), outputs), np.array(leds, np.bool_))
 
-    def _evaluate_wide(self, row: Register, values: Sequence[int], results: int, count: int) -> list[int]:
+    def _write_wide(self, row: Register, values: Sequence[int]) -> None:
         """More inputs than one frame holds: HOLD keeps the neuron still until all of them stand."""
         hold, half = BY_NAME["HOLD"].address, 2 * FC23_FLOATS_MAX
         self.write_coil(hold, True)
@@ -339,7 +350,6 @@ class Node:
             self.write(row.address + half, values[half:])
         finally:
             self.write_coil(hold, False)
-        return self.read(Table.HOLDING, results, count)
 
     def evaluate(self, x: Int16, outputs: int) -> Result:
         """Rows of int16 inputs (rows, inputs), at the model's scales."""
@@ -349,12 +359,36 @@ class Node:
     def evaluate_float(self, x: np.typing.ArrayLike, outputs: int) -> Result:
         """Rows of float32 inputs (rows, inputs), in their own units: the node quantises them."""
         row = BY_NAME["INPUTS_FLOAT"]
-        rows = np.atleast_2d(np.asarray(x, dtype=np.float32))
+        with np.errstate(over="ignore"):  # the node clips what is infinite too
+            rows = np.atleast_2d(np.asarray(x, dtype=np.float32))
         return self._evaluate(row, [pack(row, values) for values in rows.tolist()], outputs)
+
+    def read_inputs(self, count: int) -> list[int]:
+        """The registers of the first `count` inputs, in their own units."""
+        return self.read_words(BY_NAME["INPUTS_FLOAT"], 2 * count)
+
+    def write_inputs(self, words: Sequence[int]) -> None:
+        """The registers of the first inputs, as `read_inputs` gives them."""
+        row = BY_NAME["INPUTS_FLOAT"]
+        if len(words) <= 2 * FC23_FLOATS_MAX:
+            self.write(row.address, words)
+        else:
+            self._write_wide(row, words)
+
+    def inputs_are_ours(self) -> bool:
+        """Whether the inputs that were last evaluated here still stand: no other master has written."""
+        return self._given is None or self.read_words(self._given[0], len(self._given[1])) == list(
+            self._given[1]
+        )
+
+    def input_fractions(self, count: int) -> list[int]:
+        """Fraction bits of the first `count` inputs."""
+        row = BY_NAME["INPUT_FRACTION"]
+        return [checked_fraction(row.name, fraction) for fraction in unpack(row, self.read_words(row, count))]
 
     def output_fraction(self) -> int:
         """Fraction bits of the outputs."""
-        return int(self.read_value("OUTPUT_FRACTION"))
+        return checked_fraction("OUTPUT_FRACTION", self.read_value("OUTPUT_FRACTION"))
 
 
 # ---------------------------------------------------------------------------------------------------- opening
@@ -378,9 +412,10 @@ def open_line(
 ) -> Iterator[Node]:
     """Open the way to a node and shake hands. port: a serial device or socket://host:port; timeout: seconds for one
     answer; trace: every frame on stderr."""
-    client = open_client(port, baud=baud, line_format=line_format, timeout=timeout, trace=trace)
+    ear = Ear(trace)
+    client = open_client(port, baud=baud, line_format=line_format, timeout=timeout, ear=ear)
     try:
-        node = Node(client, address, _silence(baud, line_format), timeout, port)
+        node = Node(client, address, _silence(baud, line_format), timeout, port, ear)
         node.handshake()
         yield node
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -92,6 +92,12 @@ def progress(out: Console | None, keep: bool = False) -> Iterator[Progress]:
         yield update
     finally:
         stop_bar()
+
+
+def warn(lines: Iterable[str]) -> None:
+    """Warnings, on standard error."""
+    for line in lines:
+        print(f"warning: {line}", file=sys.stderr)
 
 
 def say(out: Console | None, line: str = "", style: str | None = None) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from host.boards.compiler import ROOT
 from host.boards.simulated import simulate
+from host.core.wire import WIRE_VERSION
 from tests.conftest import Target
 from tests.patience import ANSWER, PATIENCE
 
@@ -74,7 +75,14 @@ def test_the_main_job_by_hand(target: Target, tmp_path: Path) -> None:
 
     for (a, b), y in AND_OUTPUTS.items():
         asked = run_json("host.predict", port, str(a), str(b))
-        assert asked == {"inputs": [a, b], "outputs": [y], "led": y == 1.0, "crc32": asked["crc32"]}
+        assert asked == {
+            "inputs": [a, b],
+            "used": [a, b],
+            "clipped": False,
+            "outputs": [y],
+            "led": y == 1.0,
+            "crc32": asked["crc32"],
+        }
         assert target.shows(y == 1.0)
 
     state = run_json("host.deploy", port)
@@ -100,7 +108,7 @@ def test_what_people_see(port: str, tmp_path: Path) -> None:
     run("host.train", "--model", "and", "--save", image)
     out, err = run("host.deploy", port, image)
     assert err == ""
-    assert "node 1 runs and: 2 inputs, 1 layers, 1 outputs" in out
+    assert "node 1 runs and: 2 inputs, 1 layer, 1 output" in out
     assert run("host.predict", port, "1", "1") == ("1   LED on\n", "")
     assert run("host.predict", port, "-0.5", "1") == ("0   LED off\n", "")
 
@@ -109,7 +117,7 @@ def test_trace_shows_the_frames(port: str) -> None:
     out, err = run("host.deploy", port, "--trace", "--json")
     assert json.loads(out)["sequence"] == 0
     assert err.splitlines()[0] == "-> 01 04 02 00 00 01 30 72  (read input registers)"
-    assert any(line.startswith("<- 01 04 02 00 01") for line in err.splitlines())
+    assert any(line.startswith(f"<- 01 04 02 00 {WIRE_VERSION:02x}") for line in err.splitlines())
 
 
 def test_a_failure_is_one_line(port: str) -> None:

@@ -96,8 +96,35 @@ def test_a_port_in_use(fails: Fails) -> None:
 def test_a_port_that_is_no_serial_port(fails: Fails, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
-    assert fails(str(file)).startswith(f"{file} cannot be opened")
-    assert fails(str(tmp_path)).startswith(f"{tmp_path} cannot be opened")
+    assert fails(str(file)) == f"{file} is a file: give a serial device, such as /dev/ttyUSB0 or COM3"
+    assert (
+        fails(str(tmp_path)) == f"{tmp_path} is a folder: give a serial device, such as /dev/ttyUSB0 or COM3"
+    )
+    assert fails(os.devnull).startswith(f"{os.devnull} is the null device: give a serial device")
+
+
+@pytest.mark.parametrize("port", ["tcp://10.0.0.7:502", "10.0.0.7:502"])
+def test_a_serial_server_is_written_as_a_socket(fails: Fails, port: str) -> None:
+    said = fails(port)
+    assert said.startswith(f"{port} ")
+    assert said.endswith(": write socket://10.0.0.7:502 for a serial server")
+
+
+def test_a_serial_server_that_nobody_knows(fails: Fails) -> None:
+    assert fails("socket://no-such-host.invalid:502") == (
+        "no computer named no-such-host.invalid is known here: is the name of the serial server right?"
+    )
+
+
+@pytest.mark.parametrize(
+    "option", [("--baud", "9600"), ("--parity", "N"), ("--stop-bits", "2", "--parity", "N")]
+)
+@pytest.mark.parametrize("port", ["socket://127.0.0.1:1", "renode"])
+def test_a_speed_that_would_do_nothing_is_refused(
+    line: Callable[..., str], port: str, option: tuple[str, ...]
+) -> None:
+    said = line(deploy.main, port, *option)
+    assert said.startswith(f"--baud, --parity and --stop-bits do nothing with {port}: ")
 
 
 @pytest.mark.parametrize(
@@ -190,8 +217,10 @@ def test_a_lamp_that_is_forced_is_not_a_proof(line: Callable[..., str], image: s
         with open_node(sim.port) as node:
             node.write_coil(0, True)
         said = line(deploy.main, sim.port, image, "--json")
-        assert said.startswith("the node computes [0] for vector")
-        assert said.endswith("is another master writing its inputs, or a coil forcing its lamp?")
+        assert said == (
+            "the model runs, but could not be proven: coil LAMP_TEST is set and holds the lamp or the outputs; "
+            "clear it, or go without the proof (--no-prove)"
+        )
 
 
 # --------------------------------------------------------------------------------------------- files and arguments
@@ -227,6 +256,12 @@ def test_an_image_that_cannot_be_written(line: Callable[..., str], tmp_path: Pat
     assert said.startswith("cannot write")
     assert said.endswith(f"or.img: there is no folder {tmp_path / 'none'}")
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("port", ["sim", "renode"])
+def test_a_node_of_its_own_has_nothing_to_predict_with(line: Callable[..., str], port: str) -> None:
+    said = line(predict.main, port, "1", "1", "--json")
+    assert "of its own has no model: start one that stays, python -m host.sim --link" in said
 
 
 def test_as_many_inputs_as_the_model_has(line: Callable[..., str]) -> None:
