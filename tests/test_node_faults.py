@@ -190,6 +190,60 @@ def test_what_runs_in_place_of_a_rotten_model_can_be_committed(node: MemoryNode)
     assert (node.flash(), node.get("SEQUENCE")) == (before, 3)
 
 
+# ------------------------------------------------------------------------------------------------------------- at start
+
+
+def test_rotten_models_are_said_at_start(node: MemoryNode) -> None:
+    node.deploy(encode(OR))
+    node.deploy(encode(AND))
+    rot(node, encode(AND), 400)
+    node.power_cycle()
+    assert faults(node) == {Reason.ROTTEN_MODEL}
+    assert (node.get("REASON"), node.get("MODEL_CRC")) == (Reason.ROTTEN_MODEL, crc_of(OR))
+    node.work()
+    node.deploy(encode(OR))  # it runs, but is not the newest that was kept
+    assert node.get("SEQUENCE") == 3, "2 was taken"
+    node.power_cycle()
+    assert (faults(node), node.get("MODEL_CRC")) == (set(), crc_of(OR))
+
+
+def test_a_rotten_only_model_leaves_none(node: MemoryNode) -> None:
+    node.deploy(encode(AND))
+    rot(node, encode(AND), 400)
+    node.power_cycle()
+    assert faults(node) == {Reason.ROTTEN_MODEL}
+    assert (node.get("MODEL_VALID"), node.get("SEQUENCE"), node.lamp()) == (0, 0, False)
+
+
+def test_rotten_settings_are_said_at_start(node: MemoryNode) -> None:
+    save(node, 9600)
+    save(node, 115200)
+    record = struct.pack("<IBBBx", 115200, 1, 0, 0)
+    flip(node, node.flash().rindex(record), 3)
+    rot_at = node.flash()
+    node.power_cycle()
+    assert faults(node) == {Reason.ROTTEN_SETTINGS}
+    assert (node.get("REASON"), node.line().baud, node.get("BAUD_IN_FORCE")) == (
+        Reason.ROTTEN_SETTINGS,
+        9600,
+        9600,
+    )
+    node.work()
+    assert node.flash() == rot_at, "what is damaged is kept as it is"
+    save(node, 9600)
+    node.power_cycle()
+    assert (faults(node), node.line().baud) == (set(), 9600)
+
+
+def test_both_may_be_rotten(node: MemoryNode) -> None:
+    save(node, 9600)
+    node.deploy(encode(AND))
+    rot(node, encode(AND), 400)
+    flip(node, node.flash().rindex(struct.pack("<IBBBx", 9600, 1, 0, 0)), 3)
+    node.power_cycle()
+    assert faults(node) == {Reason.ROTTEN_MODEL, Reason.ROTTEN_SETTINGS}
+
+
 # ------------------------------------------------------------------------------------------------------------- settings
 
 
@@ -293,6 +347,57 @@ def test_nothing_is_begun_while_the_supply_is_low(node: MemoryNode) -> None:
     node.command(Command.SAVE_SETTINGS)
     node.work()
     assert (node.get("MODEL_CRC"), node.get("SEQUENCE"), node.line().baud) == (crc, 3, 9600)
+
+
+@pytest.mark.parametrize("rounds", range(1, 37, 3))
+def test_a_commit_waits_while_the_supply_is_low(node: MemoryNode, rounds: int) -> None:
+    node.deploy(encode(OR))
+    node.write(BY_NAME["BAUD"].address, [0, 9600])
+    node.command(Command.COMMIT, crc=verify(node, encode(AND)))
+    assert node.work(rounds) == rounds
+    node.health(low=True)
+    before = node.flash()
+    node.idle(5)
+    for _ in range(3):
+        assert (node.get("STATE"), node.get("BUSY"), node.get("REASON"), node.get("DETAIL")) == (
+            State.COMMITTING,
+            1,
+            Reason.SUPPLY,
+            0,
+        )
+        assert (node.get("MODEL_CRC"), node.flash()) == (crc_of(OR), before)
+        assert node.refusal(command_pdu(Command.SAVE_SETTINGS)) == FAILURE
+    node.health()
+    node.work()
+    assert (node.get("STATE"), node.get("MODEL_CRC"), node.get("SEQUENCE")) == (State.IDLE, crc_of(AND), 2)
+    node.command(Command.SAVE_SETTINGS)
+    node.idle(3)
+    node.health(low=True)
+    node.idle(1)
+    assert (node.get("STATE"), node.get("REASON"), node.line().baud) == (
+        State.COMMITTING,
+        Reason.SUPPLY,
+        DEFAULT_BAUD,
+    )
+    node.health()
+    node.work()
+    assert (node.get("REASON"), node.line().baud, faults(node)) == (Reason.NONE, 9600, set())
+
+
+def test_what_a_low_supply_left_undecided_at_start_is_said(node: MemoryNode) -> None:
+    node.deploy(encode(OR))
+    node.command(Command.COMMIT, crc=verify(node, encode(AND)))
+    while node.get("MODEL_CRC") == crc_of(OR) and encode(AND) not in node.flash():
+        node.work(1)
+    node.health(low=True)
+    node.power_cycle()
+    assert Reason.SUPPLY in faults(node)
+    assert node.get("MODEL_CRC") in (crc_of(OR), crc_of(AND))
+    running = node.get("MODEL_CRC")
+    node.health()
+    node.work()
+    node.power_cycle()
+    assert (faults(node), node.get("MODEL_CRC")) == (set(), running)
 
 
 # ----------------------------------------------------------------------------------------------------------- broadcasts

@@ -179,10 +179,10 @@ static enum modbus_exception read_inferences(const void *part, uint32_t offset, 
 static enum modbus_exception write_inputs(void *part, uint32_t offset, uint16_t count, const uint16_t *values)
 {
     struct neuron *neuron = part;
+    neuron->clipped &= ~(UINT64_MAX >> (64u - count) << offset);
     for (uint32_t i = offset; i < offset + count; i++) {
         const int16_t q = (int16_t)*values++;
         neuron->inputs[i] = q;
-        neuron->clipped &= ~(UINT64_C(1) << i);
         neuron->inputs_float[i] = fixed_to_float(q, input_fraction(neuron, i));
     }
     inputs_changed(neuron);

@@ -78,8 +78,6 @@ static bool step_stores(struct parts *parts)
 bool node_work(struct node *node)
 {
     struct parts *parts = &node->parts;
-    wear_step(&parts->wear);
-    parts->refusal.waits = (parts->models.committing || parts->settings.saving) && !port_supply_good();
     const bool training = trainer_step(&parts->trainer);
     if (!training)
         models_take_learnt(&parts->models);
@@ -87,6 +85,8 @@ bool node_work(struct node *node)
         return training; /* the bus comes first: no stall of the flash may fall into a frame */
     if (parts->commands.restart)
         port_reset();
+    wear_step(&parts->wear);
+    parts->refusal.waits = (parts->models.committing || parts->settings.saving) && !port_supply_good();
     if (settings_take_change(&parts->settings))
         open_line(node);
     const bool more = step_stores(parts) || training;
