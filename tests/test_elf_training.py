@@ -5,10 +5,12 @@ A subset of tests/test_onboard.py, on the strict model of the chip, through a pt
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +21,12 @@ from host.boards.opening import open_node
 from host.core import learn
 from host.core.image import encode
 from host.core.wire import Activation, Loss
-from host.node.node import Node
+from host.errors import NeuronError
+from host.node.node import Node, NodeError
 from host.node.staging import commit_staged
-from host.training.onboard import train_on_board
+from host.training.onboard import chains, read_standing, train_on_board
 from tests.patience import ANSWER, PATIENCE
-from tests.test_onboard import AND, AND_START, AND_X, AND_Y, samples, wish
+from tests.test_onboard import AND, AND_START, AND_X, AND_Y, diverging, samples, wish
 from tools.firmware import build_firmware, lacking
 
 pytestmark = pytest.mark.skipif(lacking() is not None, reason=lacking() or "")
@@ -94,3 +97,55 @@ def test_the_firmware_has_our_bits_after_every_epoch(board: Node, case: str) -> 
     x, y = samples(units, 5)
     start = np.random.default_rng(3).normal(size=config.count) * 0.5
     assert train_on_board(board, wish(config, x, y, start.tolist())).compared == config.epochs
+
+
+def test_a_training_that_diverges_leaves_the_bits_that_ours_does(board: Node) -> None:
+    for options, dtype in (({"batch": 1}, np.float64), ({"adam": True}, np.float32)):
+        asked = diverging(options, dtype)
+        rows = list(chains(asked))
+        chain, loss, parameters = rows[-1]
+        with pytest.raises(NodeError, match=f"diverged in epoch {len(rows)}: try a smaller --lr"):
+            train_on_board(board, asked)
+        there = read_standing(board)
+        assert (there.epoch, there.chain) == (len(rows), chain)
+        assert struct.pack("<d", there.loss) == struct.pack("<d", loss)
+        size = len(parameters) * np.dtype(dtype).itemsize
+        assert (
+            board.read_bytes("ARENA", size, there.parameters) == np.array(parameters).astype(dtype).tobytes()
+        )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("options", [{"batch": 1}, {"adam": True}], ids=str)
+def test_subnormal_numbers_are_the_same_bits(board: Node, options: dict, dtype: type) -> None:
+    """Soft float64, the FPU, and the conversions between them, at the small end of both types."""
+    tiny = float(np.finfo(dtype).smallest_normal)
+    config = learn.Config(
+        (3, 4, 2), (Activation.RELU, Activation.IDENTITY), epochs=12, rate=0.1, dtype=dtype, **options
+    )
+    x, y = samples(config.units, 5)
+    start = np.random.default_rng(3).normal(size=config.count) * tiny
+    for size, rate in ((1, 0.1), (tiny**0.5, 0.1), (1, 3 * tiny)):
+        asked = wish(replace(config, rate=rate), x * size, y * tiny, start.tolist())
+        assert train_on_board(board, asked).compared == config.epochs
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=lambda dtype: dtype.__name__)
+def test_weights_of_every_size_become_our_image(board: Node, dtype: type) -> None:
+    """What a rate of 0 leaves as it is: near the ends of the integers, subnormal, or huge."""
+    smallest = float(np.finfo(dtype).smallest_subnormal)
+    edges = [32767, 32767.5, 32768, 32768.5, 2147483647, 2147483647.5, 1, 0.5, 2e9, 1e-41, smallest]
+    rng = np.random.default_rng(11)
+    made = 0
+    for activation in Activation:
+        config = learn.Config((3, 2), (activation,), batch=1, rate=0.0, dtype=dtype)
+        scales = 2.0 ** rng.choice([-60, -16, 0], config.count)
+        start = rng.choice(edges, config.count) * scales * rng.choice([1, -1], config.count)
+        x = np.array([[1, 1e-41, 32767.0]]) / 2
+        try:
+            asked = wish(config, x, np.zeros((1, 2)), start.astype(dtype).astype(float).tolist())
+        except NeuronError:  # beyond what a node holds
+            continue
+        train_on_board(board, asked)
+        made += 1
+    assert made >= 3

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
+import platform
 import shutil
 import subprocess
 from dataclasses import replace
@@ -89,17 +91,35 @@ def test_tolerance_ends_both_at_the_same_epoch(dtype: str) -> None:
     assert rows.tolist() == [[e.loss, *e.parameters] for e in history]
 
 
+NAN = {np.float32: 0x7FC00000, np.float64: 0x7FF8000000000000}
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("model", ["wxb", "mlp"])
-def test_both_stop_at_what_is_no_longer_finite(model: str, dtype: str) -> None:
-    config, x, y, start = training(model, "batch", DTYPES[dtype])
-    config = replace(config, rate=1e30)
-    rows = trace_c(build(COMPILERS[0]), config, x, y, start)
-    history = [[loss, *parameters] for loss, parameters in epochs(config, np.array(x), np.array(y), start)]
-    assert 1 <= len(rows) < config.epochs
-    assert not np.isfinite(rows[-1]).all()
-    assert np.isfinite(rows[:-1]).all()
-    np.testing.assert_array_equal(rows, np.array(history, config.dtype))
+@pytest.mark.parametrize("model", MODELS)
+def test_all_stop_at_what_is_no_longer_finite_with_the_same_bits(
+    model: str, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = 0
+    top = float(np.finfo(DTYPES[dtype]).max)
+    sizes = [(1e-3 * top, 1), (1, top**0.6), (1, 0.1 * top)]  # of the rate; of inputs and start
+    for algorithm, (rate, size) in itertools.product(("batch", "sgd", "minibatch shuffled", "adam"), sizes):
+        config, x, y, start = training(model, algorithm, DTYPES[dtype])
+        steps = -(-len(x) // min(config.batch or len(x), len(x)))
+        config = replace(config, rate=rate, epochs=12)
+        case = config, np.array(x) * size, np.array(y), [size * value for value in start]
+        ways = []
+        for c in (False, True):
+            monkeypatch.setattr(fast, "pays", lambda config, samples, c=c: c)
+            ways.append(np.array([[loss, *parameters] for loss, parameters in epochs(*case)], config.dtype))
+        ways += [trace_c(build(cc), *case)[steps - 1 :: steps] for cc in COMPILERS]
+        for rows in ways:
+            assert rows.shape == ways[0].shape
+            assert (bits(rows) == bits(ways[0])).all()
+        assert np.isfinite(ways[0][:-1]).all()
+        nan = np.isnan(ways[0])
+        assert (bits(ways[0])[nan] == NAN[DTYPES[dtype]]).all()
+        seen += int(nan.any())
+    assert seen >= 2
 
 
 @pytest.mark.parametrize(
@@ -155,3 +175,19 @@ def test_float32_uses_no_float64_on_the_board(tmp_path: Path) -> None:
         ["arm-none-eabi-nm", "-u", str(made)], capture_output=True, text=True, check=True
     ).stdout
     assert not [name for name in listing.split() if name.startswith("__aeabi_d") or name in ("sqrt", "ldexp")]
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64" or not shutil.which("gcc"), reason="needs gcc for x86")
+@pytest.mark.parametrize(
+    "source",
+    [
+        "host/training/fast.c",
+        *(f"firmware/core/{name}.c" for name in ("learn", "learn32", "quantise", "fixed")),
+    ],
+)
+def test_arithmetic_that_rounds_otherwise_is_no_program(source: str) -> None:
+    command = ["gcc", *DIALECT, "-fsyntax-only", source]
+    assert subprocess.run(command, cwd=ROOT).returncode == 0
+    done = subprocess.run([*command, "-mfpmath=387"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "each operation rounds to its own type" in done.stderr

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+import struct
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -34,7 +36,11 @@ from host.models.dense import dense_layers
 from host.models.quantise import default_ranges, quantise
 from host.node.node import Node, NodeError, Refused
 from host.node.staging import commit_staged, deploy
+from host.training import onboard
 from host.training.onboard import (
+    Companion,
+    Standing,
+    Watch,
     Wish,
     arena_bytes,
     chains,
@@ -198,6 +204,8 @@ def test_what_cannot_be_trained_is_refused_and_the_model_goes_on(node: Node) -> 
     assert refused(node, nan) is Reason.TRAIN_DATA
     swapped = replace(asked, ranges=[(1.0, 0.0), (0.0, 1.0)])
     assert refused(node, swapped) is Reason.TRAIN_DATA
+    for change in ({"rate": math.inf}, {"tolerance": math.nan}, {"rate": 1e39, "dtype": np.float32}):
+        assert refused(node, replace(asked, config=replace(AND, **change))) is Reason.TRAIN_DATA
     cross = replace(asked, config=replace(AND, loss=Loss.CROSS))
     assert refused(node, cross) is Reason.TRAIN_SHAPE
     after = node.identity()
@@ -265,11 +273,90 @@ def test_256_samples_of_10_features_fit_in_either_type(node: Node) -> None:
         assert train_on_board(node, wish(config, x, y, [0.0] * config.count)).compared == 4
 
 
-def test_a_training_that_diverges_says_so(node: Node) -> None:
-    asked = wish(replace(AND, epochs=1), AND_X, AND_Y, AND_START)
-    with np.errstate(all="ignore"), pytest.raises(NodeError, match="diverged"):
-        train_on_board(node, replace(asked, config=replace(AND, epochs=10**6, rate=10.0)))
-    assert read_standing(node).state is Training.DIVERGED
+@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("options", [{"batch": 1}, {}, {"adam": True}], ids=str)
+def test_a_training_that_diverges_says_so_with_our_bits(
+    node: Node, options: dict[str, Any], dtype: type
+) -> None:
+    asked = diverging(options, dtype)
+    *_, (chain, loss, parameters) = chains(asked)
+    epochs = len(list(chains(asked)))
+    assert 0 < epochs < asked.config.epochs
+    with np.errstate(all="ignore"), pytest.raises(NodeError) as caught:
+        train_on_board(node, asked)
+    assert str(caught.value) == f"the training on the board diverged in epoch {epochs}: try a smaller --lr"
+    board = read_standing(node)
+    assert (board.state, board.epoch, board.chain) == (Training.DIVERGED, epochs, chain)
+    assert struct.pack("<d", board.loss) == struct.pack("<d", loss)
+    there = node.read_bytes("ARENA", len(parameters) * np.dtype(dtype).itemsize, board.parameters)
+    assert there == np.array(parameters).astype(dtype).tobytes()
+    assert np.isnan(parameters).any()
+
+
+def diverging(options: dict[str, Any], dtype: type) -> Wish:
+    """Numbers so large that an epoch leaves NaN."""
+    config = learn.Config((2, 2, 1), (IDENTITY, IDENTITY), epochs=50, rate=1.0, dtype=dtype, **options)
+    x, y = samples(config.units, 5)
+    start = np.random.default_rng(3).normal(size=config.count)
+    asked = wish(replace(config, epochs=1, rate=1e-3), x, y, start.tolist())
+    size = float(np.finfo(dtype).max) ** 0.9
+    return replace(asked, config=config, x=asked.x * size, start=(start * size).tolist())
+
+
+def test_a_board_that_diverges_where_we_do_not_is_told_apart() -> None:
+    asked = wish(replace(AND, epochs=2), AND_X, AND_Y, AND_START)
+    lying = Standing(Training.DIVERGED, 1, math.nan, 0, 0)
+    with pytest.raises(NodeError, match="firmware of the same version"):
+        Companion(asked).compare(lying)
+    Companion(diverging({}, np.float64)).compare(
+        replace(lying, epoch=len(list(chains(diverging({}, np.float64)))))
+    )
+
+
+def stood(epoch: int, state: Training = Training.RUNNING) -> Standing:
+    return Standing(state, epoch, 0.0, 0, 0)
+
+
+def test_a_training_that_stands_still_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    asked = wish(AND, AND_X, AND_Y, AND_START)
+    watch = Watch(asked)
+    for epoch in (0, 0, 1, 1, 2):
+        now += 25
+        watch.look(stood(epoch))
+    now += 60.5
+    with pytest.raises(NodeError, match="has not left epoch 2 for 60 s: stopped"):
+        watch.look(stood(2))
+    watch.look(stood(2, Training.DONE))
+
+    watch = Watch(replace(asked, x=np.zeros((10_000, 2))))
+    now += 62
+    watch.look(stood(0))
+    now += 2
+    with pytest.raises(NodeError, match="has not left epoch 0 for 63 s: stopped"):
+        watch.look(stood(0))
+
+
+def test_epochs_that_no_training_has_are_told() -> None:
+    watch = Watch(wish(AND, AND_X, AND_Y, AND_START))
+    watch.look(stood(7))
+    with pytest.raises(NodeError, match="went back from epoch 7 to 6: has another master begun one"):
+        watch.look(stood(6))
+    with pytest.raises(NeuronError, match="the node says TRAIN_EPOCH is 21"):
+        watch.look(stood(21))
+
+
+def test_a_node_that_only_says_it_trains_is_left(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its epoch stands still while it says RUNNING; it is told to stop."""
+    monkeypatch.setattr(onboard, "STILL_SECONDS", 0.2)
+    monkeypatch.setattr(onboard, "read_standing", lambda node: stood(0))
+    commands: list[Command] = []
+    command = node.command
+    monkeypatch.setattr(node, "command", lambda code, doing: [commands.append(code), command(code, doing)])
+    with pytest.raises(NodeError, match=r"has not left epoch 0 for 0\.2 s"):
+        train_on_board(node, wish(AND, AND_X, AND_Y, AND_START))
+    assert commands == [Command.TRAIN, Command.STOP]
 
 
 def test_a_training_can_pause_at_an_epoch_and_go_on(node: Node) -> None:

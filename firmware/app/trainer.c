@@ -1,5 +1,6 @@
 #include "app/trainer.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -80,6 +81,12 @@ static bool all_finite(const void *values, size_t count, bool wide)
     return true;
 }
 
+/* Whether a number is finite in the training's type too: the conversion of any other is undefined. */
+static bool good_real(double value, bool wide)
+{
+    return isfinite(value) && (wide || fabs(value) <= FLT_MAX);
+}
+
 static bool good_ranges(const double (*ranges)[2], unsigned inputs)
 {
     for (unsigned i = 0; i < inputs; i++)
@@ -99,11 +106,8 @@ static void copy_start(struct trainer *trainer, const void *start, uint32_t coun
 }
 
 static int begin(struct trainer *trainer, const struct learn_config *config, const void *x, const void *y,
-                 struct pieces *pieces)
+                 double rate, double tolerance, struct pieces *pieces)
 {
-    const uint16_t *words = trainer->words;
-    const double rate = words_get_double(words + AT(RATE)),
-                 tolerance = words_get_double(words + AT(TOLERANCE));
     uint8_t *workspace = pieces->arena + pieces->used;
     const size_t room = WIRE_ARENA_BYTES - pieces->used;
     if (trainer->wide)
@@ -130,6 +134,8 @@ static enum wire_reason place(struct trainer *trainer, const struct learn_config
     const bool wide = trainer->wide;
     const size_t real = wide ? sizeof(double) : sizeof(float);
     const uint32_t count = wide ? learn64_count(config) : learn32_count(config);
+    const double rate = words_get_double(trainer->words + AT(RATE)),
+                 tolerance = words_get_double(trainer->words + AT(TOLERANCE));
     struct pieces pieces = {.arena = trainer->arena};
     const double(*ranges)[2] = take(&pieces, inputs, 2 * sizeof(double));
     const void *x = take(&pieces, (size_t)config->samples * inputs, real);
@@ -138,11 +144,12 @@ static enum wire_reason place(struct trainer *trainer, const struct learn_config
     const float *vectors = take(&pieces, (size_t)model->vector_count * inputs, sizeof(float));
     if (!ranges || !x || !y || !start || !vectors || !take(&pieces, -pieces.used % 8, 1))
         return WIRE_REASON_TRAIN_ROOM;
-    if (!good_ranges(ranges, inputs) || !all_finite(x, (size_t)config->samples * inputs, wide) ||
+    if (!good_real(rate, wide) || !good_real(tolerance, wide) || !good_ranges(ranges, inputs) ||
+        !all_finite(x, (size_t)config->samples * inputs, wide) ||
         !all_finite(y, (size_t)config->samples * outputs, wide) || !all_finite(start, count, wide) ||
         !all_finite(vectors, (size_t)model->vector_count * inputs, false))
         return WIRE_REASON_TRAIN_DATA;
-    const int error = begin(trainer, config, x, y, &pieces);
+    const int error = begin(trainer, config, x, y, rate, tolerance, &pieces);
     if (error != LEARN_OK)
         return error == LEARN_ROOM ? WIRE_REASON_TRAIN_ROOM : WIRE_REASON_TRAIN_SHAPE;
     copy_start(trainer, start, count);

@@ -1,10 +1,12 @@
 #include "core/fixed.h"
 
+#include <float.h>
 #include <math.h>
 
 #define TABLES_TANH
 #include "core/tables.h"
 
+_Static_assert(FLT_EVAL_METHOD == 0, "each operation rounds to its own type, as it is written");
 /* cppcheck-suppress shiftNegativeLHS */
 _Static_assert((-3 >> 1) == -2, "right shifts of negative numbers must be arithmetic");
 

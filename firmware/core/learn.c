@@ -2,6 +2,7 @@
  * operations. */
 #include "core/learn.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -29,6 +30,7 @@ typedef double real;
 #define LN2_HIGH 6.93147180369123816490e-01
 #define LN2_LOW 1.90821492927058770002e-10
 #endif
+_Static_assert(FLT_EVAL_METHOD == 0, "each operation rounds to its own type, as it is written");
 #define R(constant) ((real)(constant)) /* folded by the compiler: no float64 is left in a float32 build */
 
 /* --------------------------------------------------------------------------------------- exp and log1p */
@@ -245,6 +247,20 @@ static void update(struct learner_type *l)
     l->in_batch = 0;
 }
 
+/* One bit pattern for what is not a number: x86 makes a negative one, ARM a positive one. */
+static real plain(real value)
+{
+    return value == value ? value : R(NAN);
+}
+
+static void diverge(struct learner_type *l)
+{
+    l->state = LEARN_DIVERGED;
+    l->loss = plain(l->loss);
+    for (uint32_t i = 0; i < l->count; i++)
+        l->parameters[i] = plain(l->parameters[i]);
+}
+
 static void end_epoch(struct learner_type *l)
 {
     real change = magnitude(l->loss - l->epoch_loss);
@@ -255,7 +271,7 @@ static void end_epoch(struct learner_type *l)
     l->epoch++;
     l->sample = 0;
     if (doubt != 0)
-        l->state = LEARN_DIVERGED;
+        diverge(l);
     else if (l->epoch > 1 && change < l->tolerance)
         l->state = LEARN_CONVERGED;
     else if (l->epoch >= l->config.epochs)

@@ -65,7 +65,8 @@ enum learn_state {
     LEARN_RUNNING,
     LEARN_DONE,      /* all epochs */
     LEARN_CONVERGED, /* the loss changed by less than the tolerance from one epoch to the next */
-    LEARN_DIVERGED,  /* the loss or a parameter is no longer finite */
+    LEARN_DIVERGED,  /* the loss or a parameter is no longer finite; each NaN is 0x7fc00000, or
+                        0x7ff8000000000000 */
 };
 
 struct learn_config {

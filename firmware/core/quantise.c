@@ -1,5 +1,6 @@
 #include "core/quantise.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -7,6 +8,8 @@
 #include "core/fixed.h"
 #include "core/image.h"
 #include "core/infer.h"
+
+_Static_assert(FLT_EVAL_METHOD == 0, "each operation rounds to its own type, as it is written");
 
 #define LAYER_HEADER_SIZE 8u
 

@@ -335,4 +335,11 @@ def step(learner: Learner) -> bool:
         return False
     learner.epoch += 1
     learner.sample = 0
+    learner.loss = plain(learner.loss)
+    learner.parameters = [plain(value) for value in learner.parameters]
     return True
+
+
+def plain(value: Number) -> Number:
+    """One bit pattern for what is not a number: x86 makes a negative one, ARM a positive one."""
+    return type(value)(math.nan) if math.isnan(value) else value

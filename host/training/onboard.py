@@ -5,6 +5,7 @@ The board's memory for it, ARENA, is drawn in firmware/app/trainer.h.
 
 from __future__ import annotations
 
+import math
 import time
 import zlib
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ from host.core.wire import (
 from host.errors import NeuronError
 from host.models.dense import dense_layers
 from host.models.quantise import quantise
+from host.node.identity import Strange, checked, known
 from host.node.node import Node, NodeError
 from host.progress import Progress, silent
 from host.training.fit import epochs
@@ -39,6 +41,10 @@ from host.training.plan import Plan
 from host.training.trained import Trained
 
 POLL_SECONDS = 0.02
+STILL_SECONDS = 60.0
+STILL_SECONDS_PRODUCT = 1e-4
+"""An epoch may take so long, and so much more for each product of a sample and a parameter: four times what float64
+Adam takes on the board, one sample after the other."""
 
 STANDING = Block.between("TRAIN_STATE", "TRAIN_PARAMETERS")
 
@@ -170,7 +176,7 @@ def order(wish: Wish) -> dict[str, Any]:
 def read_standing(node: Node) -> Standing:
     values = node.read_block(STANDING)
     return Standing(
-        Training(values["TRAIN_STATE"]),
+        known(Training, "TRAIN_STATE", values["TRAIN_STATE"]),
         values["TRAIN_EPOCH"],
         values["TRAIN_LOSS"],
         values["TRAIN_CHAIN"],
@@ -186,7 +192,10 @@ def _upload(node: Node, wish: Wish, progress: Progress) -> None:
 def _read_parameters(node: Node, wish: Wish, at: int) -> NDArray[Any]:
     """The parameters as they stand in the board's memory."""
     real = np.dtype(wish.config.dtype).newbyteorder("<")
-    return np.frombuffer(node.read_bytes("ARENA", wish.config.count * real.itemsize, at), real)
+    size = wish.config.count * real.itemsize
+    if checked("TRAIN_PARAMETERS", at, 0, ARENA_BYTES - size) % 4:
+        raise Strange("TRAIN_PARAMETERS", at)
+    return np.frombuffer(node.read_bytes("ARENA", size, at), real)
 
 
 def chains(wish: Wish) -> Iterator[tuple[int, float, list[float]]]:
@@ -209,15 +218,45 @@ class Companion:
         self.loss = 0.0
         self.parameters: list[float] = []
 
+    @property
+    def diverged(self) -> bool:
+        return not all(map(math.isfinite, (self.loss, *self.parameters)))
+
     def compare(self, board: Standing) -> None:
-        """NodeError unless the board had our bits after every epoch so far."""
+        """NodeError unless the board had our bits after every epoch so far, or diverged where we did."""
         while self.epoch < board.epoch:
             self._chain, self.loss, self.parameters = next(self._epochs, (0, 0.0, []))
             self.epoch += 1
+        if board.state is Training.DIVERGED and self.diverged:
+            return
         if board.epoch and self._chain != board.chain:
             raise NodeError(
                 f"the board's parameters differ from ours in epoch {board.epoch} or before: "
                 "is its firmware of the same version?"
+            )
+
+
+class Watch:
+    """Looks whether a training goes on: an epoch follows the other, and none takes too long."""
+
+    def __init__(self, wish: Wish) -> None:
+        self._epochs = wish.config.epochs
+        self._patience = STILL_SECONDS + STILL_SECONDS_PRODUCT * len(wish.x) * wish.config.count
+        self._epoch, self._since = 0, time.monotonic()
+
+    def look(self, board: Standing) -> None:
+        now = time.monotonic()
+        if checked("TRAIN_EPOCH", board.epoch, 0, self._epochs) < self._epoch:
+            raise NodeError(
+                f"the training on the board went back from epoch {self._epoch} to {board.epoch}: "
+                "has another master begun one?"
+            )
+        if board.epoch > self._epoch:
+            self._epoch, self._since = board.epoch, now
+        elif board.state is Training.RUNNING and now - self._since > self._patience:
+            raise NodeError(
+                f"the training on the board has not left epoch {board.epoch} for {round(self._patience, 1):g} s: "
+                "stopped"
             )
 
 
@@ -229,20 +268,21 @@ def stop_on_board(node: Node) -> None:
 def train_on_board(node: Node, wish: Wish, progress: Progress = silent) -> Learnt:
     """Have the node train, and compare. In the end the image of what it learnt is verified and staged there.
 
-    NodeError where the bits differ, or where the node refuses, diverges or is stopped by somebody else; the running
-    model is not touched by any of it.
+    NodeError where the bits differ, or where the node refuses, diverges, stands still or is stopped by somebody else;
+    the running model is not touched by any of it.
     """
     if max(wish.config.units) > UNITS_MAX:
         raise NeuronError(f"a node takes at most {UNITS_MAX} units a layer")
     _require_room(wish.config, len(wish.x), len(wish.model.vector_inputs))
     _upload(node, wish, progress)
-    companion = Companion(wish)
+    companion, watch = Companion(wish), Watch(wish)
     node.command(Command.TRAIN, "train")
     try:
         while True:
             board = read_standing(node)
             if board.state is Training.NONE:
                 raise NodeError("the training was lost: the node has started anew; its model is as it was")
+            watch.look(board)
             if board.state not in (Training.STOPPED, Training.REFUSED):
                 companion.compare(board)
             progress("train on the board", min(board.epoch, wish.config.epochs), wish.config.epochs)
