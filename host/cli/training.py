@@ -167,6 +167,11 @@ def _add_node(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="let the node of --deploy train itself too, and compare every epoch, bit for bit",
     )
+    node.add_argument(
+        "--no-prove",
+        action="store_true",
+        help="with --deploy: leave inputs and lamp alone after the commit, without proof and table",
+    )
 
 
 def _add_pictures(parser: argparse.ArgumentParser) -> None:
@@ -182,7 +187,7 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
 MODEL_OPTIONS = ("data", "init", "range", "led_threshold", "layers", "loss", "grid", "no_bias", "standardise")
 DESCENT_OPTIONS = ("lr", "epochs", "tolerance", "patience", "init", "dtype", "batch_size", "shuffle")
 """What a grid search takes no notice of."""
-LINE_OPTIONS = ("address", "baud", "parity", "stop_bits", "timeout", "trace", "on_board")
+LINE_OPTIONS = ("address", "baud", "parity", "stop_bits", "timeout", "trace", "on_board", "no_prove")
 """What means nothing without a node."""
 
 
