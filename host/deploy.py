@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from host.boards.opening import PORT_HELP
 from host.cli.line import add_line_options, line_of
 from host.cli.parser import Parser, add_json_option, program
-from host.errors import NeuronError, command
-from host.files import replace_file
+from host.errors import NeuronError, command, counted
+from host.files import replace_file, require_writable
 from host.node.identity import Identity
 from host.node.staging import deploy, fetch, load_image, rollback
 from host.show.terminal import console, progress, warn
@@ -25,7 +25,7 @@ def _describe(identity: Identity) -> str:
     if identity.sequence == 0:
         return f"no model (firmware {identity.firmware}, uid {identity.uid})"
     parts = {"input": identity.inputs, "layer": identity.layers, "output": identity.outputs}
-    counts = ", ".join(f"{count} {name}{'s' * (count != 1)}" for name, count in parts.items())
+    counts = ", ".join(counted(count, name) for name, count in parts.items())
     return (
         f"{identity.name or 'a model'}: {counts}, {identity.model_length} bytes, "
         f"CRC-32 {identity.model_crc:08x}, sequence {identity.sequence}"
@@ -72,10 +72,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_json_option(parser)
     args = parser.parse_args(argv)
     line = line_of(args)
-    if sum(bool(choice) for choice in (args.image, args.rollback, args.fetch)) > 1:
+    if sum(bool(choice) for choice in (args.image, args.rollback, args.fetch is not None)) > 1:
         raise NeuronError("choose one: an image to deploy, --rollback, or --fetch")
     if args.no_prove and not args.image:
         parser.error("--no-prove goes with an image to deploy")
+    if args.fetch is not None:
+        require_writable(args.fetch)
     image = load_image(args.image) if args.image else None
     out = None if args.json else console()
     with line.open(args.port) as node:
@@ -86,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             more = {"seconds": round(deployed.seconds, 3), "already": deployed.already}
         elif args.rollback:
             rollback(node)
-        elif args.fetch:
+        elif args.fetch is not None:
             replace_file(args.fetch, fetch(node))
         identity = node.identity()
     if out is None:

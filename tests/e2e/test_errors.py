@@ -264,6 +264,18 @@ def test_a_node_of_its_own_has_nothing_to_predict_with(line: Callable[..., str],
     assert "of its own has no model: start one that stays, python -m host.sim --link" in said
 
 
+def test_what_cannot_be_fetched_to_is_known_before_the_node_is_asked(
+    line: Callable[..., str], tmp_path: Path
+) -> None:
+    for name, why in (
+        (os.devnull, "it is a device"),
+        (str(tmp_path), "it is a folder"),
+        ("", "it names no file"),
+    ):
+        said = line(deploy.main, "/dev/none", "--fetch", name, "--json")
+        assert said.startswith(f"cannot write {name}: {why}")
+
+
 def test_as_many_inputs_as_the_model_has(line: Callable[..., str]) -> None:
     with simulate() as sim:
         with open_node(sim.port) as node:
