@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from host.boards.opening import PORT_HELP
 from host.cli.line import add_line_options, line_of
-from host.cli.parser import Parser, add_json_option, program
+from host.cli.parser import Parser, add_json_option, file_name, program
 from host.errors import NeuronError, command, counted
 from host.files import replace_file, require_writable
 from host.node.identity import Identity
@@ -60,9 +60,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "then\nthe inputs are put back. Without an image: say what runs there.",
     )
     parser.add_argument("port", metavar="PORT", help=PORT_HELP)
-    parser.add_argument("image", nargs="?", metavar="IMAGE", help="image file, as train --save writes it")
+    parser.add_argument(
+        "image", nargs="?", type=file_name, metavar="IMAGE", help="image file, as train --save writes it"
+    )
     parser.add_argument("--rollback", action="store_true", help="bring back the previous model")
-    parser.add_argument("--fetch", metavar="FILE", help="save the image that the node is running")
+    parser.add_argument(
+        "--fetch", type=file_name, metavar="FILE", help="save the image that the node is running"
+    )
     parser.add_argument(
         "--no-prove",
         action="store_true",
@@ -72,11 +76,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_json_option(parser)
     args = parser.parse_args(argv)
     line = line_of(args)
-    if sum(bool(choice) for choice in (args.image, args.rollback, args.fetch is not None)) > 1:
+    if sum(bool(choice) for choice in (args.image, args.rollback, args.fetch)) > 1:
         raise NeuronError("choose one: an image to deploy, --rollback, or --fetch")
     if args.no_prove and not args.image:
         parser.error("--no-prove goes with an image to deploy")
-    if args.fetch is not None:
+    if args.fetch:
         require_writable(args.fetch)
     image = load_image(args.image) if args.image else None
     out = None if args.json else console()
@@ -88,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             more = {"seconds": round(deployed.seconds, 3), "already": deployed.already}
         elif args.rollback:
             rollback(node)
-        elif args.fetch is not None:
+        elif args.fetch:
             replace_file(args.fetch, fetch(node))
         identity = node.identity()
     if out is None:

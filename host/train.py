@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     line = line_of(args)
-    if args.save is not None:
+    if args.save:
         require_writable(args.save, {"--data": args.data})
     picture.check(args.plot, show=args.show, beside={"--data": args.data, "--save": args.save})
     out = None if args.json else console()
@@ -49,12 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         show(trained[-1], out)
     last = trained[-1]
     of_which = f": that is {last.plan.label}" if len(trained) > 1 else ""
-    if args.save is not None:
+    if args.save:
         replace_file(args.save, last.image)
         say(out, f"Saved {args.save}, {counted(len(last.image), 'byte')}{of_which}")
-    if args.plot is not None or args.show:
+    if args.plot or args.show:
         picture.draw(args.plot, training_subject(last), show=args.show)
-        say(out, (f"Drawn to {args.plot}" if args.plot is not None else "Drawn") + of_which)
+        say(out, (f"Drawn to {args.plot}" if args.plot else "Drawn") + of_which)
     result = last.as_dict()
     if args.deploy is not None:
         say(out, f"Deploying {last.plan.label} to {line.describe(args.deploy)}", style="bold")

@@ -456,6 +456,24 @@ def test_a_link_that_lives_is_not_taken_over(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+def test_of_simulations_that_start_together_one_gets_the_link(tmp_path: Path) -> None:
+    link = str(tmp_path / "node")
+    command = [str(build()), "--link", link, "--until-eof"]
+    many = [
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(6)
+    ]
+    try:
+        said = [process.stdout.readline() if process.stdout else "" for process in many]
+    finally:
+        errors = [process.communicate()[1] for process in many]
+    assert sorted(said) == [""] * 5 + [f"bus {link}\n"]
+    assert sorted(errors) == ["", *[f"{link} is in use by another simulation; choose another name\n"] * 5]
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_link_whose_pty_now_is_another_simulations_is_still_dead(
     tmp_path: Path, processes: Processes
 ) -> None:
