@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from host.boards.simulated import INTERRUPT_SECONDS, NODES_MAX, simulate
-from host.cli.parser import Parser, program, whole
+from host.cli.parser import Parser, file_name, program, whole
 from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, DEFAULT_ADDRESS
 from host.errors import NeuronError, command
 
@@ -78,12 +78,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Run a simulated node until Ctrl-C and show its lamp. Every command of neuron485, and any "
         "Modbus client, can talk to it on the port that it prints.",
     )
-    parser.add_argument("--link", metavar="PATH", help="make PATH a symbolic link to the serial port")
+    parser.add_argument(
+        "--link", type=file_name, metavar="PATH", help="make PATH a symbolic link to the serial port"
+    )
     parser.add_argument(
         "--tcp", type=whole(0, 65535), metavar="PORT", help="also serve 127.0.0.1:PORT (0: any)"
     )
     parser.add_argument(
-        "--flash", metavar="FILE", help="keep the flash in FILE: the model outlives a restart"
+        "--flash", type=file_name, metavar="FILE", help="keep the flash in FILE: the model outlives a restart"
     )
     parser.add_argument(
         "--nodes", type=_node_list, default=[DEFAULT_ADDRESS], metavar="1,2,..", help="addresses on one bus"

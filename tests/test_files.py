@@ -182,4 +182,3 @@ def test_it_is_known_before_the_work_begins(
     monkeypatch.setattr(train, "make_plan", None)
     (tmp_path / "it.png").mkdir()
     assert "it is a folder" in fails(capsys, "--model", "wx", option, str(tmp_path / "it.png"))
-    assert fails(capsys, "--model", "wx", option, "").startswith("error: cannot write ")

@@ -19,6 +19,8 @@ from tests.parity.twins import BUILDS, Twins, Verdict, build_id, python_verdict
 IMAGES, MUTANTS_AN_IMAGE = 150, 100
 NODE_ONLY = {Reason.NOT_VERIFIED, Reason.NO_PREVIOUS, Reason.SETTINGS, Reason.FLASH, Reason.COMMAND}
 NODE_ONLY |= {Reason.TRAIN_SHAPE, Reason.TRAIN_ROOM, Reason.TRAIN_DATA}
+NODE_ONLY |= {Reason.ROTTEN_MODEL, Reason.ROTTEN_SETTINGS, Reason.ROTTEN_RUNNING}
+NODE_ONLY |= {Reason.SUPPLY, Reason.WEAR, Reason.CRYSTAL}
 """Reasons that are not about an image's bytes; ALIGNMENT is about where they lie."""
 
 Generator = np.random.Generator

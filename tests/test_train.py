@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from host.core.image import decode, image_crc
 from host.core.infer import infer, led, quantise_inputs, self_test
 from host.core.wire import Format
 from host.node.node import Result
+from host.node.staging import Deployed
 from host.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,9 +34,21 @@ class FakeNode:
         self.lamp: Callable[[], bool] | None = None
         self.images: list[bytes] = []
         self.opened: list[tuple[str, dict[str, Any]]] = []
+        self.standing = [7.0, 8.0]
+        self.asked = 0
+
+    def read_inputs(self, count: int) -> list[float]:
+        return self.standing
+
+    def write_inputs(self, inputs: list[float]) -> None:
+        self.standing = inputs
+
+    def inputs_are_ours(self) -> bool:
+        return True
 
     def evaluate_float(self, x: np.ndarray, outputs: int) -> Result:
         model = decode(self.images[-1])
+        self.standing, self.asked = x.tolist(), self.asked + 1
         y = infer(model, quantise_inputs(model, np.atleast_2d(x)))
         return Result(y, led(model, y))
 
@@ -50,12 +62,13 @@ def node(monkeypatch: pytest.MonkeyPatch) -> FakeNode:
         fake.opened.append((port, options))
         yield fake
 
-    def deploy(node: FakeNode, image: bytes, *, progress: Progress) -> SimpleNamespace:
+    def deploy(node: FakeNode, image: bytes, *, progress: Progress, prove: bool) -> Deployed:
         for done in range(0, len(image) + 1, 4):
             progress("stage", done, len(image))
         progress("commit", 1, 1)
         node.images.append(image)
-        return SimpleNamespace(address=1, crc=image_crc(image), sequence=7, seconds=0.25)
+        already = node.images.count(image) > 1
+        return Deployed(1, image_crc(image), 7, 0.25, already, ("the last bus was lost",) if already else ())
 
     monkeypatch.setattr("host.cli.line.open_node", open_node)
     monkeypatch.setattr("host.node.staging.deploy", deploy)
@@ -127,6 +140,32 @@ def test_json_after_a_deploy(capsys: pytest.CaptureFixture[str], node: FakeNode)
         {"inputs": [1, 1], "output": 1, "led": True},
     ]
     assert len(node.images) == 1
+
+
+def test_the_inputs_are_left_as_they_were(capsys: pytest.CaptureFixture[str], node: FakeNode) -> None:
+    run_json(capsys, "--model", "and", "--deploy", "sim")
+    assert node.asked == 4
+    assert node.standing == [7.0, 8.0]
+
+
+def test_without_a_proof_nothing_is_asked(capsys: pytest.CaptureFixture[str], node: FakeNode) -> None:
+    result = run_json(capsys, "--model", "and", "--deploy", "sim", "--no-prove")
+    assert list(result["deployed"]) == ["address", "crc32", "sequence", "seconds", "already"]
+    assert train.main(["--model", "and", "--deploy", "sim", "--no-prove"]) == 0
+    assert capsys.readouterr().out.endswith(", sequence 7, after 0.2 s, not proven\n")
+    assert node.asked == 0
+
+
+def test_a_model_that_ran_there_and_what_the_node_warns_of_are_said(
+    capsys: pytest.CaptureFixture[str], node: FakeNode
+) -> None:
+    argv = ["--model", "and", "--deploy", "sim"]
+    assert train.main(argv) == 0
+    assert "already" not in capsys.readouterr().out
+    assert train.main(argv) == 0
+    out, err = capsys.readouterr()
+    assert "  it ran there already: nothing was written; the model to go back to stays\n" in out
+    assert err == "warning: the last bus was lost\n"
 
 
 def test_given_start_rate_and_epochs_are_used(capsys: pytest.CaptureFixture[str]) -> None:
@@ -315,6 +354,9 @@ def assert_one_line(capsys: pytest.CaptureFixture[str], argv: list[str], says: s
         (["--model", "xor"], "invalid choice"),
         (["--algorithm", "newton"], "invalid choice"),
         (["--layers", "2-4-1"], "--layers needs --model"),
+        (["--model", "wx", "--data", ""], "argument --data: an empty name"),
+        (["--save", ""], "argument --save: an empty name"),
+        (["--plot", ""], "argument --plot: an empty name"),
         (["--address", "2"], "--address needs a node: give --deploy PORT"),
         (["--baud", "9600"], "--baud needs a node"),
         (["--parity", "N"], "--parity needs a node"),
@@ -322,6 +364,7 @@ def assert_one_line(capsys: pytest.CaptureFixture[str], argv: list[str], says: s
         (["--timeout", "2"], "--timeout needs a node"),
         (["--trace"], "--trace needs a node"),
         (["--on-board"], "--on-board needs a node"),
+        (["--no-prove"], "--no-prove needs a node"),
         (["--shuffle"], "--shuffle goes with --algorithm sgd"),  # AND would, but not w.x before it
         *(
             (

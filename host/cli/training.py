@@ -8,7 +8,17 @@ from collections.abc import Sequence
 
 from host.boards.opening import PORT_HELP
 from host.cli.line import add_line_options
-from host.cli.parser import Parser, add_json_option, number, numbers, positive, program, spoken, whole
+from host.cli.parser import (
+    Parser,
+    add_json_option,
+    file_name,
+    number,
+    numbers,
+    positive,
+    program,
+    spoken,
+    whole,
+)
 from host.core.fixed import VALUE_MAX
 from host.core.wire import LAYERS_MAX, UNITS_MAX
 from host.training.plan import Options, algorithm_of
@@ -107,6 +117,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--no-bias", action="store_true", help="mlp: layers without biases")
     what.add_argument(
         "--data",
+        type=file_name,
         metavar="FILE.csv",
         help="header row, last column the target (and, logistic: 0/1 or -1/1; mlp: as many as outputs)",
     )
@@ -158,7 +169,9 @@ def _add_node(parser: argparse.ArgumentParser) -> None:
         metavar="Y",
         help="light the LED above this (first) output (default: the middle of the targets)",
     )
-    node.add_argument("--save", metavar="FILE", help="write the model's image (without --model AND's)")
+    node.add_argument(
+        "--save", type=file_name, metavar="FILE", help="write the model's image (without --model AND's)"
+    )
     node.add_argument(
         "--deploy", metavar="PORT", help=f"send it (without --model AND) to a node: {PORT_HELP}"
     )
@@ -167,12 +180,18 @@ def _add_node(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="let the node of --deploy train itself too, and compare every epoch, bit for bit",
     )
+    node.add_argument(
+        "--no-prove",
+        action="store_true",
+        help="with --deploy: leave inputs and lamp alone after the commit, without proof and table",
+    )
 
 
 def _add_pictures(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("pictures")
     group.add_argument(
         "--plot",
+        type=file_name,
         metavar="FILE",
         help="draw the training, the model and its error (without --model AND's): FILE.png or .svg",
     )
@@ -182,7 +201,7 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
 MODEL_OPTIONS = ("data", "init", "range", "led_threshold", "layers", "loss", "grid", "no_bias", "standardise")
 DESCENT_OPTIONS = ("lr", "epochs", "tolerance", "patience", "init", "dtype", "batch_size", "shuffle")
 """What a grid search takes no notice of."""
-LINE_OPTIONS = ("address", "baud", "parity", "stop_bits", "timeout", "trace", "on_board")
+LINE_OPTIONS = ("address", "baud", "parity", "stop_bits", "timeout", "trace", "on_board", "no_prove")
 """What means nothing without a node."""
 
 

@@ -264,6 +264,17 @@ def test_a_node_of_its_own_has_nothing_to_predict_with(line: Callable[..., str],
     assert "of its own has no model: start one that stays, python -m host.sim --link" in said
 
 
+def test_what_cannot_be_fetched_to_is_known_before_the_node_is_asked(
+    line: Callable[..., str], tmp_path: Path
+) -> None:
+    for name, why in (
+        (os.devnull, "it is a device"),
+        (str(tmp_path), "it is a folder"),
+    ):
+        said = line(deploy.main, "/dev/none", "--fetch", name, "--json")
+        assert said.startswith(f"cannot write {name}: {why}")
+
+
 def test_as_many_inputs_as_the_model_has(line: Callable[..., str]) -> None:
     with simulate() as sim:
         with open_node(sim.port) as node:
@@ -283,6 +294,10 @@ def test_as_many_inputs_as_the_model_has(line: Callable[..., str]) -> None:
         (predict.main, ["sim", "1", "--baud", "300"], "'300' is not a whole number of 1200..1000000"),
         (predict.main, ["sim", "1", "--stop-bits", "2"], "8E2 is no Modbus format"),
         (deploy.main, ["sim", "--rollback", "--fetch", "x"], "choose one"),
+        (deploy.main, ["sim", "--fetch", ""], "argument --fetch: an empty name"),
+        (deploy.main, ["sim", ""], "argument IMAGE: an empty name"),
+        (sim_command.main, ["--link", ""], "argument --link: an empty name"),
+        (sim_command.main, ["--flash", ""], "argument --flash: an empty name"),
         (sim_command.main, ["--nodes", "1,1"], "'1,1' is no list of addresses"),
         (sim_command.main, ["--nodes", "0"], "'0' is no list of addresses"),
         (

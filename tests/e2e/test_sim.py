@@ -255,8 +255,11 @@ def test_a_flash_file_without_room_is_not_made(tmp_path: Path) -> None:
         assert done.returncode == 3
         assert done.stderr == f"node 1: flash file {flash}: File too large\n"
         assert os.listdir(tmp_path) == []
+    # Without that trap the node is killed in the middle of it.
+    killed = subprocess.run(command, capture_output=True, text=True)
+    assert killed.stderr == "node 1: its process has ended\n"
+    assert not flash.exists()
     with simulate(flash=str(flash)):
-        assert os.listdir(tmp_path) == ["flash.bin"]
         assert len(flash.read_bytes()) == len(FLASH + MARK)
         assert flash.read_bytes().endswith(MARK)
 
@@ -450,6 +453,24 @@ def test_a_link_that_lives_is_not_taken_over(tmp_path: Path) -> None:
         with open_node(str(link)):
             assert "is in use by another simulation" in refused(link=str(link))
         assert sim.running
+    assert os.listdir(tmp_path) == []
+
+
+def test_of_simulations_that_start_together_one_gets_the_link(tmp_path: Path) -> None:
+    link = str(tmp_path / "node")
+    command = [str(build()), "--link", link, "--until-eof"]
+    many = [
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(6)
+    ]
+    try:
+        said = [process.stdout.readline() if process.stdout else "" for process in many]
+    finally:
+        errors = [process.communicate()[1] for process in many]
+    assert sorted(said) == [""] * 5 + [f"bus {link}\n"]
+    assert sorted(errors) == ["", *[f"{link} is in use by another simulation; choose another name\n"] * 5]
     assert os.listdir(tmp_path) == []
 
 
