@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 from host.boards.opening import PORT_HELP
 from host.cli.line import add_line_options, line_of
-from host.cli.parser import Parser, add_json_option, program
-from host.errors import NeuronError, command
-from host.files import replace_file
+from host.cli.parser import Parser, add_json_option, file_name, program
+from host.errors import NeuronError, command, counted
+from host.files import replace_file, require_writable
 from host.node.identity import Identity
 from host.node.staging import deploy, fetch, load_image, rollback
 from host.show.terminal import console, progress, warn
@@ -25,7 +25,7 @@ def _describe(identity: Identity) -> str:
     if identity.sequence == 0:
         return f"no model (firmware {identity.firmware}, uid {identity.uid})"
     parts = {"input": identity.inputs, "layer": identity.layers, "output": identity.outputs}
-    counts = ", ".join(f"{count} {name}{'s' * (count != 1)}" for name, count in parts.items())
+    counts = ", ".join(counted(count, name) for name, count in parts.items())
     return (
         f"{identity.name or 'a model'}: {counts}, {identity.model_length} bytes, "
         f"CRC-32 {identity.model_crc:08x}, sequence {identity.sequence}"
@@ -60,9 +60,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "then\nthe inputs are put back. Without an image: say what runs there.",
     )
     parser.add_argument("port", metavar="PORT", help=PORT_HELP)
-    parser.add_argument("image", nargs="?", metavar="IMAGE", help="image file, as train --save writes it")
+    parser.add_argument(
+        "image", nargs="?", type=file_name, metavar="IMAGE", help="image file, as train --save writes it"
+    )
     parser.add_argument("--rollback", action="store_true", help="bring back the previous model")
-    parser.add_argument("--fetch", metavar="FILE", help="save the image that the node is running")
+    parser.add_argument(
+        "--fetch", type=file_name, metavar="FILE", help="save the image that the node is running"
+    )
     parser.add_argument(
         "--no-prove",
         action="store_true",
@@ -76,6 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise NeuronError("choose one: an image to deploy, --rollback, or --fetch")
     if args.no_prove and not args.image:
         parser.error("--no-prove goes with an image to deploy")
+    if args.fetch:
+        require_writable(args.fetch)
     image = load_image(args.image) if args.image else None
     out = None if args.json else console()
     with line.open(args.port) as node:

@@ -22,6 +22,11 @@ class NeuronError(Exception):
     """An expected failure. Its text is one line that says what is wrong and what to do."""
 
 
+def counted(number: int, what: str) -> str:
+    """'1 layer', '2 layers': how many of what, for people."""
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 class Command(Protocol):
     """A command's main; without arguments it takes those of the process."""
 

@@ -6,11 +6,13 @@ python -m host.sim [--link PATH] [--tcp PORT] [--flash FILE] [--nodes 1,2,..] [-
 from __future__ import annotations
 
 import argparse
+import select
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
-from host.boards.simulated import simulate
-from host.cli.parser import Parser, program, whole
+from host.boards.simulated import INTERRUPT_SECONDS, NODES_MAX, simulate
+from host.cli.parser import Parser, file_name, program, whole
 from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, DEFAULT_ADDRESS
 from host.errors import NeuronError, command
 
@@ -20,6 +22,8 @@ def _node_list(text: str) -> list[int]:
         nodes = [whole(ADDRESS_MIN, ADDRESS_MAX)(item) for item in text.split(",")]
     except argparse.ArgumentTypeError:
         nodes = []
+    if len(nodes) > NODES_MAX:
+        raise argparse.ArgumentTypeError(f"{len(nodes)} nodes, a simulated bus takes up to {NODES_MAX}")
     if not nodes or len(set(nodes)) != len(nodes):
         raise argparse.ArgumentTypeError(
             f"{text!r} is no list of addresses {ADDRESS_MIN}..{ADDRESS_MAX}, like 1,2"
@@ -33,21 +37,38 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _show(line: str) -> None:
-    """A line of the simulation, for people."""
-    kind, _, rest = line.partition(" ")
-    if kind == "led":
-        address, _, level = rest.partition(" ")
-        _say(f"node {address}   LED {'(*) on' if level == 'on' else '( ) off'}")
-    elif kind == "node":
-        address, baud, format_name = rest.split()
-        _say(f"node {address}   listens at {baud} {format_name}")
-    elif kind == "bus":
-        _say(f"bus      {rest}")
-    elif kind == "tcp":
-        _say(f"bus      socket://{rest}")
-    else:
-        _say(f"{kind}     {rest}")
+class Shown:
+    """The lines of a simulation, for people. They go by a node's name, people by the address that is in force."""
+
+    def __init__(self) -> None:
+        self._addresses: dict[str, str] = {}
+
+    def __call__(self, line: str) -> None:
+        kind, _, rest = line.partition(" ")
+        name, _, more = rest.partition(" ")
+        node = f"node {self._addresses.get(name, name)}"
+        if kind == "led":
+            _say(f"{node}   LED {'(*) on' if more == 'on' else '( ) off'}")
+        elif kind == "node":
+            _say(f"{node}   listens at {more}")
+        elif kind == "address":
+            self._addresses[name] = more
+            _say(f"{node}   has address {more} from now on")
+        elif kind == "bus":
+            _say(f"bus      {rest}")
+        elif kind == "tcp":
+            _say(f"bus      socket://{rest}")
+        else:
+            _say(f"{kind}     {rest}")
+
+
+def _require_reader() -> None:
+    """BrokenPipeError where standard output is a pipe that nobody reads any more, though nothing is to be said."""
+    with suppress(ValueError, AttributeError):  # a stream without a number, a system without poll
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        if poll.poll(0):
+            raise BrokenPipeError
 
 
 @command
@@ -57,12 +78,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Run a simulated node until Ctrl-C and show its lamp. Every command of neuron485, and any "
         "Modbus client, can talk to it on the port that it prints.",
     )
-    parser.add_argument("--link", metavar="PATH", help="make PATH a symbolic link to the serial port")
+    parser.add_argument(
+        "--link", type=file_name, metavar="PATH", help="make PATH a symbolic link to the serial port"
+    )
     parser.add_argument(
         "--tcp", type=whole(0, 65535), metavar="PORT", help="also serve 127.0.0.1:PORT (0: any)"
     )
     parser.add_argument(
-        "--flash", metavar="FILE", help="keep the flash in FILE: the model outlives a restart"
+        "--flash", type=file_name, metavar="FILE", help="keep the flash in FILE: the model outlives a restart"
     )
     parser.add_argument(
         "--nodes", type=_node_list, default=[DEFAULT_ADDRESS], metavar="1,2,..", help="addresses on one bus"
@@ -70,11 +93,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--pace", action="store_true", help="let characters and erases take their real time")
     args = parser.parse_args(argv)
     with simulate(
-        nodes=args.nodes, link=args.link, tcp=args.tcp, flash=args.flash, pace=args.pace, on_line=_show
+        nodes=args.nodes, link=args.link, tcp=args.tcp, flash=args.flash, pace=args.pace, on_line=Shown()
     ) as sim:
         _say("         Ctrl-C ends it")
         while sim.running:
-            sim.wait(lambda sim: False, timeout=3600)
+            sim.wait(lambda sim: False, timeout=INTERRUPT_SECONDS)
+            _require_reader()
     raise NeuronError("the simulation ended by itself; its last line says why")
 
 

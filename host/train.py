@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from host.cli.line import line_of
-from host.cli.training import options_of, parse
-from host.errors import command
-from host.files import replace_file
+from host.cli.training import models_of, options_of, parse
+from host.errors import command, counted
+from host.files import replace_file, require_writable
 from host.models.dense import reference
 from host.show import picture, tables
 from host.show.report import show
 from host.show.subject import training_subject
-from host.show.terminal import can_draw, console, progress, say
+from host.show.terminal import can_draw, console, progress, say, warn
 from host.training.pipeline import train
-from host.training.plan import make_plan
+from host.training.plan import Plan, make_plan
 from host.training.trained import Trained
 
 if TYPE_CHECKING:
@@ -35,30 +35,43 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     line = line_of(args)
-    picture.check(args.plot, show=args.show)
+    if args.save:
+        require_writable(args.save, {"--data": args.data})
+    picture.check(args.plot, show=args.show, beside={"--data": args.data, "--save": args.save})
     out = None if args.json else console()
+    plans = [make_plan(options_of(args, name)) for name in models_of(args)]
+    if args.on_board:
+        require_room(plans[-1])
     trained: list[Trained] = []
-    for name in [args.model] if args.model else ("wx", "and"):
+    for plan in plans:
         with progress(out) as update:
-            trained.append(train(make_plan(options_of(args, name)), update))
+            trained.append(train(plan, update))
         show(trained[-1], out)
     last = trained[-1]
+    of_which = f": that is {last.plan.label}" if len(trained) > 1 else ""
     if args.save:
         replace_file(args.save, last.image)
-        say(out, f"Saved {args.save}, {len(last.image)} bytes")
+        say(out, f"Saved {args.save}, {counted(len(last.image), 'byte')}{of_which}")
     if args.plot or args.show:
         picture.draw(args.plot, training_subject(last), show=args.show)
-        say(out, f"Drawn to {args.plot}" if args.plot else "Drawn")
+        say(out, (f"Drawn to {args.plot}" if args.plot else "Drawn") + of_which)
     result = last.as_dict()
-    if args.deploy:
+    if args.deploy is not None:
         say(out, f"Deploying {last.plan.label} to {line.describe(args.deploy)}", style="bold")
         with line.open(args.deploy) as node:
             if args.on_board:
                 result["on_board"] = train_there(node, last, out)
-            result["deployed"] = deploy_to(node, last, out, staged=args.on_board)
+            result["deployed"] = deploy_to(node, last, out, staged=args.on_board, prove=not args.no_prove)
     if args.json:
         print(json.dumps({**result, "models": [t.as_dict() for t in trained]}, allow_nan=False))
     return 0
+
+
+def require_room(plan: Plan) -> None:
+    """A node's memory takes this training, or NeuronError."""
+    from host.training.onboard import check_room  # with it comes the Modbus client library
+
+    check_room(plan)
 
 
 def train_there(node: Node, trained: Trained, out: Console | None) -> dict[str, Any]:
@@ -67,9 +80,10 @@ def train_there(node: Node, trained: Trained, out: Console | None) -> dict[str, 
 
     with progress(out, keep=True) as update:
         learnt = train_on_board(node, wish_of(trained), update)
+    each = f"each of {learnt.compared} epochs" if learnt.compared != 1 else "the only epoch"
     say(
         out,
-        f"  the same bits after each of {learnt.compared} epochs, and the same image, CRC-32 {learnt.crc:08x}",
+        f"  the same bits after {each}, and the same image, CRC-32 {learnt.crc:08x}",
     )
     return {
         "epochs": learnt.epochs,
@@ -79,32 +93,50 @@ def train_there(node: Node, trained: Trained, out: Console | None) -> dict[str, 
     }
 
 
-def deploy_to(node: Node, trained: Trained, out: Console | None, staged: bool = False) -> dict[str, Any]:
-    """Deploy, or commit what is staged; then evaluate the data's rows on the node, over the bus, and compare with the
-    float model."""
-    from host.node.staging import commit_staged, deploy, evaluate_rows
+def deploy_to(
+    node: Node, trained: Trained, out: Console | None, *, staged: bool = False, prove: bool = True
+) -> dict[str, Any]:
+    """Deploy, or commit what is staged; then, unless nothing is to be proven, evaluate the data's rows there."""
+    from host.node.staging import commit_staged, deploy
 
     with progress(out, keep=True) as update:
-        deployed = (commit_staged if staged else deploy)(node, trained.image, progress=update)
-    rows = evaluate_rows(node, trained.model, tables.rows_to_show(trained.data))
+        deployed = (commit_staged if staged else deploy)(node, trained.image, progress=update, prove=prove)
+    if deployed.already:
+        say(out, "  it ran there already: nothing was written; the model to go back to stays")
+    unproven = "" if prove else ", not proven"
     say(
         out,
-        f"  running: CRC-32 {deployed.crc:08x}, sequence {deployed.sequence}, after {deployed.seconds:.1f} s",
+        f"  running: CRC-32 {deployed.crc:08x}, sequence {deployed.sequence}, after {deployed.seconds:.1f} s{unproven}",
     )
+    warn(deployed.warnings)
+    return {
+        "address": deployed.address,
+        "crc32": deployed.crc,
+        "sequence": deployed.sequence,
+        "seconds": deployed.seconds,
+        "already": deployed.already,
+        **(evaluate_there(node, trained, out) if prove else {}),
+    }
+
+
+def evaluate_there(node: Node, trained: Trained, out: Console | None) -> dict[str, Any]:
+    """Evaluate the data's rows on the node, over the bus, and compare with the float model. The inputs are left as they
+    were found."""
+    from host.node.staging import evaluate_rows, inputs_kept
+
+    with inputs_kept(node, trained.model.inputs):
+        rows = evaluate_rows(node, trained.model, tables.rows_to_show(trained.data))
     say(out)
     header, *lines = tables.node_table(rows, trained.data, drawn=can_draw())
     say(out, header + (" in Renode" if node.lamp else ""))
     for line, row in zip(lines, rows, strict=True):
         say(out, line, style="bold red" if row.led else None)
     _, expected = reference(trained.layers, np.array([row.inputs for row in rows]))
+    these = f"these {len(rows)} rows" if len(rows) != 1 else "this row"
     difference = float(np.abs(np.array([row.outputs for row in rows]) - expected).max())
     say(out)
-    say(out, f"  largest difference from the float model in these {len(rows)} rows: {difference:.2g}")
+    say(out, f"  largest difference from the float model in {these}: {difference:.2g}")
     return {
-        "address": deployed.address,
-        "crc32": deployed.crc,
-        "sequence": deployed.sequence,
-        "seconds": deployed.seconds,
         "difference": difference,
         "rows": [
             {

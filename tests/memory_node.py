@@ -19,6 +19,10 @@ BROADCAST = 0
 READ_FUNCTION = {Table.COIL: 1, Table.DISCRETE: 2, Table.HOLDING: 3, Table.INPUT: 4}
 WRITE_REGISTERS_MAX = 123
 ALL_WORK = 100_000
+COMMAND_MAX = 4096
+ROT_MAX = COMMAND_MAX - 4
+SECTOR_SIZE = 16384
+FLASH_SIZE = 4 * SECTOR_SIZE
 
 
 class Line(NamedTuple):
@@ -102,6 +106,10 @@ class MemoryNode:
         data = self._command("W", struct.pack("<I", rounds))
         return int(struct.unpack("<I", data)[0]) if data else 0
 
+    def idle(self, rounds: int) -> None:
+        """Let the main loop come round, though it may have nothing to do."""
+        self._command("Z", struct.pack("<I", rounds))
+
     def advance(self, milliseconds: int) -> None:
         self._command("T", struct.pack("<I", milliseconds))
 
@@ -112,11 +120,34 @@ class MemoryNode:
     def line(self) -> Line:
         return Line(*struct.unpack("<4I", self._command("I")))
 
+    def flash(self) -> bytes:
+        """All sectors, one behind the other."""
+        parts = range(0, FLASH_SIZE, COMMAND_MAX)
+        return b"".join(self._command("R", struct.pack("<II", part, COMMAND_MAX)) for part in parts)
+
+    def rot(self, offset: int, mask: bytes) -> None:
+        """Bits of the flash flip."""
+        for i in range(0, len(mask), ROT_MAX):
+            self._command("E", struct.pack("<I", offset + i) + mask[i : i + ROT_MAX])
+
+    def health(self, *, low: bool = False, dead_crystal: bool = False) -> None:
+        """The supply and the crystal, from now on."""
+        self._command("H", bytes([low, dead_crystal]))
+
+    def keep(self, *words: int) -> None:
+        """What outlives a reset."""
+        self._command("K", struct.pack("<4I", *words))
+
+    def watchdog(self) -> None:
+        """A reset by the watchdog."""
+        self._command("G")
+
     def power_cycle(self) -> None:
         self._command("P")
 
     def factory(self) -> None:
-        """Power cycle with a blank flash."""
+        """Power cycle of a healthy node, with a blank flash."""
+        self.health()
         self._command("X")
         self.address = DEFAULT_ADDRESS
 

@@ -18,6 +18,7 @@ from tests.store_model import StoreModel
 
 ADDRESS, VALUE, FAILURE, BUSY = 2, 3, 4, 6
 BLINK_MS = 250
+WEAR_BUCKET, WEAR_INTERVAL_MS, MINUTE_MS = 250, 600_000, 60_000
 DEFAULTS = (wire.DEFAULT_ADDRESS, wire.DEFAULT_BAUD, int(wire.DEFAULT_FORMAT), int(wire.DEFAULT_GAP))
 UID = b"memory node\0"
 WRITABLE = ["INPUTS", "INPUTS_FLOAT", "ADDRESS", "BAUD", "FORMAT", "GAP", "COMMAND", "LENGTH", "CRC", "STAGE"]
@@ -70,6 +71,10 @@ class NodeModel:
     def start(self, cause: Start = Start.POWER) -> None:
         """Power on, or start again for another cause; the main loop comes round once before it waits."""
         self.cause = cause
+        if cause is Start.POWER:
+            self.commits_taken = 0
+        self.interval_began = 0
+        self.missed = 0
         self.models.boot()
         self.kept_settings.boot()
         self.settings = DEFAULTS
@@ -207,7 +212,7 @@ class NodeModel:
             "DETAIL": self.detail,
             "START_CAUSE": self.cause,
             "FAULT_LINE": 0,
-            "MISSED": 0,
+            "MISSED": self.missed,
             "MODEL_LAYERS": len(model.layers) if model else 0,
             "MODEL_INPUTS": model.inputs if model else 0,
             "MODEL_OUTPUTS": model.outputs if model else 0,
@@ -287,6 +292,13 @@ class NodeModel:
         self.coils[address : address + len(values)] = values
         self._inputs_changed()
 
+    def broadcast(self, address: int, values: Sequence[int]) -> None:
+        """A write to every node, whose exception nobody hears."""
+        try:
+            self.write(address, values)
+        except Refused as error:
+            self.missed += error.code == BUSY
+
     def write(self, address: int, values: Sequence[int]) -> None:
         span = range(address, address + len(values))
         if any(a not in WRITABLE_ADDRESSES for a in span):
@@ -318,6 +330,8 @@ class NodeModel:
         self.train_words[offset : offset + len(values)] = values
 
     def _write_settings(self, offset: int, values: Sequence[int]) -> None:
+        if self.saving:
+            raise Refused(BUSY)
         self.settings_words[offset : offset + len(values)] = values
 
     def _write_inputs(self, offset: int, values: Sequence[int]) -> None:
@@ -385,8 +399,28 @@ class NodeModel:
         self.staged, self.verified = image, True
         self.reason, self.detail = Reason.NONE, 0
 
+    def _check_wear(self) -> None:
+        back = (self.millis - self.interval_began) // WEAR_INTERVAL_MS
+        if self.commits_taken:
+            self.commits_taken = max(0, self.commits_taken - back)
+            self.interval_began += back * WEAR_INTERVAL_MS
+        if self.commits_taken == WEAR_BUCKET:
+            wait = self.interval_began + WEAR_INTERVAL_MS - self.millis
+            raise self._refuse(Reason.WEAR, -(-wait // MINUTE_MS))
+
+    def _take_commit(self) -> None:
+        self._check_wear()
+        if not self.commits_taken:
+            self.interval_began = self.millis
+        self.commits_taken += 1
+        self.reason, self.detail = Reason.NONE, 0
+
     def _commit(self, crc: int, runs: bool) -> None:
         if self.verified and _crc(self.staged) == crc:
+            if self.model is not None and self.staged == self.image:
+                self.verified = False
+                return
+            self._take_commit()
             self.committing = True
             self.models.commit(self.staged)
         elif not runs:
@@ -398,6 +432,7 @@ class NodeModel:
             return
         if previous is None or _crc(previous.payload) != crc:
             raise self._refuse(Reason.NO_PREVIOUS)
+        self._check_wear()
         self.stage[: len(previous.payload)] = previous.payload
         self._verify(len(previous.payload), crc)
         self._commit(crc, False)
@@ -415,6 +450,7 @@ class NodeModel:
         ):
             raise self._refuse(Reason.SETTINGS)
         if asked != self.settings:
+            self._take_commit()
             self.next_settings, self.saving = asked, True
             self.kept_settings.commit(_pack_settings(asked))
 

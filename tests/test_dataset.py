@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ def test_csv_takes_the_last_column_for_the_target(tmp_path: Path) -> None:
         ("x,y\n1,-inf\n", "row 2, y: -inf is not a finite number"),
         ("x,y\n1,3e9\n", "row 2, y: 3e+09 is more than a node holds"),
         ("x,y\n1,2\n1,2,3\n", "row 3: 3 cells where the header has 2"),
-        ("x,y\n1\n", "row 2: 1 cells where the header has 2"),
+        ("x,y\n1\n", "row 2: 1 cell where the header has 2"),
         ("x,y\n1,5\n" + '"1,2\n', "not CSV"),
         (b"x,y\n\xff\xfe,1\n", "not a text file in UTF-8"),
         (",".join(f"x{i}" for i in range(65)) + ",y\n", "65 inputs, a node takes at most 64"),
@@ -61,6 +62,16 @@ def test_what_is_wrong_with_a_file_is_one_line(tmp_path: Path, text: str | bytes
         read_csv(write(tmp_path, text))
     assert says in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="no file without an end")
+def test_a_file_without_an_end_is_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NeuronError, match="/dev/zero: not CSV: a line of more than 1048576 characters"):
+        read_csv("/dev/zero")
+    monkeypatch.setattr("host.data.dataset.DATA_MAX", 1000)
+    assert len(read_csv(write(tmp_path, "x,y\n" + "1,2\n" * 249))) == 249
+    with pytest.raises(NeuronError, match="more than 1000 characters: train with fewer rows"):
+        read_csv(write(tmp_path, "x,y\n" + "1,2\n" * 250))
 
 
 def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ import pytest
 
 from host.core.image import encode
 from host.core.modbus import DEVICE_BUSY, frame_valid
-from host.core.wire import BY_NAME, Start, Table
+from host.core.registers import placed
+from host.core.wire import BY_NAME, Command, Start, Table
 from tests.e2e.scenario import AND, OR
 from tests.elf import Machine
 from tests.elf.firmware import firmware_elf, powered, ready
 from tests.elf.master import Master, Refused
+from tests.pdus import write_pdu
 
 ECHO = bytes.fromhex("08 00 00 A5 37")
 SHORT = 0.05
@@ -78,6 +80,85 @@ def test_only_requests_to_this_node_are_answered(elf: Path) -> None:
     assert erase_end(machine), "all that was in one erase"
     with pytest.raises(Refused):
         master.ask(ECHO)
+
+
+def test_a_broadcast_that_an_erase_costs_is_counted(elf: Path) -> None:
+    """Any whole one, whatever it says; MISSED is read when the node serves again."""
+    master = erasing(elf)
+    bus, machine = master.machine.bus, master.machine
+    write = Master(machine, 0).frame(bytes.fromhex("06 00 00 00 07"))
+    unknown = Master(machine, 0).frame(bytes.fromhex("41"))
+    damaged = (write[:-1] + b"\0", write[:3], write[1:], Master(machine, 2).frame(ECHO))
+    for sent in (write, *damaged, unknown):
+        bus.send(sent)
+        machine.run(milliseconds=20)
+    bus.send(write, bad_parity=[2])
+    machine.run(milliseconds=20)
+    assert bus.data == b""
+    with pytest.raises(Refused) as refused:
+        master.ask(ECHO)
+    assert refused.value.code == DEVICE_BUSY
+    assert erase_end(machine), "all that was in one erase"
+    master.wait_idle()
+    assert master.value("MISSED") == 2
+
+
+def test_a_broadcast_over_the_start_or_the_end_of_an_erase_is_obeyed_or_counted(elf: Path) -> None:
+    """Never both, never neither. It writes the first input."""
+    obeyed = set()
+    for tenth in range(-20, 110, 13):
+        master = erasing(elf, SHORT)
+        machine = master.machine
+        machine.chip.flash.slowness = 1
+        start = erase_end(machine) - tenth * machine.bus.character() // 10
+        machine.run(microseconds=(start - machine.chip.time.now) / 1e9)
+        at = BY_NAME["INPUTS"].address.to_bytes(2, "big")
+        machine.bus.send(Master(machine, 0).frame(b"\x06" + at + b"\x01\x23"))
+        machine.run(milliseconds=12)
+        master.wait_idle()
+        written = master.read(Table.HOLDING, BY_NAME["INPUTS"].address, 1) == [0x123]
+        assert master.value("MISSED") == (0 if written else 1), f"{tenth / 10} characters"
+        obeyed.add(written)
+    assert obeyed == {True, False}
+
+
+def test_no_broadcast_is_missed_while_words_are_programmed(elf: Path) -> None:
+    master = ready(elf)
+    image = encode(AND)
+    crc = int.from_bytes(image[-4:], "little")
+    master.stage(image)
+    master.command(Command.VERIFY, len(image), crc)
+    machine, at = master.machine, BY_NAME["INPUTS"].address.to_bytes(2, "big")
+    before = machine.chip.flash.programs
+    machine.bus.send(master.frame(write_pdu(*placed(COMMAND=Command.COMMIT, LENGTH=0, CRC=crc))))
+    machine.run_until(lambda: machine.chip.flash.programs > before + 5, 100_000)
+    first = machine.chip.flash.programs
+    machine.bus.send(Master(machine, 0).frame(b"\x06" + at + b"\x01\x23"))
+    machine.run(milliseconds=12)
+    master.wait_idle()
+    assert machine.chip.flash.programs > first + 5, "the broadcast came in the midst of the words"
+    assert master.value("MISSED") == 0
+    assert master.read(Table.HOLDING, BY_NAME["INPUTS"].address, 1) == [0x123]
+    assert master.value("MODEL_CRC") == crc
+
+
+# ---------------------------------------------------------------------------------------------------------- supply
+
+
+def test_the_supply_is_good_where_the_detector_says_so(elf: Path) -> None:
+    machine = ready(elf).machine
+    for volts, good in ((3.3, True), (2.89, False), (3.3, True), (1.9, False), (3.2, True)):
+        machine.supply = volts
+        assert bool(machine.call("port_supply_good")[0]) == good, volts
+
+
+@pytest.mark.parametrize("volts", [2.0, 2.5, 2.7, 2.8, 2.89])
+def test_the_supply_is_not_good_from_the_start(elf: Path, volts: float) -> None:
+    """Whoever asks first gets the right answer: the model fails a look at a detector that has not settled."""
+    machine = Machine(elf)
+    machine.supply = volts
+    machine.run_to("node_boot")
+    assert machine.call("port_supply_good")[0] == 0
 
 
 @pytest.mark.parametrize("tenth", range(0, 110, 5))

@@ -21,6 +21,7 @@ SECTOR_4 = range(0x08010000, 0x08020000)
 FLASH = range(0x08000000, 0x08100000)
 RAM = range(0x20000000, 0x20020000)
 CCM = range(0x1000_0000, 0x1000_0000 + 64 * KIB)
+SCB = 0xE000_ED00
 HARD_FLOAT = 0x400  # EF_ARM_ABI_FLOAT_HARD
 FORBIDDEN = re.compile(
     r"_*(m|c|re)alloc(_r)?|_*free(_r)?|_sbrk(_r)?|.*printf.*|.*scanf.*|f?puts|f?open|atexit"
@@ -125,6 +126,14 @@ def test_vectors_lie_at_the_start_of_flash(read, symbols) -> None:
         assert word in SECTOR_0 or word in SECTOR_4
     assert words[1] in SECTOR_0, "starting up does not need sector 4"
     assert read["e_entry"] == words[1]
+
+
+def test_the_start_sets_vtor_itself(read) -> None:
+    """Before SystemInit, which in newer CMSIS no longer does: Reset_Handler has both addresses among its constants."""
+    start = read.get_section_by_name(".startup").data()
+    words = struct.unpack(f"<{len(start) // 4}I", start[: len(start) // 4 * 4])
+    assert SECTOR_0.start in words
+    assert SCB in words
 
 
 def test_code_begins_at_sector_4(read, symbols) -> None:

@@ -22,6 +22,7 @@ FLOORS = [
     {"commands", "status"},
     {"models"},
     {"neuron", "settings", "trainer"},
+    {"wear"},
     {"link", "refusal", "identity", "sectors"},
     {"words", "rows"},
 ]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from host.core.crc import crc32
-from host.core.image import CRC, HEADER, LAYER, decode, encode
+from host.core.image import CRC, HEADER, LAYER, decode, encode, image_size
 from host.core.wire import IMAGE_MAX, LAYERS_MAX, UNITS_MAX, VECTORS_MAX, Reason
 from tests.models import largest_models, random_model
 from tests.parity.twins import BUILDS, Twins, Verdict, build_id, python_verdict
@@ -19,6 +19,8 @@ from tests.parity.twins import BUILDS, Twins, Verdict, build_id, python_verdict
 IMAGES, MUTANTS_AN_IMAGE = 150, 100
 NODE_ONLY = {Reason.NOT_VERIFIED, Reason.NO_PREVIOUS, Reason.SETTINGS, Reason.FLASH, Reason.COMMAND}
 NODE_ONLY |= {Reason.TRAIN_SHAPE, Reason.TRAIN_ROOM, Reason.TRAIN_DATA}
+NODE_ONLY |= {Reason.ROTTEN_MODEL, Reason.ROTTEN_SETTINGS, Reason.ROTTEN_RUNNING}
+NODE_ONLY |= {Reason.SUPPLY, Reason.WEAR, Reason.CRYSTAL}
 """Reasons that are not about an image's bytes; ALIGNMENT is about where they lie."""
 
 Generator = np.random.Generator
@@ -234,3 +236,14 @@ def test_an_image_over_the_limit_is_refused(twins: Twins) -> None:
 def test_an_unaligned_image_is_refused(twins: Twins, offset: int) -> None:
     assert twins.images(images()[:10], offset) == [Verdict(Reason.ALIGNMENT, 0, False)] * 10
     assert twins.images(images()[:10], 4) == [Verdict(Reason.NONE, 0, True)] * 10
+
+
+def test_the_size_of_an_image_is_known_from_its_shape() -> None:
+    rng = np.random.default_rng(485)
+    models = [*(random_model(rng) for _ in range(IMAGES)), *largest_models(rng)]
+    shapes = [[model.inputs, *(layer.outputs for layer in model.layers)] for model in models]
+    vectors = [len(model.vector_inputs) for model in models]
+    assert [image_size(shape, count) for shape, count in zip(shapes, vectors, strict=True)] == [
+        len(encode(model)) for model in models
+    ]
+    assert {shape[0] % 2 for shape in shapes} == {0, 1}

@@ -322,6 +322,54 @@ def test_wrong_settings_are_refused(node: MemoryNode) -> None:
     assert node.line().opened == 1
 
 
+def in_force(node: MemoryNode) -> list[int]:
+    return node.read(Table.INPUT, BY_NAME["ADDRESS_IN_FORCE"].address, 5)
+
+
+def test_what_is_in_force_is_said_beside_what_is_wished(node: MemoryNode) -> None:
+    address, now, wish = BY_NAME["ADDRESS"].address, [1, 0, 19200, 0, 0], [9, 1, 49664, 2, 1]
+    assert node.read(Table.HOLDING, address, 5) == in_force(node) == now
+    node.write(address, wish)
+    assert (node.read(Table.HOLDING, address, 5), in_force(node)) == (wish, now)
+    node.write(address + 3, [4])
+    assert node.refusal(command_pdu(Command.SAVE_SETTINGS)) == 4
+    assert node.read(Table.HOLDING, address, 5) == [*wish[:3], 4, 1], "a refused wish can be looked at"
+    assert in_force(node) == now
+    node.write(address, wish)
+    node.command(Command.SAVE_SETTINGS)
+    assert in_force(node) == now, "they are on their way"
+    node.work()
+    node.address = 9
+    assert node.read(Table.HOLDING, address, 5) == in_force(node) == wish
+    assert node.get("REASON") == wire.Reason.NONE
+
+
+def test_a_master_saves_what_it_wrote_itself(node: MemoryNode) -> None:
+    """One that writes all settings at once need not care what another has left there."""
+    address = BY_NAME["ADDRESS"].address
+    node.write(address, [9, 0, 1200, 3, 1])  # never saved
+    words = in_force(node)
+    node.write(address, [*words[:4], 1])
+    node.command(Command.SAVE_SETTINGS)
+    node.work()
+    assert node.read(Table.HOLDING, address, 5) == in_force(node) == [1, 0, 19200, 0, 1]
+
+
+def test_settings_cannot_be_written_while_others_are_being_saved(node: MemoryNode) -> None:
+    """Else the save would end with one master's, and show another's as if they were in force."""
+    address = BY_NAME["ADDRESS"].address
+    node.write(address, [1, 0, 9600, 0, 0])
+    node.command(Command.SAVE_SETTINGS)
+    assert node.refusal(write_pdu(address, [9])) == 6
+    assert node.refusal(command_pdu(Command.SAVE_SETTINGS)) == 6
+    assert node.refusal(write_pdu(address + 1, [0])) == ADDRESS, "half a value, whenever it comes"
+    node.broadcast(write_pdu(address, [9]))
+    assert node.get("MISSED") == 1
+    node.work()
+    assert node.read(Table.HOLDING, address, 5) == in_force(node) == [1, 0, 9600, 0, 0]
+    node.write(address, [9])
+
+
 def test_every_reply_is_a_frame(node: MemoryNode) -> None:
     """All replies of all functions carry a right CRC: the port checks it too, and ends the node if not."""
     for function in range(128):

@@ -344,8 +344,8 @@ def test_what_cannot_be_written_is_one_line(tmp_path: Path, capsys: pytest.Captu
     for name, why in (
         ("picture.jpg", "must end in .png or .svg"),
         ("picture", "must end in .png or .svg"),
-        (str(tmp_path / "none" / "p.png"), "there is no directory"),
-        (str(tmp_path / "d.png"), "is a directory"),
+        (str(tmp_path / "none" / "p.png"), "there is no folder"),
+        (str(tmp_path / "d.png"), "it is a folder"),
     ):
         assert train.main(["--model", "wx", "--plot", name]) == 2
         out, err = capsys.readouterr()

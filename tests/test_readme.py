@@ -26,6 +26,8 @@ ALARM = "speed,current,alarm\n0,0,0\n0,1,0\n1,0,0\n1,1,1\n"
 ELSEWHERE = (
     "tools/check.py",
     "pio ",
+    "STM32_Programmer_CLI",
+    "openocd",
     "pytest",
     "host.sim --link",
     "--deploy renode",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,10 +15,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from host.core.image import decode, encode
 from host.core.registers import bytes_registers
-from host.core.wire import BY_NAME, DEFAULT_ADDRESS, REGISTERS, Command, Table
+from host.core.wire import BY_NAME, DEFAULT_ADDRESS, REGISTERS, Command, Start, Table
 from tests.memory_node import ALL_WORK, MemoryNode, ModbusException
 from tests.models import largest_models, random_model
-from tests.node_model import NodeModel, Refused
+from tests.node_model import WEAR_BUCKET, WEAR_INTERVAL_MS, NodeModel, Refused
 from tests.pdus import command_pdu, write_pdu
 
 EXAMPLES, STEPS = 45, 100
@@ -225,8 +224,7 @@ class Traffic(RuleBasedStateMachine):
         for i in range(0, len(values), 123):
             part = values[i : i + 123]
             assert self.node.broadcast(write_pdu(STAGE + i, part)) == b""
-            with suppress(Refused):
-                self.model.write(STAGE + i, part)
+            self.model.broadcast(STAGE + i, part)
             self.model.work(1)  # without a reply the line is quiet at once
 
     @rule(image=images, position=st.integers(0, 1 << 16), value=word)
@@ -282,8 +280,7 @@ class Traffic(RuleBasedStateMachine):
     @rule()
     def broadcast_a_command(self) -> None:
         assert self.node.broadcast(command_pdu(99)) == b""
-        with suppress(Refused):
-            self.model.write(BY_NAME["COMMAND"].address, [99, 0, 0, 0, 0])
+        self.model.broadcast(BY_NAME["COMMAND"].address, [99, 0, 0, 0, 0])
         self.model.work(1)
 
     # ----------------------------------------------------------------------------------------------------- time
@@ -293,7 +290,19 @@ class Traffic(RuleBasedStateMachine):
         self.node.work(rounds)
         self.model.work(rounds)
 
-    @rule(milliseconds=st.integers(0, 1000))
+    @rule(taken=st.sampled_from([0, 1, WEAR_BUCKET - 2, WEAR_BUCKET - 1, WEAR_BUCKET]))
+    def reset_after_commits(self, taken: int) -> None:
+        """As if there had been so many commits before it."""
+        self.node.keep(taken, taken ^ 0xFFFFFFFF, 0, 0)
+        self.node.watchdog()
+        self.model.commits_taken = taken
+        self.model.start(Start.WATCHDOG)
+
+    @rule(
+        milliseconds=st.one_of(
+            st.integers(0, 1000), st.sampled_from([WEAR_INTERVAL_MS - 1, WEAR_INTERVAL_MS, 10**7])
+        )
+    )
     def advance(self, milliseconds: int) -> None:
         self.node.advance(milliseconds)
         self.model.millis += milliseconds
@@ -343,4 +352,5 @@ def test_the_register_file() -> None:
     # Far below what is usual: another release of Hypothesis draws other traffic.
     assert seen["answered"] > 2000, seen
     assert min(seen["exception 2"], seen["exception 4"], seen["exception 6"], seen["lit"]) > 0, seen
+    assert seen["WEAR"] > 0, seen
     assert seen["highest sequence"] >= 3, "no example went deep"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from host.core.image import decode, image_crc
 from host.core.infer import infer, led, quantise_inputs, self_test
 from host.core.wire import Format
 from host.node.node import Result
+from host.node.staging import Deployed
 from host.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,9 +34,21 @@ class FakeNode:
         self.lamp: Callable[[], bool] | None = None
         self.images: list[bytes] = []
         self.opened: list[tuple[str, dict[str, Any]]] = []
+        self.standing = [7.0, 8.0]
+        self.asked = 0
+
+    def read_inputs(self, count: int) -> list[float]:
+        return self.standing
+
+    def write_inputs(self, inputs: list[float]) -> None:
+        self.standing = inputs
+
+    def inputs_are_ours(self) -> bool:
+        return True
 
     def evaluate_float(self, x: np.ndarray, outputs: int) -> Result:
         model = decode(self.images[-1])
+        self.standing, self.asked = x.tolist(), self.asked + 1
         y = infer(model, quantise_inputs(model, np.atleast_2d(x)))
         return Result(y, led(model, y))
 
@@ -49,12 +62,13 @@ def node(monkeypatch: pytest.MonkeyPatch) -> FakeNode:
         fake.opened.append((port, options))
         yield fake
 
-    def deploy(node: FakeNode, image: bytes, *, progress: Progress) -> SimpleNamespace:
+    def deploy(node: FakeNode, image: bytes, *, progress: Progress, prove: bool) -> Deployed:
         for done in range(0, len(image) + 1, 4):
             progress("stage", done, len(image))
         progress("commit", 1, 1)
         node.images.append(image)
-        return SimpleNamespace(address=1, crc=image_crc(image), sequence=7, seconds=0.25)
+        already = node.images.count(image) > 1
+        return Deployed(1, image_crc(image), 7, 0.25, already, ("the last bus was lost",) if already else ())
 
     monkeypatch.setattr("host.cli.line.open_node", open_node)
     monkeypatch.setattr("host.node.staging.deploy", deploy)
@@ -126,6 +140,32 @@ def test_json_after_a_deploy(capsys: pytest.CaptureFixture[str], node: FakeNode)
         {"inputs": [1, 1], "output": 1, "led": True},
     ]
     assert len(node.images) == 1
+
+
+def test_the_inputs_are_left_as_they_were(capsys: pytest.CaptureFixture[str], node: FakeNode) -> None:
+    run_json(capsys, "--model", "and", "--deploy", "sim")
+    assert node.asked == 4
+    assert node.standing == [7.0, 8.0]
+
+
+def test_without_a_proof_nothing_is_asked(capsys: pytest.CaptureFixture[str], node: FakeNode) -> None:
+    result = run_json(capsys, "--model", "and", "--deploy", "sim", "--no-prove")
+    assert list(result["deployed"]) == ["address", "crc32", "sequence", "seconds", "already"]
+    assert train.main(["--model", "and", "--deploy", "sim", "--no-prove"]) == 0
+    assert capsys.readouterr().out.endswith(", sequence 7, after 0.2 s, not proven\n")
+    assert node.asked == 0
+
+
+def test_a_model_that_ran_there_and_what_the_node_warns_of_are_said(
+    capsys: pytest.CaptureFixture[str], node: FakeNode
+) -> None:
+    argv = ["--model", "and", "--deploy", "sim"]
+    assert train.main(argv) == 0
+    assert "already" not in capsys.readouterr().out
+    assert train.main(argv) == 0
+    out, err = capsys.readouterr()
+    assert "  it ran there already: nothing was written; the model to go back to stays\n" in out
+    assert err == "warning: the last bus was lost\n"
 
 
 def test_given_start_rate_and_epochs_are_used(capsys: pytest.CaptureFixture[str]) -> None:
@@ -314,9 +354,39 @@ def assert_one_line(capsys: pytest.CaptureFixture[str], argv: list[str], says: s
         (["--model", "xor"], "invalid choice"),
         (["--algorithm", "newton"], "invalid choice"),
         (["--layers", "2-4-1"], "--layers needs --model"),
+        (["--model", "wx", "--data", ""], "argument --data: an empty name"),
+        (["--save", ""], "argument --save: an empty name"),
+        (["--plot", ""], "argument --plot: an empty name"),
+        (["--address", "2"], "--address needs a node: give --deploy PORT"),
+        (["--baud", "9600"], "--baud needs a node"),
+        (["--parity", "N"], "--parity needs a node"),
+        (["--stop-bits", "2"], "--stop-bits needs a node"),
+        (["--timeout", "2"], "--timeout needs a node"),
+        (["--trace"], "--trace needs a node"),
+        (["--on-board"], "--on-board needs a node"),
+        (["--no-prove"], "--no-prove needs a node"),
+        (["--shuffle"], "--shuffle goes with --algorithm sgd"),  # AND would, but not w.x before it
+        *(
+            (
+                ["--model", "wxb", "--algorithm", "grid", *option],
+                f"{option[0]} does not go with --algorithm grid",
+            )
+            for option in (
+                ["--lr", "0.1"],
+                ["--epochs", "9"],
+                ["--tolerance", "1e-9"],
+                ["--patience", "3", "--split", "80,20"],
+                ["--init", "1,2"],
+                ["--dtype", "float32"],
+                ["--batch-size", "2"],
+                ["--shuffle"],
+            )
+        ),
+        (["--model", "wxb", "--algorithm", "grid", "--seed", "3"], "--seed does nothing here"),
+        (["--model", "wxb", "--init", "1,2", "--seed", "3"], "--seed does nothing here"),
         (["--model", "mlp", "--layers", "2"], "'2' is no network like 2-4-1"),
         (["--model", "mlp", "--layers", "2-65-1"], "each of 1..64 units"),
-        (["--model", "mlp", "--layers", "3-4-1"], "no built-in set of 3 inputs and 1 outputs"),
+        (["--model", "mlp", "--layers", "3-4-1"], "no built-in set of 3 inputs and 1 output, "),
         (["--model", "wxb", "--layers", "1-1"], "--layers goes with --model mlp"),
         (["--model", "mlp", "--init", "1,2"], "this model has 157 parameters: give 157"),
         (["--model", "wxb", "--batch-size", "2"], "--batch-size goes with --algorithm minibatch or adam"),
@@ -339,11 +409,11 @@ def assert_one_line(capsys: pytest.CaptureFixture[str], argv: list[str], says: s
         (["--mod", "wx"], "unrecognized arguments"),
         (["--address", "0"], "not a whole number of 1..247"),
         (["--baud", "300"], "not a whole number of 1200..1000000"),
-        (["--parity", "O", "--stop-bits", "2"], "8O2 is no Modbus format"),
+        (["--deploy", "sim", "--parity", "O", "--stop-bits", "2"], "8O2 is no Modbus format"),
         (["--model", "wx", "--range", "0,1,2"], "--range has 3 numbers"),
         (["--model", "wx", "--range", "0,1"], "beyond the declared range 0..1"),
         (["--model", "wx", "--led-threshold", "1e9"], "LED threshold"),
-        (["--save", "/no-such-folder/and.img"], "cannot write /no-such-folder/and.img: No such file"),
+        (["--save", "/no-such-folder/and.img"], "cannot write /no-such-folder/and.img: there is no folder"),
         (["--model", "wx", "--lr", "0.3"], "the largest stable rate for this data is 0.214286"),
         (["--model", "wx", "--lr", "1e300"], "the largest stable rate for this data is 0.214286"),
         (["--model", "and", "--lr", "2"], "the largest stable rate for this data is 0.333333"),
@@ -359,6 +429,69 @@ def test_a_training_that_fails_writes_nothing(capsys: pytest.CaptureFixture[str]
     argv = ["--model", "wx", "--lr", "0.3", "--save", str(tmp_path / "wx.img")]
     assert_one_line(capsys, argv, "training diverges")
     assert os.listdir(tmp_path) == []
+
+
+# ------------------------------------------------------------------------------------- known before it is trained
+
+
+def data_of(tmp_path: Path, rows: int, inputs: int = 2) -> str:
+    path = tmp_path / "data.csv"
+    names = ",".join(f"x{number}" for number in range(inputs))
+    row = ",".join("1" for _ in range(inputs))
+    path.write_text(f"{names},y\n" + f"{row},1\n" * rows)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (
+            ["--model", "mlp", "--layers", "2-64-64-1"],
+            "the image takes 9172 bytes, longer than the 8192 bytes that a node keeps; use fewer inputs or units",
+        ),
+        (["--model", "wxb", "--range", "0,0.5"], "the data go from 1 to 1, beyond the declared range 0..0.5"),
+        (
+            ["--model", "and", "--on-board", "--deploy", "/dev/none"],
+            "training on the board takes 96104 bytes, a node has room for 61440: use fewer rows or --dtype float32",
+        ),
+    ],
+)
+def test_what_no_node_takes_is_known_before_it_is_trained(
+    argv: list[str],
+    says: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(train, "train", None)
+    inputs = 1 if "wxb" in argv else 2
+    assert_one_line(capsys, [*argv, "--data", data_of(tmp_path, 4000, inputs), "--json"], says)
+
+
+# ---------------------------------------------------------------------------------------------------- how it is said
+
+
+def test_one_of_a_kind_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str], node: FakeNode) -> None:
+    data = data_of(tmp_path, 1)
+    argv = ["--model", "and", "--data", data, "--epochs", "1", "--split", "1,0"]
+    assert train.main([*argv, "--deploy", "COM3"]) == 0
+    said = capsys.readouterr().out
+    assert "  1 sample, sgd, rate 0.01, 1 epoch\n" in said
+    assert "the only sample right" in said
+    assert "largest difference from the float model in this row: 0" in said
+    assert not re.search(r"\b1 [a-z]+s\b", said)
+
+
+def test_without_a_model_it_says_whose_image_that_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image, picture = str(tmp_path / "a.img"), str(tmp_path / "a.svg")
+    assert train.main(["--save", image, "--plot", picture]) == 0
+    said = capsys.readouterr().out
+    assert f"Saved {image}, 108 bytes: that is AND\n" in said
+    assert f"Drawn to {picture}: that is AND\n" in said
+    assert train.main(["--model", "and", "--save", image]) == 0
+    assert f"Saved {image}, 108 bytes\n" in capsys.readouterr().out
 
 
 # ------------------------------------------------------------------------------------------------------ line

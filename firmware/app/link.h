@@ -28,7 +28,7 @@ struct link {
     uint8_t serving;         /* which frame the main loop takes next */
     atomic_bool sending;
     _Atomic uint16_t overruns; /* characters lost since start */
-    _Atomic uint16_t missed;   /* broadcasts that nobody could serve, since start */
+    _Atomic uint16_t missed;   /* broadcasts that came while the node was busy, since start */
     uint8_t reply[MODBUS_FRAME_MAX];
 };
 

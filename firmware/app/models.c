@@ -6,6 +6,7 @@
 #include "app/words.h"
 #include "core/crc.h"
 
+#define CHECK_BYTES 256u /* a call of models_check */
 #define AT(name) (WIRE_INPUT_##name - WIRE_INPUT_SEQUENCE)
 #define IDENTITY_WORDS (AT(STAGED_CRC) + WIRE_INPUT_STAGED_CRC_SIZE)
 
@@ -33,23 +34,55 @@ static bool run_active(struct models *models)
         return false;
     }
     neuron_run(models->neuron, &model);
+    models->checked = models->check_crc = 0;
     return true;
 }
 
+/* The active record is no good: run the one before it, or none. */
+static void run_previous(struct models *models)
+{
+    models->fallback = true;
+    store_skip_active(&models->store);
+    if (!models->store.active.payload || !run_active(models))
+        neuron_stop(models->neuron);
+}
+
 void models_boot(struct models *models, struct neuron *neuron, struct trainer *trainer,
-                 struct refusal *refusal)
+                 struct refusal *refusal, struct wear *wear)
 {
     const struct store_flash flash = sectors_flash(PORT_MODEL_A);
     models->neuron = neuron;
     models->trainer = trainer;
     models->refusal = refusal;
+    models->wear = wear;
     models->committing = models->verified = false;
     store_boot(&models->store, &flash);
-    if (!models->store.active.payload || run_active(models))
+    models->fallback = models->store.rotten;
+    if (models->store.unsettled)
+        refusal_fault(refusal, WIRE_REASON_SUPPLY, 0);
+    if (models->store.rotten)
+        refusal_fault(refusal, WIRE_REASON_ROTTEN_MODEL, 0);
+    if (models->store.active.payload && !run_active(models))
+        run_previous(models);
+}
+
+void models_check(struct models *models)
+{
+    const struct image *model = neuron_model(models->neuron);
+    if (!model || models->committing)
         return;
-    store_skip_active(&models->store);
-    if (models->store.active.payload)
-        run_active(models);
+    const uint32_t left = model->length - (uint32_t)sizeof model->crc - models->checked;
+    const uint32_t size = left < CHECK_BYTES ? left : CHECK_BYTES;
+    models->check_crc = crc32_more(models->check_crc, model->bytes + models->checked, size);
+    models->checked += size;
+    if (size < left)
+        return;
+    const bool good = models->check_crc == model->crc && image_crc(model->bytes, model->length) == model->crc;
+    models->checked = models->check_crc = 0;
+    if (good)
+        return;
+    refusal_fault(models->refusal, WIRE_REASON_ROTTEN_RUNNING, 0);
+    run_previous(models);
 }
 
 /* Already running: a repeated command, whose first reply was lost, has nothing left to do. */
@@ -111,19 +144,29 @@ void models_take_learnt(struct models *models)
 
 static enum modbus_exception start_commit(struct models *models)
 {
-    const uint32_t length = models->staged.length;
-    if (store_commit(&models->store, models->stage, length, crc32(models->stage, length)) != STORE_OK)
-        return MODBUS_DEVICE_BUSY;
-    models->committing = true;
-    return MODBUS_OK;
+    const enum modbus_exception exception =
+        wear_commit(models->wear, &models->store, models->stage, models->staged.length);
+    models->committing = !exception;
+    return exception;
+}
+
+/* Not by its CRC-32 alone, which can be forged. */
+static bool staged_runs(const struct models *models)
+{
+    const struct image *model = neuron_model(models->neuron);
+    return model && !models->fallback && model->length == models->staged.length &&
+           memcmp(model->bytes, models->stage, model->length) == 0;
 }
 
 enum modbus_exception models_commit(struct models *models, uint32_t crc)
 {
     if (models->committing)
         return models->staged.crc == crc ? MODBUS_OK : MODBUS_DEVICE_BUSY;
-    if (models->verified && models->staged.crc == crc)
-        return start_commit(models);
+    if (models->verified && models->staged.crc == crc) {
+        if (!staged_runs(models))
+            return start_commit(models);
+        models->verified = false;
+    }
     return runs(models, crc) ? MODBUS_OK : refusal_answer(models->refusal, WIRE_REASON_NOT_VERIFIED);
 }
 
@@ -144,19 +187,26 @@ enum modbus_exception models_rollback(struct models *models, uint32_t crc)
     const struct store_record *previous = &models->store.previous;
     if (!previous->payload || previous->length > sizeof models->stage || models_previous_crc(models) != crc)
         return refusal_answer(models->refusal, WIRE_REASON_NO_PREVIOUS);
+    enum modbus_exception exception = wear_allows(models->wear);
+    if (exception)
+        return exception;
     memcpy(models->stage, previous->payload, previous->length);
-    const enum modbus_exception exception = check_stage(models, previous->length, crc);
-    return exception ? exception : start_commit(models);
+    exception = check_stage(models, previous->length, crc);
+    if (!exception)
+        exception = start_commit(models);
+    models->verified = !exception;
+    return exception;
 }
 
 static void end_commit(struct models *models)
 {
     models->committing = false;
     models->verified = false;
+    models->fallback &= models->store.result != STORE_OK;
     if (models->store.result != STORE_OK)
         refusal_fault(models->refusal, WIRE_REASON_FLASH, 0);
-    else
-        run_active(models);
+    else if (!run_active(models))
+        run_previous(models);
 }
 
 bool models_step(struct models *models)

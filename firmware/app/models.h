@@ -2,7 +2,10 @@
  *
  * An image is staged register by register, or by a training; VERIFY takes it if it can run here and computes
  * what its maker computed; COMMIT brings it into the flash, from where the neuron runs it. ROLLBACK sends the
- * previous model the same way, under a new sequence number. Whatever is refused leaves the running model. */
+ * previous model the same way, under a new sequence number. Whatever is refused leaves the running model.
+ *
+ * The running image is checked against its CRC-32 over and over: one that has rotted makes way for the previous
+ * one, or for none. */
 #ifndef NEURON485_APP_MODELS_H
 #define NEURON485_APP_MODELS_H
 
@@ -13,6 +16,7 @@
 #include "app/refusal.h"
 #include "app/rows.h"
 #include "app/trainer.h"
+#include "app/wear.h"
 #include "core/image.h"
 #include "core/store.h"
 #include "core/wire.h"
@@ -21,20 +25,25 @@ struct models {
     struct neuron *neuron;   /* runs what is committed */
     struct trainer *trainer; /* the stage is kept for it while it trains */
     struct refusal *refusal;
+    struct wear *wear;
     struct store store;
+    bool fallback; /* the newest that was kept is refused or damaged: the next commit writes whatever it is */
     bool committing;     /* the stage is on its way into the flash */
     bool verified;       /* `staged` is a good image */
     struct image staged; /* in the stage */
     _Alignas(4) uint8_t stage[WIRE_IMAGE_MAX];
+    uint32_t checked;   /* bytes of the running image that models_check has seen in this turn */
+    uint32_t check_crc; /* their CRC-32 */
 };
 
 /* Run the newest model that this firmware accepts. A refused one is kept and reported. */
 void models_boot(struct models *models, struct neuron *neuron, struct trainer *trainer,
-                 struct refusal *refusal);
+                 struct refusal *refusal, struct wear *wear);
 
 /* The commands. length: bytes in the stage, refused where they are no image; crc: CRC-32 of the image that is
  * meant. MODBUS_DEVICE_BUSY while the stage is taken, MODBUS_DEVICE_FAILURE with the reason. Repeated, because
- * the first reply was lost, COMMIT and ROLLBACK find their work done. */
+ * the first reply was lost, COMMIT and ROLLBACK find their work done; and so does a COMMIT of the very bytes that
+ * run. */
 enum modbus_exception models_verify(struct models *models, uint32_t length, uint32_t crc);
 enum modbus_exception models_commit(struct models *models, uint32_t crc);
 enum modbus_exception models_rollback(struct models *models, uint32_t crc);
@@ -50,6 +59,9 @@ void models_take_learnt(struct models *models);
 
 /* Do one small piece of the store's work, one word or the start of an erase. True while there is more. */
 bool models_step(struct models *models);
+
+/* Check a few words of the running image, for rounds that have nothing else to do. */
+void models_check(struct models *models);
 
 #define MODELS_ROWS 3u
 extern const struct row models_rows[MODELS_ROWS];

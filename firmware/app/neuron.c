@@ -57,13 +57,27 @@ static void inputs_changed(struct neuron *neuron)
         decide(neuron);
 }
 
+/* The same values at the new scales. */
+static void rescale_inputs(struct neuron *neuron)
+{
+    for (unsigned i = 0; i < WIRE_UNITS_MAX; i++)
+        set_input(neuron, i, neuron->inputs_float[i]);
+}
+
 void neuron_run(struct neuron *neuron, const struct image *model)
 {
     neuron->model = *model;
     neuron->valid = true;
-    for (unsigned i = 0; i < WIRE_UNITS_MAX; i++)
-        set_input(neuron, i, neuron->inputs_float[i]); /* the same values at the new scales */
+    rescale_inputs(neuron);
     decide(neuron);
+}
+
+void neuron_stop(struct neuron *neuron)
+{
+    neuron->valid = false;
+    rescale_inputs(neuron);
+    memset(neuron->outputs, 0, sizeof neuron->outputs);
+    neuron->decision = false;
 }
 
 const struct image *neuron_model(const struct neuron *neuron)
@@ -165,10 +179,10 @@ static enum modbus_exception read_inferences(const void *part, uint32_t offset, 
 static enum modbus_exception write_inputs(void *part, uint32_t offset, uint16_t count, const uint16_t *values)
 {
     struct neuron *neuron = part;
+    neuron->clipped &= ~(UINT64_MAX >> (64u - count) << offset);
     for (uint32_t i = offset; i < offset + count; i++) {
         const int16_t q = (int16_t)*values++;
         neuron->inputs[i] = q;
-        neuron->clipped &= ~(UINT64_C(1) << i);
         neuron->inputs_float[i] = fixed_to_float(q, input_fraction(neuron, i));
     }
     inputs_changed(neuron);

@@ -1,7 +1,7 @@
 /* The neuron: a model that runs in place from the flash, what goes into it, what comes out, and the lamp.
  *
  * Inputs are kept as floats in their own units, so that they outlive a change of the model, and as integers at
- * the running model's scales. Without a model inputs can be set all the same, outputs keep their values. */
+ * the running model's scales. Without a model inputs can be set all the same, outputs are 0. */
 #ifndef NEURON485_APP_NEURON_H
 #define NEURON485_APP_NEURON_H
 
@@ -28,6 +28,9 @@ struct neuron {
 
 /* Run `model`, whose image must stay where it is, on the inputs as they are. */
 void neuron_run(struct neuron *neuron, const struct image *model);
+
+/* Run none: outputs 0, no decision. */
+void neuron_stop(struct neuron *neuron);
 
 /* The running model, or NULL. */
 const struct image *neuron_model(const struct neuron *neuron);

@@ -14,9 +14,12 @@ static void open_line(struct node *node)
 void node_boot(struct node *node)
 {
     struct parts *parts = &node->parts;
-    settings_boot(&parts->settings, &parts->refusal);
+    if (!port_on_crystal())
+        refusal_fault(&parts->refusal, WIRE_REASON_CRYSTAL, 0);
+    wear_boot(&parts->wear, &parts->refusal);
+    settings_boot(&parts->settings, &parts->refusal, &parts->wear);
     trainer_init(&parts->trainer, port_arena());
-    models_boot(&parts->models, &parts->neuron, &parts->trainer, &parts->refusal);
+    models_boot(&parts->models, &parts->neuron, &parts->trainer, &parts->refusal, &parts->wear);
     parts->commands = (struct commands){
         .refusal = &parts->refusal,
         .models = &parts->models,
@@ -42,7 +45,11 @@ size_t node_serve(struct node *node, const uint8_t *request, size_t size, uint8_
     const uint16_t overruns = node->parts.link.overruns;
     node->server.counters.overruns += (uint16_t)(overruns - node->overruns);
     node->overruns = overruns;
-    return modbus_serve(&node->server, request, size, reply);
+    node->registers.busy = false;
+    const size_t answered = modbus_serve(&node->server, request, size, reply);
+    if (node->registers.busy && request[0] == MODBUS_BROADCAST)
+        node->parts.link.missed++; /* nobody hears the exception */
+    return answered;
 }
 
 void node_listen(struct node *node)
@@ -78,10 +85,14 @@ bool node_work(struct node *node)
         return training; /* the bus comes first: no stall of the flash may fall into a frame */
     if (parts->commands.restart)
         port_reset();
+    wear_step(&parts->wear);
+    parts->refusal.waits = (parts->models.committing || parts->settings.saving) && !port_supply_good();
     if (settings_take_change(&parts->settings))
         open_line(node);
-    const bool more = step_stores(parts);
-    return more || training;
+    const bool more = step_stores(parts) || training;
+    if (!more)
+        models_check(&parts->models);
+    return more;
 }
 
 void node_show(struct node *node)

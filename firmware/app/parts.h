@@ -3,6 +3,7 @@
  *     commands, status     what the bus may ask for, and what it is told
  *     models               stage, verify, commit, rollback
  *     neuron  settings  trainer
+ *     wear                 whether the flash may be written
  *     link  refusal        (and, without a state: identity, sectors) */
 #ifndef NEURON485_APP_PARTS_H
 #define NEURON485_APP_PARTS_H
@@ -16,10 +17,12 @@
 #include "app/settings.h"
 #include "app/status.h"
 #include "app/trainer.h"
+#include "app/wear.h"
 
 struct parts {
     struct link link;
     struct refusal refusal;
+    struct wear wear;
     struct neuron neuron;
     struct settings settings;
     struct trainer trainer;

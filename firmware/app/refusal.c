@@ -1,5 +1,7 @@
 #include "app/refusal.h"
 
+#include <string.h>
+
 #include "app/words.h"
 
 void refusal_note(struct refusal *refusal, enum wire_reason reason, uint16_t detail)
@@ -23,8 +25,12 @@ enum modbus_exception refusal_answer(struct refusal *refusal, enum wire_reason r
 static enum modbus_exception read_refusal(const void *part, uint32_t offset, uint16_t count, uint16_t *values)
 {
     const struct refusal *refusal = part;
-    for (uint32_t i = offset; i < offset + count; i++)
-        *values++ = i == 0 ? refusal->reason : refusal->detail;
+    uint16_t words[] = {refusal->reason, refusal->detail};
+    if (refusal->waits) {
+        words[0] = WIRE_REASON_SUPPLY;
+        words[1] = 0;
+    }
+    memcpy(values, words + offset, count * sizeof *values);
     return MODBUS_OK;
 }
 

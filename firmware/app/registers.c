@@ -80,12 +80,15 @@ static enum modbus_exception read_registers(void *context, enum wire_table table
 static enum modbus_exception write_registers(void *context, uint16_t address, uint16_t count,
                                              const uint16_t *values)
 {
+    struct registers *registers = context;
     const uint32_t at = key(WIRE_TABLE_HOLDING, address);
-    const struct registers_row *row = find(context, at);
+    const struct registers_row *row = find(registers, at);
     const uint32_t offset = at - row->start;
     if (offset + count > row->row->size || !row->row->write)
         return MODBUS_ILLEGAL_ADDRESS;
-    return row->row->write(row->part, offset, count, values);
+    const enum modbus_exception exception = row->row->write(row->part, offset, count, values);
+    registers->busy |= exception == MODBUS_DEVICE_BUSY;
+    return exception;
 }
 
 /* ---------------------------------------------------------------------------------------------------- join */

@@ -5,6 +5,8 @@
 #ifndef NEURON485_APP_REGISTERS_H
 #define NEURON485_APP_REGISTERS_H
 
+#include <stdbool.h>
+
 #include "app/parts.h"
 #include "core/modbus.h"
 
@@ -17,6 +19,7 @@
 /* The rows in the order of their addresses, each with the part that it belongs to. */
 struct registers {
     struct parts *parts;
+    bool busy;                     /* a write was refused with exception 06 since the owner last cleared it */
     uint8_t last[REGISTERS_PAGES]; /* of the rows that begin in the page or before it */
     struct registers_row {
         uint32_t start; /* table in the upper half, address in the lower */

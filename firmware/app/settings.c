@@ -5,7 +5,6 @@
 #include "app/link.h"
 #include "app/sectors.h"
 #include "app/words.h"
-#include "core/crc.h"
 
 enum { ADDRESS, BAUD, FORMAT = BAUD + WIRE_HOLDING_BAUD_SIZE, GAP };
 _Static_assert(WIRE_HOLDING_BAUD - WIRE_HOLDING_ADDRESS == BAUD &&
@@ -57,18 +56,35 @@ static bool from_words(struct settings_record *record, const uint16_t words[SETT
 
 /* ------------------------------------------------------------------------------------------ kept, in force */
 
-void settings_boot(struct settings *settings, struct refusal *refusal)
+/* Bring the active record in force. False when that cannot be. */
+static bool take_active(struct settings *settings)
 {
-    const struct store_flash flash = sectors_flash(PORT_SETTINGS_A);
-    *settings = (struct settings){.refusal = refusal, .in_force = defaults()};
-    store_boot(&settings->store, &flash);
     const struct store_record *kept = &settings->store.active;
     struct settings_record record;
-    if (kept->payload && kept->length == sizeof record) {
-        memcpy(&record, kept->payload, sizeof record);
-        if (valid(&record))
-            settings->in_force = record;
+    if (!kept->payload || kept->length != sizeof record)
+        return false;
+    memcpy(&record, kept->payload, sizeof record);
+    if (valid(&record))
+        settings->in_force = record;
+    return valid(&record);
+}
+
+void settings_boot(struct settings *settings, struct refusal *refusal, struct wear *wear)
+{
+    const struct store_flash flash = sectors_flash(PORT_SETTINGS_A);
+    *settings = (struct settings){.refusal = refusal, .wear = wear, .in_force = defaults()};
+    struct store *store = &settings->store;
+    store_boot(store, &flash);
+    settings->fallback = store->rotten;
+    if (store->active.payload && !take_active(settings)) {
+        settings->fallback = true;
+        store_skip_active(store);
+        take_active(settings);
     }
+    if (store->unsettled)
+        refusal_fault(refusal, WIRE_REASON_SUPPLY, 0);
+    if (settings->fallback)
+        refusal_fault(refusal, WIRE_REASON_ROTTEN_SETTINGS, 0);
     to_words(&settings->in_force, settings->words);
 }
 
@@ -91,13 +107,13 @@ enum modbus_exception settings_save(struct settings *settings)
         return MODBUS_DEVICE_BUSY;
     if (!from_words(&asked, settings->words))
         return refusal_answer(settings->refusal, WIRE_REASON_SETTINGS);
-    if (memcmp(&asked, &settings->in_force, sizeof asked) == 0)
+    if (!settings->fallback && memcmp(&asked, &settings->in_force, sizeof asked) == 0)
         return MODBUS_OK;
     settings->next = asked;
-    store_commit(&settings->store, &settings->next, sizeof settings->next,
-                 crc32(&settings->next, sizeof settings->next));
-    settings->saving = true;
-    return MODBUS_OK;
+    const enum modbus_exception exception =
+        wear_commit(settings->wear, &settings->store, &settings->next, sizeof settings->next);
+    settings->saving = !exception;
+    return exception;
 }
 
 bool settings_take_change(struct settings *settings)
@@ -114,6 +130,7 @@ static void end_saving(struct settings *settings)
         refusal_fault(settings->refusal, WIRE_REASON_FLASH, 0);
         return;
     }
+    settings->fallback = false;
     settings->in_force = settings->next;
     settings->changed = true;
 }
@@ -152,6 +169,8 @@ static enum modbus_exception write_settings(void *part, uint32_t offset, uint16_
     struct settings *settings = part;
     if (words_split(offset, count, BAUD, WIRE_HOLDING_BAUD_SIZE))
         return MODBUS_ILLEGAL_ADDRESS;
+    if (settings->saving)
+        return MODBUS_DEVICE_BUSY;
     memcpy(settings->words + offset, values, count * sizeof *values);
     return MODBUS_OK;
 }

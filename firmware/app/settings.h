@@ -1,5 +1,8 @@
 /* The line settings: those in force, those that the bus has written, and those that are kept over a loss of
- * power. SAVE_SETTINGS brings the written ones into the flash, and from there in force. */
+ * power. SAVE_SETTINGS brings the written ones into the flash, and from there in force.
+ *
+ * What is written but not saved stays readable until it is written again: a master that writes all of them before
+ * its SAVE_SETTINGS, in one frame, saves its own wishes only. None can be written while others are being saved. */
 #ifndef NEURON485_APP_SETTINGS_H
 #define NEURON485_APP_SETTINGS_H
 
@@ -8,6 +11,7 @@
 
 #include "app/refusal.h"
 #include "app/rows.h"
+#include "app/wear.h"
 #include "core/store.h"
 #include "core/wire.h"
 #include "port/port.h"
@@ -26,17 +30,19 @@ _Static_assert(sizeof(struct settings_record) == 8, "kept as 8 bytes");
 
 struct settings {
     struct refusal *refusal;
+    struct wear *wear;
     struct settings_record in_force;
     struct settings_record next; /* on their way into the flash; in force once they are there */
     struct store store;
     uint16_t words[SETTINGS_WORDS]; /* WIRE_HOLDING_ADDRESS ... _GAP, as last written by the bus */
+    bool fallback; /* the newest that were kept are damaged: the next save writes whatever it is */
     bool saving;
     bool changed; /* in force, but the line is still spoken the old way */
 };
 
-/* Those that were kept, or the standard's defaults with the port's own address: 19200 baud, 8E1. Why a save
- * fails later goes to `refusal`. */
-void settings_boot(struct settings *settings, struct refusal *refusal);
+/* Those that were kept, or the standard's defaults with the port's own address: 19200 baud, 8E1. What is wrong
+ * with the kept ones, and why a save fails later, goes to `refusal`. */
+void settings_boot(struct settings *settings, struct refusal *refusal, struct wear *wear);
 
 /* How the line is to be spoken. */
 struct port_line settings_line(const struct settings *settings);

@@ -24,6 +24,8 @@ START_TIMEOUT = 60.0
 """Seconds for the simulation to start, or to end: no machine needs so long, however busy."""
 ANSWER_TIMEOUT = 60.0
 """Seconds for one answer of a node of our own: it is there, and only as late as this computer is busy."""
+NODES_MAX = 32
+"""Nodes on one simulated bus, as on a real one without repeaters; firmware/port/native/bus.c has room for them."""
 INTERRUPT_SECONDS = 0.2
 """The longest that a Ctrl-C may go unnoticed: one that comes just before a thread falls asleep does not wake it."""
 
@@ -44,7 +46,8 @@ def build() -> Path:
 
 
 class Sim:
-    """A running simulation. `port` is the pty, `tcp` a host:port or None, `leds` the lamps by node address."""
+    """A running simulation. `port` is the pty, `tcp` a host:port or None, `leds` the lamps by the addresses that the
+    nodes were started with."""
 
     def __init__(
         self, arguments: Sequence[str], nodes: Sequence[int], on_line: Callable[[str], None]

@@ -48,6 +48,13 @@ def whole(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def file_name(text: str) -> str:
+    """Option type: the name of a file; a variable of a shell that is not set gives an empty one."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name")
+    return text
+
+
 def number(text: str) -> float:
     """Option type: a finite number."""
     try:

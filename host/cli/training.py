@@ -8,7 +8,17 @@ from collections.abc import Sequence
 
 from host.boards.opening import PORT_HELP
 from host.cli.line import add_line_options
-from host.cli.parser import Parser, add_json_option, number, numbers, positive, program, spoken, whole
+from host.cli.parser import (
+    Parser,
+    add_json_option,
+    file_name,
+    number,
+    numbers,
+    positive,
+    program,
+    spoken,
+    whole,
+)
 from host.core.fixed import VALUE_MAX
 from host.core.wire import LAYERS_MAX, UNITS_MAX
 from host.training.plan import Options, algorithm_of
@@ -63,7 +73,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add_line_options(parser)
     add_json_option(parser)
     args = parser.parse_args(argv)
-    problem = _conflict(args)
+    problem = _conflict(args, parser)
     if problem:
         parser.error(problem)
     return args
@@ -107,6 +117,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--no-bias", action="store_true", help="mlp: layers without biases")
     what.add_argument(
         "--data",
+        type=file_name,
         metavar="FILE.csv",
         help="header row, last column the target (and, logistic: 0/1 or -1/1; mlp: as many as outputs)",
     )
@@ -158,54 +169,92 @@ def _add_node(parser: argparse.ArgumentParser) -> None:
         metavar="Y",
         help="light the LED above this (first) output (default: the middle of the targets)",
     )
-    node.add_argument("--save", metavar="FILE", help="write the model's image")
-    node.add_argument("--deploy", metavar="PORT", help=f"send it to a node: {PORT_HELP}")
+    node.add_argument(
+        "--save", type=file_name, metavar="FILE", help="write the model's image (without --model AND's)"
+    )
+    node.add_argument(
+        "--deploy", metavar="PORT", help=f"send it (without --model AND) to a node: {PORT_HELP}"
+    )
     node.add_argument(
         "--on-board",
         action="store_true",
         help="let the node of --deploy train itself too, and compare every epoch, bit for bit",
+    )
+    node.add_argument(
+        "--no-prove",
+        action="store_true",
+        help="with --deploy: leave inputs and lamp alone after the commit, without proof and table",
     )
 
 
 def _add_pictures(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("pictures")
     group.add_argument(
-        "--plot", metavar="FILE", help="draw the training, the model and its error: FILE.png or FILE.svg"
+        "--plot",
+        type=file_name,
+        metavar="FILE",
+        help="draw the training, the model and its error (without --model AND's): FILE.png or .svg",
     )
     group.add_argument("--show", action="store_true", help="the same in a window")
 
 
 MODEL_OPTIONS = ("data", "init", "range", "led_threshold", "layers", "loss", "grid", "no_bias", "standardise")
+DESCENT_OPTIONS = ("lr", "epochs", "tolerance", "patience", "init", "dtype", "batch_size", "shuffle")
+"""What a grid search takes no notice of."""
+LINE_OPTIONS = ("address", "baud", "parity", "stop_bits", "timeout", "trace", "on_board", "no_prove")
+"""What means nothing without a node."""
 
 
-def _conflict(args: argparse.Namespace) -> str | None:
-    """What is wrong with these options together, or None."""
-    if args.model is None:
-        for option in MODEL_OPTIONS:
-            if getattr(args, option) not in (None, False):
-                return f"--{option.replace('_', '-')} needs --model wx or --model and, or another model"
-    algorithm = algorithm_of(options_of(args, args.model or "and"))
-    logistic = args.model == "logistic"
+def models_of(args: argparse.Namespace) -> list[str]:
+    """What is to be trained; the last goes to the node, and into files."""
+    return [args.model] if args.model else ["wx", "and"]
+
+
+def _given(args: argparse.Namespace, parser: argparse.ArgumentParser, options: Sequence[str]) -> str | None:
+    """The first of these options that is not as it is without being given."""
+    for option in options:
+        if getattr(args, option) != parser.get_default(option):
+            return f"--{option.replace('_', '-')}"
+    return None
+
+
+def _conflict(args: argparse.Namespace, parser: argparse.ArgumentParser) -> str | None:
+    """What is wrong with these options together, or None. An option that would do nothing is wrong too."""
+    if args.model is None and (given := _given(args, parser, MODEL_OPTIONS)):
+        return f"{given} needs --model wx or --model and, or another model"
+    if args.deploy is None and (given := _given(args, parser, LINE_OPTIONS)):
+        return f"{given} needs a node: give --deploy PORT"
     if args.model != "mlp" and (args.layers or args.no_bias):
         return f"--{'layers' if args.layers else 'no-bias'} goes with --model mlp"
-    if args.batch_size and algorithm not in ("minibatch", "adam"):
-        return "--batch-size goes with --algorithm minibatch or adam"
-    if args.shuffle and (algorithm in ("batch", "grid") or (algorithm == "adam" and not args.batch_size)):
-        return "--shuffle goes with --algorithm sgd or minibatch, or adam with --batch-size"
-    if args.grid and algorithm != "grid":
-        return "--grid goes with --algorithm grid"
-    if algorithm == "grid" and args.model == "mlp":
-        return "--algorithm grid is for a single neuron; mlp has too many parameters"
-    if args.loss == "cross-entropy" and not logistic:
+    if args.loss == "cross-entropy" and args.model != "logistic":
         return "--loss cross-entropy goes with --model logistic"
     if args.patience and not (args.split and args.split[1]):
         return "--patience needs a validation part: give --split 80,20 or 70,15,15"
     if args.standardise and (args.model == "wx" or args.no_bias):
         return "--standardise needs a model with a bias"
-    if args.on_board and not args.deploy:
-        return "--on-board needs a node: give --deploy PORT"
-    if args.on_board and (algorithm == "grid" or args.split or args.standardise):
-        return "--on-board goes without --algorithm grid, --split and --standardise: those are the PC's"
     if args.init is not None and max(map(abs, args.init)) > VALUE_MAX:
         return f"--init has a number beyond {VALUE_MAX:.0f}"
+    for model in models_of(args):
+        if problem := _conflict_of(args, parser, algorithm_of(options_of(args, model))):
+            return problem
+    return None
+
+
+def _conflict_of(args: argparse.Namespace, parser: argparse.ArgumentParser, algorithm: str) -> str | None:
+    """What does not go with the algorithm, or None."""
+    searched = algorithm == "grid"
+    if searched and args.model == "mlp":
+        return "--algorithm grid is for a single neuron; mlp has too many parameters"
+    if searched and (given := _given(args, parser, DESCENT_OPTIONS)):
+        return f"{given} does not go with --algorithm grid, which only looks at the loss"
+    if args.grid and not searched:
+        return "--grid goes with --algorithm grid"
+    if args.batch_size and algorithm not in ("minibatch", "adam"):
+        return "--batch-size goes with --algorithm minibatch or adam"
+    if args.shuffle and (algorithm == "batch" or (algorithm == "adam" and not args.batch_size)):
+        return "--shuffle goes with --algorithm sgd or minibatch, or adam with --batch-size"
+    if args.seed is not None and (searched or args.init is not None) and not (args.split or args.shuffle):
+        return "--seed does nothing here: it is of a random start, --split and --shuffle"
+    if args.on_board and (searched or args.split or args.standardise):
+        return "--on-board goes without --algorithm grid, --split and --standardise: those are the PC's"
     return None

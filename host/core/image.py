@@ -19,7 +19,9 @@ Little-endian; every part starts at a multiple of 4; padding is zero, so that a 
 
 from __future__ import annotations
 
+import itertools
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -158,6 +160,16 @@ def encode(model: Model) -> bytes:
     image += CRC.pack(crc32(image))
     decode(image)
     return image
+
+
+def image_size(units: Sequence[int], vectors: int) -> int:
+    """Bytes of an image with these units, inputs first, and so many self-test vectors."""
+    inputs, outputs = units[0], units[-1]
+    layers = sum(
+        LAYER.size + rows * (4 + 2 * (columns + columns % 2)) for columns, rows in itertools.pairwise(units)
+    )
+    table = 2 * vectors * (inputs + outputs)
+    return HEADER.size + inputs + -inputs % 4 + layers + table + -table % 4 + CRC.size
 
 
 def image_crc(image: bytes) -> int:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from host.core.fixed import VALUE_MAX
 from host.core.pcg32 import Pcg32
 from host.core.wire import UNITS_MAX
-from host.errors import NeuronError
+from host.errors import NeuronError, counted
 
 
 @dataclass(frozen=True)
@@ -106,11 +107,27 @@ def _is_number(text: str) -> bool:
     return True
 
 
+LINE_MAX = 1 << 20
+DATA_MAX = 1 << 28
+"""Characters of a line, and of all: what is longer is no data, and may have no end."""
+
+
+def _lines(file: TextIO, path: Path) -> Iterator[str]:
+    size = 0
+    while line := file.readline(LINE_MAX + 1):
+        size += len(line)
+        if len(line) > LINE_MAX:
+            raise NeuronError(f"{path}: not CSV: a line of more than {LINE_MAX} characters")
+        if size > DATA_MAX:
+            raise NeuronError(f"{path}: more than {DATA_MAX} characters: train with fewer rows")
+        yield line
+
+
 def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
     """(row number as an editor counts it, cells) of each row that is not blank."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, strict=True)
+            reader = csv.reader(_lines(file, path), strict=True)
             for cells in reader:
                 if any(cell.strip() for cell in cells):
                     yield reader.line_num, cells
@@ -147,7 +164,9 @@ def read_csv(path: str | Path, targets: int = 1) -> Dataset:
     rows, table = [], []
     for row, cells in records:
         if len(cells) != len(names):
-            raise NeuronError(f"{path}, row {row}: {len(cells)} cells where the header has {len(names)}")
+            raise NeuronError(
+                f"{path}, row {row}: {counted(len(cells), 'cell')} where the header has {len(names)}"
+            )
         table.append([_number(c, f"{path}, row {row}, {n}") for c, n in zip(cells, names, strict=True)])
         rows.append(row)
     if not table:
@@ -200,7 +219,7 @@ def split(data: Dataset, shares: Sequence[float], seed: int) -> list[Dataset]:
     for share, part in zip(shares, parts, strict=True):
         if share > 0 and len(part) == 0:
             raise NeuronError(
-                f"{data.name}: {len(data)} rows are too few for --split "
+                f"{data.name}: {counted(len(data), 'row')} {'is' if len(data) == 1 else 'are'} too few for --split "
                 f"{','.join(f'{share:g}' for share in shares)}: a part would be empty"
             )
     return parts

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from host.core.fixed import INT16_MAX, INT16_MIN, INT32_MAX, VALUE_MAX, Int16, Int64, fixed_from_float
-from host.core.image import ImageError, Layer, Model, encode
+from host.core.image import Layer, Model, encode, image_size
 from host.core.infer import dequantise_outputs, infer, infer_layer, quantise_inputs
 from host.core.wire import (
     FRACTION_MAX,
@@ -30,7 +30,6 @@ from host.core.wire import (
     UNITS_MAX,
     VECTORS_MAX,
     Activation,
-    Reason,
 )
 from host.errors import NeuronError
 from host.models.bounds import CURVES, ROUND_UP, Span, Sums, after_curve, after_linear, after_step, products
@@ -246,7 +245,10 @@ def quantise(
     """
     data = np.asarray(x, dtype=np.float64)
     ranges = list(ranges) if ranges is not None else default_ranges(data)
-    _check(layers, data, ranges)
+    check_shape([data.shape[1], *(len(layer.weights) for layer in layers)], data, ranges)
+    for index, layer in enumerate(layers):
+        if not (np.isfinite(layer.weights).all() and np.isfinite(layer.bias).all()):
+            raise NeuronError(f"layer {index} has a weight that is not a finite number")
     span = _input_span(ranges)
     input_fraction = tuple(int(f) for f in span.fraction)
     fixed: list[Layer] = []
@@ -266,16 +268,19 @@ def quantise(
     return model, _report(model, layers, data, ranges, span, sum_error)
 
 
-def _check(layers: Sequence[Dense], x: Float, ranges: Ranges) -> None:
-    if len(layers) > LAYERS_MAX:
-        raise NeuronError(f"{len(layers)} layers, a node takes at most {LAYERS_MAX}")
-    for index, layer in enumerate(layers):
-        if max(layer.weights.shape) > UNITS_MAX:
-            raise NeuronError(
-                f"layer {index} has {max(layer.weights.shape)} inputs or outputs, a node takes {UNITS_MAX}"
-            )
-        if not (np.isfinite(layer.weights).all() and np.isfinite(layer.bias).all()):
-            raise NeuronError(f"layer {index} has a weight that is not a finite number")
+def check_shape(units: Sequence[int], x: Float, ranges: Ranges) -> None:
+    """NeuronError where no node takes a model of these units, inputs first, and ranges, whatever its weights."""
+    if len(units) - 1 > LAYERS_MAX:
+        raise NeuronError(f"{len(units) - 1} layers, a node takes at most {LAYERS_MAX}")
+    for index, pair in enumerate(itertools.pairwise(units)):
+        if max(pair) > UNITS_MAX:
+            raise NeuronError(f"layer {index} has {max(pair)} inputs or outputs, a node takes {UNITS_MAX}")
+    smallest = image_size(units, 1)
+    if smallest > IMAGE_MAX:
+        raise NeuronError(
+            f"the image takes {smallest} bytes, longer than the {IMAGE_MAX} bytes that a node keeps; "
+            "use fewer inputs or units"
+        )
     if len(ranges) != x.shape[1]:
         raise NeuronError(f"{len(ranges)} input ranges for {x.shape[1]} inputs")
     for number, ((low, high), column) in enumerate(zip(ranges, x.T, strict=True), 1):
@@ -307,24 +312,13 @@ def _with_self_test(model: Model, rows: Int16) -> Model:
 
 def _with_vectors(model: Model, x: Float, ranges: Ranges) -> Model:
     """The model with its self-test: data rows, spread over all of them, then corners of the ranges."""
-    smallest = _image_bytes(_with_self_test(model, np.zeros((1, model.inputs), dtype=np.int16)))
+    smallest = image_size([model.inputs, *(layer.outputs for layer in model.layers)], 1)
     room = min(VECTORS_MAX, 1 + (IMAGE_MAX - smallest) // (2 * (model.inputs + model.outputs)))
     rows = _distinct(quantise_inputs(model, x))
     rows = rows[np.linspace(0, len(rows) - 1, min(room, len(rows))).round().astype(int)]
     ends = [[high for _, high in ranges], [low for low, _ in ranges]]
     corners = [*ends, *itertools.islice(itertools.product(*ranges), VECTORS_MAX)]
     return _with_self_test(model, _distinct(np.vstack([rows, quantise_inputs(model, corners)]))[:room])
-
-
-def _image_bytes(model: Model) -> int:
-    try:
-        return len(encode(model))
-    except ImageError as error:
-        if error.reason is not Reason.LENGTH:
-            raise
-        raise NeuronError(
-            f"the image is longer than the {IMAGE_MAX} bytes that a node keeps; use fewer inputs or units"
-        ) from None
 
 
 def _distinct(rows: Int16) -> Int16:
@@ -357,7 +351,7 @@ def _report(
         led_threshold=float(np.ldexp(model.led_threshold, -model.out_fraction)),
         decisions=decisions,
         margin=float(np.abs(sums).min()) if decisions else None,
-        image_bytes=_image_bytes(model),
+        image_bytes=len(encode(model)),
     )
 
 

@@ -11,10 +11,9 @@ matplotlib is imported only where a picture is asked for. The same training give
 
 from __future__ import annotations
 
-import os
 import textwrap
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from host.errors import NeuronError
-from host.files import replace_file
+from host.files import replace_file, require_writable
 from host.show import boundary, panels
 from host.show.subject import Subject
 
@@ -133,23 +132,13 @@ def draw(path: str | None, subject: Subject, *, show: bool = False) -> None:
             _show(subject)
 
 
-def check(path: str | None, *, show: bool = False) -> None:
-    """Whether `draw` can: for before a long training. What is wrong is one line."""
+def check(path: str | None, *, show: bool = False, beside: Mapping[str, str | None] | None = None) -> None:
+    """Whether `draw` can: for before a long training. What is wrong is one line. beside: files that are not to be
+    replaced, by the options that name them."""
     if path is not None:
-        target = Path(path)
-        if target.suffix.lower() not in ENDINGS:
+        if Path(path).suffix.lower() not in ENDINGS:
             raise NeuronError(f"cannot write {path}: a picture's name must end in {' or '.join(ENDINGS)}")
-        what = (
-            "it is a directory"
-            if target.is_dir()
-            else f"there is no directory {target.parent}"
-            if not target.parent.is_dir()
-            else f"{target.parent} may not be written to"
-            if not os.access(target.parent, os.W_OK)
-            else ""
-        )
-        if what:
-            raise NeuronError(f"cannot write {path}: {what}")
+        require_writable(path, beside)
     if path is not None or show:
         _require_matplotlib()
     if show:

@@ -8,6 +8,7 @@ import numpy as np
 
 from host.core.wire import Activation, Loss
 from host.data.dataset import BUILT_IN
+from host.errors import counted
 from host.models.dense import reference
 from host.show import tables
 from host.show.terminal import can_draw, say
@@ -48,12 +49,12 @@ def show(trained: Trained, out: Console | None) -> None:
 def how_in_words(trained: Trained) -> list[str]:
     data, config, history = trained.data, trained.config, trained.fit.history
     units = "-".join(map(str, config.units))
-    network = "" if trained.is_neuron else f"{units}, {config.count} parameters, "
+    network = "" if trained.is_neuron else f"{units}, {counted(config.count, 'parameter')}, "
     if trained.plan.algorithm == "grid":
-        how = f"{len(data)} samples, grid search, {trained.fit.stopped}"
+        how = f"grid search, {trained.fit.stopped}"
     else:
-        how = f"{len(data)} samples, {trained.plan.algorithm}, rate {config.rate:g}, {len(history)} epochs"
-    lines = [f"  {network}{how}"]
+        how = f"{trained.plan.algorithm}, rate {config.rate:g}, {counted(len(history), 'epoch')}"
+    lines = [f"  {network}{counted(len(data), 'sample')}, {how}"]
     if data.note:
         lines.append(f"  {data.note}")
     if trained.fit.stopped and trained.plan.algorithm != "grid":
@@ -121,4 +122,6 @@ def result_in_words(trained: Trained) -> list[str]:
 
 def verdict(said: Any, true: Any) -> str:
     right = int((said == true).sum())
+    if len(true) == 1:
+        return f"the only sample {'right' if right else 'wrong'}"
     return f"all {len(true)} samples right" if right == len(true) else f"{right} of {len(true)} samples right"

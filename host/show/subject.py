@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from host.core.image import Model
 from host.core.infer import dequantise_outputs, infer, quantise_inputs
 from host.core.wire import Activation
+from host.errors import counted
 from host.models.dense import Dense, Float, reference
 from host.models.quantise import Report, fixed_sums
 from host.show.report import LOSS_NAMES
@@ -151,14 +152,14 @@ def training_subject(trained: Trained) -> Subject:
     plan, history = trained.plan, trained.fit.history
     data, searched = plan.data, plan.algorithm == "grid"
     start = [] if searched else [plan.start]
-    how = trained.fit.stopped if searched else f"rate {plan.config.rate:g}, {len(history)} epochs"
+    how = trained.fit.stopped if searched else f"rate {plan.config.rate:g}, {counted(len(history), 'epoch')}"
     of = f" of {data.target}" if data.targets.shape[1] == 1 else ""
     names = [*data.inputs, "b"] if plan.standardise and trained.is_neuron else []
     return subject_of(
         trained.layers,
         trained.model,
         trained.report,
-        title=f"{plan.label}: {len(data)} samples, {plan.algorithm}, {how}",
+        title=f"{plan.label}: {counted(len(data), 'sample')}, {plan.algorithm}, {how}",
         inputs=data.inputs,
         target=data.target,
         x=data.x,

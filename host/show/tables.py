@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from host.errors import counted
 from host.models.dense import Float
 from host.models.quantise import Decision, Report
 from host.training.fit import Epoch
@@ -140,7 +141,7 @@ def quantisation(report: Report, data: Dataset) -> list[str]:
     )[: COLUMNS_MAX + 1]:
         lines.append(f"{INDENT}input {name:<12} {low:g}..{high:g}, step 2^{-fraction}")
     if len(data.inputs) > COLUMNS_MAX + 1:
-        lines.append(f"{INDENT}... {len(data.inputs) - COLUMNS_MAX - 1} more inputs")
+        lines.append(f"{INDENT}... {counted(len(data.inputs) - COLUMNS_MAX - 1, 'more input')}")
     for index, layer in enumerate(report.layers):
         fractions = sorted(set(layer.weight_fraction))
         steps = f"2^{-fractions[-1]}" + (f"..2^{-fractions[0]}" if len(fractions) > 1 else "")

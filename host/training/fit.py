@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from host.core.learn import Config, begin, step
+from host.errors import counted
 from host.models.dense import Float
 from host.progress import Progress
 from host.training import fast
@@ -80,7 +81,7 @@ def fit(
             epoch.validation = mean_loss(config, parameters, *validation)
             best = epoch.epoch if epoch.validation < (history[best].validation or 0.0) else best
             if patience and epoch.epoch - best >= patience:
-                stopped = f"no lower validation loss for {patience} epochs"
+                stopped = f"no lower validation loss for {counted(patience, 'epoch')}"
                 break
     last = history[-1]
     require_stable(config, x, y, start, last.parameters, [epoch.loss for epoch in history])

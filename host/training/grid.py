@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from host.core.learn import Config, forward, measure
-from host.errors import NeuronError
+from host.errors import NeuronError, counted
 from host.progress import Progress
 from host.training.fit import Epoch, Fit
 
@@ -62,7 +62,7 @@ def search(
             history.append(Epoch(first + int(index), float(losses[index]), w, b))
         if progress:
             progress("searching", min(first + CHUNK, count), count)
-    return Fit(history, history[-1], f"{count} points")
+    return Fit(history, history[-1], counted(count, "point"))
 
 
 def _chunks(axes: Sequence[list[float]]) -> Iterator[tuple[int, NDArray[np.float64]]]:

@@ -17,7 +17,8 @@ from host.data.dataset import (
     with_sign_targets,
     with_zero_one_targets,
 )
-from host.errors import NeuronError
+from host.errors import NeuronError, counted
+from host.models.quantise import check_shape, default_ranges
 from host.training import grid
 from host.training.recipes import DTYPES, HIDDEN, LOSSES, MINIBATCH, MLP_OTHER, RATE, RECIPES, Recipe
 
@@ -92,6 +93,8 @@ def make_plan(options: Options) -> Plan:
     config = _config_of(recipe, data, options)
     algorithm = algorithm_of(options)
     searched = algorithm == "grid"
+    ranges = _ranges_of(options.ranges, data)
+    check_shape(config.units, data.x, default_ranges(data.x) if ranges is None else ranges)
     return Plan(
         name=options.model,
         recipe=recipe,
@@ -104,7 +107,7 @@ def make_plan(options: Options) -> Plan:
         seed=options.seed or 0,
         standardise=options.standardise,
         patience=options.patience,
-        ranges=_ranges_of(options.ranges, data),
+        ranges=ranges,
         led_threshold=_threshold_of(options.led_threshold, config, data),
         threshold_may_move=options.led_threshold is None,
     )
@@ -133,13 +136,13 @@ def _data_of(options: Options) -> Dataset:
         data = BUILT_IN["xor"]
     else:
         raise NeuronError(
-            f"there is no built-in set of {layers[0]} inputs and {layers[-1]} outputs, only 10-..-10 and "
-            "2-..-1 (XOR): give --data FILE.csv"
+            f"there is no built-in set of {counted(layers[0], 'input')} and {counted(layers[-1], 'output')}, "
+            "only 10-..-10 and 2-..-1 (XOR): give --data FILE.csv"
         )
     if layers and data.x.shape[1] != layers[0]:
         raise NeuronError(
-            f"--layers begins with {layers[0]}, but {data.name} has {data.x.shape[1]} inputs "
-            f"beside {layers[-1]} target{'s' * (layers[-1] > 1)}"
+            f"--layers begins with {layers[0]}, but {data.name} has {counted(data.x.shape[1], 'input')} "
+            f"beside {counted(layers[-1], 'target')}"
         )
     if RECIPES[name].activation is Activation.STEP:
         return with_sign_targets(data)
@@ -186,12 +189,11 @@ def _start_of(recipe: Recipe, config: Config, options: Options) -> list[float]:
     wanted = config.count
     if options.init is not None:
         if len(options.init) != wanted:
-            inputs = config.units[0]
-            shape = f"{inputs} weight{'s' * (inputs > 1)} and {'a' if config.bias else 'no'} bias"
+            shape = f"{counted(config.units[0], 'weight')} and {'a' if config.bias else 'no'} bias"
             if options.model == "mlp":
-                shape = f"{wanted} parameters"
+                shape = counted(wanted, "parameter")
             raise NeuronError(
-                f"--init has {len(options.init)} numbers, this model has {shape}: give {wanted}"
+                f"--init has {counted(len(options.init), 'number')}, this model has {shape}: give {wanted}"
             )
         return list(options.init)
     if options.model == "mlp":
@@ -220,7 +222,9 @@ def _axes_of(ends: Sequence[float] | None, parameters: int) -> list[list[float]]
     if len(ends) == 3:
         ends = ends * parameters
     if len(ends) != 3 * parameters:
-        raise NeuronError(f"--grid has {len(ends)} numbers: give 3 (low,high,step) or {3 * parameters}")
+        raise NeuronError(
+            f"--grid has {counted(len(ends), 'number')}: give 3 (low,high,step) or {3 * parameters}"
+        )
     triples = list(zip(ends[::3], ends[1::3], ends[2::3], strict=True))
     for low, high, step in triples:
         if step <= 0 or high < low:
@@ -247,6 +251,6 @@ def _ranges_of(ends: Sequence[float] | None, data: Dataset) -> list[tuple[float,
         ends = ends * inputs
     if len(ends) != 2 * inputs:
         raise NeuronError(
-            f"--range has {len(ends)} numbers: give 2 (low,high for all inputs) or {2 * inputs}"
+            f"--range has {counted(len(ends), 'number')}: give 2 (low,high for all inputs) or {2 * inputs}"
         )
     return list(zip(ends[::2], ends[1::2], strict=True))

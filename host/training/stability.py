@@ -12,7 +12,7 @@ import numpy as np
 
 from host.core.learn import Config, forward, measure
 from host.core.wire import Activation, Loss
-from host.errors import NeuronError
+from host.errors import NeuronError, counted
 from host.models.dense import Float
 
 
@@ -105,7 +105,7 @@ def require_stable(
             expands = not after <= worst
         if not expands:
             return
-        what = f"the loss grew from {before:.4g} to {after:.4g} in {len(losses)} epochs"
+        what = f"the loss grew from {before:.4g} to {after:.4g} in {counted(len(losses), 'epoch')}"
     limit = stable_rate(config, x) if linear else 0.0
     if not linear:
         advice = f"try --lr {config.rate / 10:.2g}, or --standardise the data"

@@ -17,8 +17,9 @@ import serial
 
 from host import deploy, predict, train
 from host import sim as sim_command
+from host.boards.compiler import ROOT
 from host.boards.opening import open_node
-from host.boards.simulated import simulate
+from host.boards.simulated import NODES_MAX, simulate
 from host.core.image import encode
 from host.core.wire import WIRE_VERSION
 from host.node.node import NodeError
@@ -253,7 +254,7 @@ def test_an_image_that_cannot_be_written(line: Callable[..., str], tmp_path: Pat
             deploy_to(node, encode(OR))
         said = line(deploy.main, sim.port, "--fetch", str(tmp_path / "none" / "or.img"), "--json")
     assert said.startswith("cannot write")
-    assert said.endswith("or.img: No such file or directory")
+    assert said.endswith(f"or.img: there is no folder {tmp_path / 'none'}")
     assert os.listdir(tmp_path) == []
 
 
@@ -261,6 +262,17 @@ def test_an_image_that_cannot_be_written(line: Callable[..., str], tmp_path: Pat
 def test_a_node_of_its_own_has_nothing_to_predict_with(line: Callable[..., str], port: str) -> None:
     said = line(predict.main, port, "1", "1", "--json")
     assert "of its own has no model: start one that stays, python -m host.sim --link" in said
+
+
+def test_what_cannot_be_fetched_to_is_known_before_the_node_is_asked(
+    line: Callable[..., str], tmp_path: Path
+) -> None:
+    for name, why in (
+        (os.devnull, "it is a device"),
+        (str(tmp_path), "it is a folder"),
+    ):
+        said = line(deploy.main, "/dev/none", "--fetch", name, "--json")
+        assert said.startswith(f"cannot write {name}: {why}")
 
 
 def test_as_many_inputs_as_the_model_has(line: Callable[..., str]) -> None:
@@ -282,8 +294,17 @@ def test_as_many_inputs_as_the_model_has(line: Callable[..., str]) -> None:
         (predict.main, ["sim", "1", "--baud", "300"], "'300' is not a whole number of 1200..1000000"),
         (predict.main, ["sim", "1", "--stop-bits", "2"], "8E2 is no Modbus format"),
         (deploy.main, ["sim", "--rollback", "--fetch", "x"], "choose one"),
+        (deploy.main, ["sim", "--fetch", ""], "argument --fetch: an empty name"),
+        (deploy.main, ["sim", ""], "argument IMAGE: an empty name"),
+        (sim_command.main, ["--link", ""], "argument --link: an empty name"),
+        (sim_command.main, ["--flash", ""], "argument --flash: an empty name"),
         (sim_command.main, ["--nodes", "1,1"], "'1,1' is no list of addresses"),
         (sim_command.main, ["--nodes", "0"], "'0' is no list of addresses"),
+        (
+            sim_command.main,
+            ["--nodes", ",".join(map(str, range(1, NODES_MAX + 2)))],
+            f"{NODES_MAX + 1} nodes, a simulated bus takes up to {NODES_MAX}",
+        ),
         (sim_command.main, ["--tcp", "70000"], "'70000' is not a whole number of 0..65535"),
     ],
 )
@@ -294,6 +315,13 @@ def test_wrong_arguments(
 
 
 # -------------------------------------------------------------------------------------------------------- simulation
+
+
+def test_a_bus_takes_as_many_nodes_as_is_said() -> None:
+    bus = (ROOT / "firmware" / "port" / "native" / "bus.c").read_text()
+    assert f"\n#define NODES_MAX {NODES_MAX}\n" in bus
+    with simulate(nodes=range(1, NODES_MAX + 1)) as sim:
+        assert len(sim.leds) == NODES_MAX
 
 
 def test_a_simulated_node_without_a_compiler(

@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from host.boards.opening import open_node
+from host.boards.simulated import simulate
 from host.core.crc import crc32
 from host.core.image import HEADER, encode
 from host.core.modbus import DEVICE_FAILURE
-from host.core.wire import BY_NAME, IMAGE_MAX, REASON_TEXT, Command, Reason, Table
+from host.core.wire import BY_NAME, DEFAULT_ADDRESS, IMAGE_MAX, REASON_TEXT, Command, Reason, Table
 from host.node.node import Answered, Node, Refused
-from host.node.staging import deploy, stage
+from host.node.staging import deploy, rollback, stage
 from tests.conftest import Target
-from tests.e2e.scenario import AND, LIT, NAND, OR, crc_of, largest, running, walk
+from tests.e2e.scenario import (
+    AND,
+    LIT,
+    NAND,
+    OR,
+    ask_together,
+    crc_of,
+    largest,
+    restart,
+    running,
+    walk,
+)
+from tests.patience import PATIENCE
 from tests.pdus import command_words
 
 LAYER_AT = HEADER.size + 4
 """Where the layer of AND's image begins: behind the header and two input fractions, padded."""
 VECTORS = len(AND.vector_inputs)
+COMMITS = 250
+"""Before a node asks for patience; firmware/app/wear.h."""
 
 
 def sealed(image: bytes) -> bytes:
@@ -165,3 +183,71 @@ def test_the_node_infers_while_an_image_is_staged(target: Target, node: Node) ->
     assert walk(target, node, OR) == LIT["or"]
     assert running(node) == encode(OR)
     still_works(target, node)
+
+
+def test_a_commit_of_the_running_image_changes_nothing(target: Target, node: Node) -> None:
+    deploy(node, encode(OR))
+    deploy(node, encode(AND))
+    before = node.identity()
+    deploy(node, encode(AND))
+    after = node.identity()
+    assert (after.sequence, after.previous_sequence) == (before.sequence, before.previous_sequence)
+    assert (after.model_crc, after.previous_crc, after.staged_crc) == (crc_of(AND), crc_of(OR), 0)
+    rollback(node)
+    assert walk(target, node, OR) == LIT["or"]
+
+
+def test_a_model_that_rots_while_it_runs_makes_way(tmp_path: Path) -> None:
+    """For the one before it, and in the end for none: the lamp is off."""
+    path = tmp_path / "node.flash"
+
+    def rot(image: bytes) -> None:
+        place = path.read_bytes().index(image) + LAYER_AT + 8
+        with path.open("r+b") as file:
+            file.seek(place)
+            byte = file.read(1)[0]
+            file.seek(place)
+            file.write(bytes([byte ^ 0x10]))
+
+    def await_model(crc: int) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while node.identity().model_crc != crc:
+            assert time.monotonic() < deadline
+
+    with simulate(flash=str(path)) as sim, open_node(sim.port) as node:
+        deploy(node, encode(OR))
+        deploy(node, encode(AND))
+        assert ask_together(node, AND, (1, 0)) == ([0.0], False)
+        rot(encode(AND))
+        await_model(crc_of(OR))
+        assert node.identity().reason is Reason.ROTTEN_RUNNING
+        assert node.read_value("FAULTS") == 1 << Reason.ROTTEN_RUNNING
+        assert sim.wait(lambda now: now.leds[DEFAULT_ADDRESS])
+        rot(encode(OR))
+        await_model(0)
+        assert sim.wait(lambda now: not now.leds[DEFAULT_ADDRESS])
+        assert node.read(Table.DISCRETE, BY_NAME["MODEL_VALID"].address, 1) == [0]
+        assert node.read(Table.DISCRETE, BY_NAME["FAULT"].address, 1) == [1]
+        deploy(node, encode(AND))
+        assert ask_together(node, AND, (1, 1)) == ([1.0], True)
+
+
+def test_a_node_is_not_worn_out_by_commits(tmp_path: Path) -> None:
+    """Nor is the count lost in a restart, which anybody on the bus can ask for."""
+    with simulate() as sim, open_node(sim.port) as node:
+        deploy(node, encode(OR))
+        deploy(node, encode(AND))
+        for _ in range(COMMITS - 2):
+            rollback(node)
+        for _ in range(2):
+            before = node.identity()
+            with pytest.raises(Refused, match="wait DETAIL minutes") as refused:
+                rollback(node)
+            assert (refused.value.reason, refused.value.detail) == (Reason.WEAR, 10)
+            after = node.identity()
+            assert (
+                (after.sequence, after.model_crc)
+                == (before.sequence, before.model_crc)
+                == (COMMITS, crc_of(AND))
+            )
+            restart(node)

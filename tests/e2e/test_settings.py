@@ -65,6 +65,7 @@ def test_settings_are_kept_over_a_restart(
     try:
         with reopened(target, address, baud, line_format) as node:
             assert node.read(Table.HOLDING, BY_NAME["ADDRESS"].address, 5) == words
+            assert node.read(Table.INPUT, BY_NAME["ADDRESS_IN_FORCE"].address, 5) == words
             assert walk(target, node, AND) == LIT["and"]
             restart(node)
             assert node.read(Table.HOLDING, BY_NAME["ADDRESS"].address, 5) == words
@@ -80,6 +81,7 @@ def test_settings_are_kept_over_a_restart(
 def test_settings_that_are_not_saved_do_nothing(target: Target, node: Node) -> None:
     node.write(BY_NAME["ADDRESS"].address, settings(99, 9600))
     assert node.identity().reason.name == "NONE"
+    assert node.read(Table.INPUT, BY_NAME["ADDRESS_IN_FORCE"].address, 5) == settings(1, DEFAULT_BAUD)
     restart(node)
     assert node.read(Table.HOLDING, BY_NAME["ADDRESS"].address, 5) == settings(1, DEFAULT_BAUD)
 

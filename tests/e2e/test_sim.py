@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from host.core.wire import BY_NAME, DEFAULT_BAUD, IMAGE_MAX, Command, Table
 from host.errors import NeuronError
 from host.node.node import NoAnswer
 from host.node.staging import deploy
+from host.sim import Shown
 from tests.conftest import Target
 from tests.e2e.conftest import SOON, Processes
 from tests.e2e.scenario import (
@@ -131,6 +133,25 @@ def test_the_wrong_baud_rate_is_noted() -> None:
             assert node.identity().sequence == 0
 
 
+def test_the_address_in_force_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flash = str(tmp_path / "flash.bin")
+    with simulate(nodes=[1], flash=flash, on_line=Shown()) as sim:
+        with open_node(sim.port) as node:
+            node.write(BY_NAME["ADDRESS"].address, [9])
+            with suppress(NoAnswer):  # the answer still comes from address 1, and may be late
+                node.command(Command.SAVE_SETTINGS, "keep the settings")
+            sim.wait(lambda now: "address 1 9" in now.lines)
+        with open_node(sim.port, address=9) as node:
+            node.write_coil(BY_NAME["LAMP_TEST"].address, True)
+            assert sim.wait(lambda now: now.leds[1])
+    said = capsys.readouterr().out
+    assert "node 1   has address 9 from now on\nnode 9   listens at 19200 8E1\n" in said
+    assert said.endswith("node 9   LED (*) on\n")
+    with simulate(nodes=[1], flash=flash, on_line=Shown()) as sim:
+        assert sim.leds == {1: False}
+    assert "node 9   LED ( ) off\n" in capsys.readouterr().out
+
+
 def test_pace_takes_at_least_the_time_of_the_wire() -> None:
     registers, reads = 125, 3
     with simulate(pace=True) as sim, open_node(sim.port) as node:
@@ -179,14 +200,87 @@ def test_two_simulations_cannot_share_a_flash_file(tmp_path: Path) -> None:
             deploy(node, encode(AND))
 
 
-def test_a_file_that_is_no_flash_is_refused_and_left_alone(tmp_path: Path) -> None:
-    file = tmp_path / "thesis.txt"
-    file.write_text("years of work")
-    with pytest.raises(NeuronError, match="not the flash of a simulated node"):
-        simulate(flash=str(file)).__enter__()
-    assert file.read_text() == "years of work"
-    with pytest.raises(NeuronError, match="No such file"):
-        simulate(flash=str(tmp_path / "none" / "flash.bin")).__enter__()
+def refused(**options: Any) -> str:
+    """The line with which a simulation does not start."""
+    with pytest.raises(NeuronError, match="the simulated node did not start: ") as error, simulate(**options):
+        pass
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+FLASH = b"\xff" * 4 * 16384
+MARK = b"neuron485 flash\n"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"years of work", FLASH, FLASH + b"?" * len(MARK), FLASH + MARK + b"."]
+)
+def test_a_file_that_is_no_flash_is_refused_and_left_alone(content: bytes, tmp_path: Path) -> None:
+    """Not even one of its size, as old versions wrote them."""
+    file = tmp_path / "thesis"
+    file.write_bytes(content)
+    assert "it is not the flash of a simulated node of this version; choose another name" in refused(
+        flash=str(file)
+    )
+    assert file.read_bytes() == content
+    assert os.listdir(tmp_path) == ["thesis"]
+
+
+def test_what_is_no_file_is_no_flash(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("nothing")
+    for name, why in (
+        (tmp_path, "Is a directory"),
+        (tmp_path / "pipe", "it is no file; choose another name"),
+        (Path("/dev/zero"), "it is no file; choose another name"),
+        (tmp_path / "link", "No such file"),
+        (tmp_path / "none" / "flash.bin", "No such file"),
+        (tmp_path / ("n" * 300), "File name too long"),
+        ("n/" * 4000, "its name is too long"),
+    ):
+        assert why in refused(flash=str(name)), name
+    assert sorted(os.listdir(tmp_path)) == ["link", "pipe"]
+
+
+@pytest.mark.skipif(
+    shutil.which("prlimit") is None, reason="a disk is full where files may not grow: needs prlimit"
+)
+def test_a_flash_file_without_room_is_not_made(tmp_path: Path) -> None:
+    flash = tmp_path / "flash.bin"
+    for room in (0, 4096, len(FLASH)):
+        command = ["prlimit", f"--fsize={room}", str(build()), "--flash", str(flash)]
+        done = subprocess.run(
+            ["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh", *command], capture_output=True, text=True
+        )
+        assert done.returncode == 3
+        assert done.stderr == f"node 1: flash file {flash}: File too large\n"
+        assert os.listdir(tmp_path) == []
+    # Without that trap the node is killed in the middle of it.
+    killed = subprocess.run(command, capture_output=True, text=True)
+    assert killed.stderr == "node 1: its process has ended\n"
+    assert not flash.exists()
+    with simulate(flash=str(flash)):
+        assert len(flash.read_bytes()) == len(FLASH + MARK)
+        assert flash.read_bytes().endswith(MARK)
+
+
+def test_nodes_that_start_together_do_not_take_the_flash_of_each_other(tmp_path: Path) -> None:
+    flash = str(tmp_path / "flash.bin")
+    command = [str(build()), "--flash", flash, "--until-eof"]
+    many = [
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        for _ in range(6)
+    ]
+    try:
+        said = [next((s for s in p.stdout or () if s.startswith(("led", "fault"))), "") for p in many]
+    finally:
+        for process in many:
+            process.communicate()
+    assert said.count("led 1 off\n") == 1
+    assert said.count(f"fault node 1: flash file {flash}: another simulated node is using it\n") == 5
+    assert os.listdir(tmp_path) == ["flash.bin"]
 
 
 def test_a_simulation_killed_in_a_commit_has_the_old_model_or_the_new(
@@ -342,14 +436,107 @@ def test_the_nodes_end_with_a_bus_that_was_killed(tmp_path: Path, processes: Pro
     with simulate(link=str(link)) as sim, open_node(str(link)) as node:
         assert sim.port == str(link)
         assert node.identity().sequence == 0
+    assert os.listdir(tmp_path) == []
 
 
-def test_a_file_is_never_replaced_by_a_link(tmp_path: Path) -> None:
-    file = tmp_path / "node"
-    file.write_text("mine")
-    with pytest.raises(NeuronError, match="File exists"):
-        simulate(link=str(file)).__enter__()
-    assert file.read_text() == "mine"
+# ---------------------------------------------------------------------------------------------------------- its link
+
+
+def test_a_link_that_lives_is_not_taken_over(tmp_path: Path) -> None:
+    link = tmp_path / "node"
+    with simulate(link=str(link)) as sim:
+        leads_to = os.readlink(link)
+        assert refused(link=str(link)).endswith(
+            f"{link} is in use by another simulation; choose another name"
+        )
+        assert os.readlink(link) == leads_to
+        with open_node(str(link)):
+            assert "is in use by another simulation" in refused(link=str(link))
+        assert sim.running
+    assert os.listdir(tmp_path) == []
+
+
+def test_of_simulations_that_start_together_one_gets_the_link(tmp_path: Path) -> None:
+    link = str(tmp_path / "node")
+    command = [str(build()), "--link", link, "--until-eof"]
+    many = [
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(6)
+    ]
+    try:
+        said = [process.stdout.readline() if process.stdout else "" for process in many]
+    finally:
+        errors = [process.communicate()[1] for process in many]
+    assert sorted(said) == [""] * 5 + [f"bus {link}\n"]
+    assert sorted(errors) == ["", *[f"{link} is in use by another simulation; choose another name\n"] * 5]
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_link_whose_pty_now_is_another_simulations_is_still_dead(
+    tmp_path: Path, processes: Processes
+) -> None:
+    """The system gives the numbers of ptys again."""
+    old = tmp_path / "old"
+    with native("--link", str(old)) as (process, _):
+        process.kill()
+        gone(processes)
+    with simulate() as sim:
+        old.unlink()
+        old.symlink_to(sim.port)
+        (tmp_path / "old.lock").write_text(f"neuron485 link\n{sim.port}")
+        with simulate(link=str(old)):
+            assert os.readlink(old) != sim.port
+    assert os.listdir(tmp_path) == []
+
+
+def a_file(path: Path) -> None:
+    path.write_text("mine")
+
+
+def a_link(path: Path) -> None:
+    path.symlink_to("/dev/null")
+
+
+def a_dead_link(path: Path) -> None:
+    path.symlink_to("/dev/pts/9999")
+
+
+def a_link_put_in_the_place_of_a_dead_one(path: Path) -> None:
+    path.symlink_to("/dev/pts/9998")
+    path.with_name("node.lock").write_text("neuron485 link\n/dev/pts/9999")
+
+
+@pytest.mark.parametrize(
+    "make", [Path.mkdir, a_file, a_link, a_dead_link, a_link_put_in_the_place_of_a_dead_one]
+)
+def test_what_no_simulation_has_made_is_never_replaced(make: Callable[[Path], None], tmp_path: Path) -> None:
+    def listed() -> list[tuple[str, int]]:
+        return sorted((entry.name, entry.inode()) for entry in os.scandir(tmp_path))
+
+    make(tmp_path / "node")
+    before = listed()
+    said = refused(link=str(tmp_path / "node"))
+    assert said.endswith("node is there, and no simulation has made it; choose another name")
+    assert listed() == before
+
+
+def test_a_lock_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "node.lock").write_text("mine")
+    said = refused(link=str(tmp_path / "node"))
+    assert said.endswith("node.lock is no simulation's lock; choose another name for the link")
+    assert (tmp_path / "node.lock").read_text() == "mine"
+    assert os.listdir(tmp_path) == ["node.lock"]
+
+
+def test_a_link_that_was_replaced_meanwhile_stays(tmp_path: Path) -> None:
+    link = tmp_path / "node"
+    with simulate(link=str(link)):
+        link.unlink()
+        link.write_text("mine")
+    assert link.read_text() == "mine"
+    assert os.listdir(tmp_path) == ["node"]
 
 
 def test_ctrl_c_in_a_training_that_started_a_node(processes: Processes) -> None:

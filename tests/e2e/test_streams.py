@@ -15,6 +15,7 @@ import pytest
 
 from host import errors, start
 from host.boards.compiler import ROOT
+from tests.patience import PATIENCE
 
 TRAIN = ("host.train", "--model", "and")
 SAYS_SOMETHING = [TRAIN, (*TRAIN, "--json"), ("host.lesson", "1"), ("host.lesson",), ("host.train", "--help")]
@@ -237,3 +238,17 @@ def test_a_simulation_whose_reader_has_gone_ends_in_silence() -> None:
     result = subprocess.run(command, cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, text=True)
     os.close(writing)
     assert (result.returncode, result.stderr) == (141, "")
+
+
+def test_a_simulation_ends_when_its_reader_goes_though_it_has_nothing_to_say() -> None:
+    """As `python -m host.sim | head -4`: nothing is written any more that could fail."""
+    command = [sys.executable, "-m", "host.sim"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    for line in process.stdout:
+        if line == "         Ctrl-C ends it\n":
+            break
+    process.stdout.close()
+    assert (process.wait(PATIENCE), process.stderr.read()) == (141, "")
+    process.stderr.close()

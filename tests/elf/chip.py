@@ -75,7 +75,8 @@ class Chip:
             self._place(base, self.timers[number])
         self._place(0xE000_1000, self.dwt, pages=4)
         self._place(0xE000_E000, self.scs, pages=4)
-        self._place(0xE004_2000, DebugMcu(self, "DBGMCU"))
+        self.dbgmcu = DebugMcu(self, "DBGMCU")
+        self._place(0xE004_2000, self.dbgmcu)
         self._place(SYSTEM_MEMORY, FactoryArea(self, uid), pages=4)
         self._peripherals = list(dict.fromkeys(block for block, _ in self._blocks.values()))
 
@@ -175,19 +176,24 @@ class Chip:
                 block.reset()
 
     def reset(self, cause: str) -> None:
-        """A system reset; `power` also forgets RAM, the queue of events and all flags (RM0090 7.1)."""
+        """A system reset; `power` also forgets RAM, the queue of events and all flags (RM0090 7.1).
+
+        A brown-out promises nothing about RAM either.
+        """
         power = cause == "power"
         if not power:
             self.flash.cut(self._random, None)  # a reset tears what the flash is doing, as a power cut does
         self.time.forget(all_events=power)
         self.stall_until, self.reset_request = 0, None
         self.nvic.reset()
+        if power:
+            self.dbgmcu.reg.clear()
         for block in self._peripherals:
             block.reset()
         self.board.line.reset(power=power)
         self.rcc.note_reset(cause)
         self.time.set_core_clock(HSI_HZ)
-        if power:
+        if cause in ("power", "brown-out"):
             for base, size in RAMS:
                 self.engine.write(base, self._random.randbytes(size))
         self.cpu.reset(*(int.from_bytes(self.vectors(offset, 4), "little") for offset in (0, 4)))

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .chip import Chip
 
 TRCENA = 1 << 24
+DBG_IWDG_STOP = 1 << 12
 UID = bytes.fromhex("25001f000f47343234343438")  # 96 bits; a test may give its own
 FLASH_KIB = 1024
 
@@ -42,12 +43,22 @@ class Dwt(Peripheral):
 
 
 class DebugMcu(Peripheral):
+    """Only a loss of power resets it (RM0090 38.16)."""
+
     registers: ClassVar[dict[int, Register]] = {
         0x0: Register("IDCODE", 0x1007_6413, rw=0),  # revision 1, STM32F405/407
         0x4: Register("CR", rw=7),
         0x8: Register("APB1FZ"),
         0xC: Register("APB2FZ"),
     }
+
+    def reset(self) -> None:
+        if not self.reg:
+            super().reset()
+
+    @property
+    def freezes_watchdog(self) -> bool:
+        return bool(self.reg["APB1FZ"] & DBG_IWDG_STOP)
 
 
 class FactoryArea(Peripheral):

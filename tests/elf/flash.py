@@ -25,6 +25,9 @@ ERASE_MS = {  # typical, at PSIZE x8, x16, x32
 
 PG, SER, STRT, LOCK = 1 << 0, 1 << 1, 1 << 16, 1 << 31
 EOPIE, ERRIE, EOP, OPERR, WRPERR = 1 << 24, 1 << 25, 1 << 0, 1 << 1, 1 << 4
+SUPPLY_MIN = (
+    2.9  # V; the datasheet's is 2.7 for PSIZE x32, and the rest is the reserve that the project wants
+)
 DCEN, DCRST = 1 << 10, 1 << 12
 KEYS = (0x4567_0123, 0xCDEF_89AB)
 IRQ = 4
@@ -189,6 +192,8 @@ class Flash(Peripheral):
 
         Code in RAM runs on beside it, as long as it lets the flash alone: an access would stall it unawares.
         """
+        if self.chip.pwr.volts < SUPPLY_MIN:
+            self.chip.fail(f"{kind} of flash {address:#010x} at a supply of {self.chip.pwr.volts} V")
         beside = not BASE <= self.chip.engine.reg_pc() < BASE + SIZE
         start = max(self.chip.time.now, self.operations[-1].end if self.operations else 0)
         old = self.chip.engine.read(address, len(new))

@@ -23,7 +23,7 @@ from .engine import Stop
 from .flash import Operation
 from .program import load
 from .rs485 import Rs485
-from .timeline import MICROSECOND
+from .timeline import MICROSECOND, SECOND
 
 SLICE = 1000 * MICROSECOND  # how often run_until() looks, if nothing happens in between
 EVER = 3600 * 1_000_000 * MICROSECOND
@@ -82,6 +82,15 @@ class Machine:
             raise ValueError(f"a flash image has {flash.SIZE} bytes, not {len(image)}")
         self.chip.engine.write(flash.BASE, image)
 
+    @property
+    def supply(self) -> float:
+        """Volts at VDD; 3.3 unless a test sets it, and over resets as well."""
+        return self.chip.pwr.volts
+
+    @supply.setter
+    def supply(self, volts: float) -> None:
+        self.chip.pwr.volts = volts
+
     def address(self, place: str | int) -> int:
         """The address of a symbol, without the Thumb bit."""
         if isinstance(place, int):
@@ -121,6 +130,23 @@ class Machine:
     def reset(self) -> None:
         """Press the reset button."""
         self._reset("pin")
+
+    def brown_out(self) -> None:
+        """The supply dips below the brown-out level, not so far that all flags of resets are lost."""
+        self._reset("brown-out")
+
+    def lose_crystal(self) -> None:
+        """The crystal stops, for good."""
+        self.chip.crystal = False
+        self.chip.rcc.lose_crystal()
+
+    def halt(self, *, seconds: float) -> None:
+        """A debugger halts the core for so long, while the clocks go on."""
+        span = int(seconds * SECOND)
+        if self.chip.dbgmcu.freezes_watchdog:
+            self.chip.iwdg.stand_still(span)
+        self.chip.stall(self.chip.time.now + span)
+        self.run(seconds=seconds)
 
     def _reset(self, cause: str) -> None:
         self.chip.reset(cause)

@@ -1,11 +1,12 @@
-"""RCC and PWR: clock tree, clock gates, reset flags (RM0090 5.4, 6.2 and 7.3)."""
+"""RCC and PWR: clock tree, clock gates, reset flags, supply (RM0090 5.4, 6.2 and 7.3)."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
+from . import nvic
 from .peripheral import Peripheral, Register
-from .timeline import MICROSECOND, Event
+from .timeline import MICROSECOND, SECOND, Event
 
 HSI_HZ = 16_000_000
 HSE_HZ = 8_000_000
@@ -14,12 +15,14 @@ PLL_LOCK = 200 * MICROSECOND
 LSI_START = 40 * MICROSECOND
 
 HSION, HSIRDY, HSEON, HSERDY, PLLON, PLLRDY = (1 << bit for bit in (0, 1, 16, 17, 24, 25))
+CSSON, CSSF = 1 << 19, 1 << 7
 LSION, LSIRDY, RMVF = 1 << 0, 1 << 1, 1 << 24
 BORRSTF, PINRSTF, PORRSTF, SFTRSTF, IWDGRSTF = (1 << bit for bit in (25, 26, 27, 28, 29))
 
 # NRST is pulled low by every internal reset, so PINRSTF always comes along (RM0090 7.1.1).
 RESET_FLAGS = {
     "power": PORRSTF | BORRSTF | PINRSTF,
+    "brown-out": BORRSTF | PINRSTF,
     "pin": PINRSTF,
     "software": SFTRSTF | PINRSTF,
     "watchdog": IWDGRSTF | PINRSTF,
@@ -28,10 +31,10 @@ RESET_FLAGS = {
 
 class Rcc(Peripheral):
     registers: ClassVar[dict[int, Register]] = {
-        0x00: Register("CR", 0x0000_0083, rw=0x0105_00F9, ro=0xFF00 | HSIRDY | HSERDY | PLLRDY),
+        0x00: Register("CR", 0x0000_0083, rw=0x010D_00F9, ro=0xFF00 | HSIRDY | HSERDY | PLLRDY),
         0x04: Register("PLLCFGR", 0x2400_3010, rw=0x0F43_7FFF, ro=0xF000_0000),
         0x08: Register("CFGR", 0, rw=0x0000_FCF3, ro=0xC),
-        0x0C: Register("CIR", 0, rw=0),
+        0x0C: Register("CIR", 0, rw=0, ro=CSSF),
         0x10: Register("AHB1RSTR", 0, subword=True),
         0x14: Register("AHB2RSTR", 0),
         0x18: Register("AHB3RSTR", 0),
@@ -73,6 +76,10 @@ class Rcc(Peripheral):
         return self.pclk1 if self.pclk1 == self.hclk else 2 * self.pclk1
 
     @property
+    def source_of_pll(self) -> str:
+        return "HSE" if self.reg["PLLCFGR"] >> 22 & 1 else "HSI"
+
+    @property
     def lsi_running(self) -> bool:
         return bool(self.reg["CSR"] & LSION) or self.chip.iwdg.started
 
@@ -108,6 +115,21 @@ class Rcc(Peripheral):
         self._start("CR", HSERDY, bool(value & HSEON), HSE_START if self.chip.crystal else None)
         self._start("CR", PLLRDY, bool(value & PLLON), PLL_LOCK)
 
+    def lose_crystal(self) -> None:
+        """The HSE stops. The clock security system goes back to the HSI and raises the NMI (RM0090 7.2.7)."""
+        on_crystal = self.core_source == "HSE" or (self.core_source, self.source_of_pll) == ("PLL", "HSE")
+        self.reg["CR"] &= ~HSERDY
+        if not self.reg["CR"] & CSSON:
+            if on_crystal:
+                self.chip.stall(self.chip.time.now + 3600 * SECOND)  # no clock, for as long as no reset comes
+            return
+        if on_crystal:
+            self._store_cfgr(self.reg["CFGR"] & ~3)
+            self.reg["CR"] &= ~(PLLON | PLLRDY)
+        self.reg["CR"] &= ~(HSEON | CSSON)
+        self.reg["CIR"] |= CSSF
+        self.chip.nvic.pend(nvic.NMI)
+
     def _start(self, name: str, ready: int, on: bool, delay: int | None) -> None:
         """Drive a ready flag after its oscillator's start-up; None as the delay is a dead oscillator."""
         if not on:
@@ -124,9 +146,9 @@ class Rcc(Peripheral):
 
     def _pll_hz(self) -> int:
         """Limits of RM0090 7.3.2: 1..2 MHz into the VCO, 100..432 MHz out of it."""
-        cfg = self.reg["PLLCFGR"]
-        source = HSE_HZ if cfg >> 22 & 1 else HSI_HZ
-        if not self.reg["CR"] & (HSERDY if cfg >> 22 & 1 else HSIRDY):
+        cfg, on_crystal = self.reg["PLLCFGR"], self.source_of_pll == "HSE"
+        source = HSE_HZ if on_crystal else HSI_HZ
+        if not self.reg["CR"] & (HSERDY if on_crystal else HSIRDY):
             self.chip.fail("the PLL is switched on before its source is ready")
         m, n, p = cfg & 0x3F, cfg >> 6 & 0x1FF, 2 * (cfg >> 16 & 3) + 2
         if not 2 <= m <= 63 or not 1_000_000 <= source // m <= 2_000_000:
@@ -157,8 +179,55 @@ class Rcc(Peripheral):
         self.chip.time.set_core_clock(hclk)
 
 
+PLS, PVDE, PVDO = 7 << 5, 1 << 4, 1 << 2
+PVD_START = 50 * MICROSECOND  # no document tells: a guess to the safe side
+PVD_LEVELS = (  # V, falling and rising: typical values of the datasheet's table 19
+    (2.04, 2.14),
+    (2.19, 2.30),
+    (2.35, 2.45),
+    (2.51, 2.60),
+    (2.66, 2.76),
+    (2.84, 2.93),
+    (2.93, 3.03),
+    (3.03, 3.14),
+)
+
+
 class Pwr(Peripheral):
+    """The supply, and the programmable voltage detector that watches it."""
+
     registers: ClassVar[dict[int, Register]] = {
-        0x00: Register("CR", 0x0000_4000, rw=0x41F0),  # VOS, DBP, PLS and PVDE only
+        0x00: Register("CR", 0x0000_4000, rw=1 << 14 | 1 << 8 | PLS | PVDE),  # VOS, DBP
         0x04: Register("CSR", 0x0000_4000, rw=0),  # VOSRDY
     }
+
+    def reset(self) -> None:
+        super().reset()
+        self._low = False
+        self._valid_from = 0
+        if not hasattr(self, "_volts"):
+            self._volts = 3.3
+
+    @property
+    def volts(self) -> float:
+        return self._volts
+
+    @volts.setter
+    def volts(self, volts: float) -> None:
+        self._volts = volts
+        falling, rising = PVD_LEVELS[self.reg["CR"] >> 5 & 7]
+        self._low = volts < (rising if self._low else falling)
+
+    def load(self, name: str) -> int:
+        if name != "CSR" or not self.reg["CR"] & PVDE:
+            return self.reg[name]
+        if self.chip.time.now < self._valid_from:
+            self.chip.fail("PWR.CSR is read before the voltage detector has settled")
+        return self.reg[name] | (PVDO if self._low else 0)
+
+    def store(self, name: str, value: int) -> None:
+        changed = (self.reg[name] ^ value) & (PLS | PVDE)
+        self.reg[name] = value
+        if changed and value & PVDE:
+            self._low = self._volts < PVD_LEVELS[value >> 5 & 7][1]
+            self._valid_from = self.chip.time.now + PVD_START

@@ -120,6 +120,7 @@ class Iwdg(Peripheral):
         self._open = False
         self._divider, self._reload = 4, 0xFFF
         self._bite: Event | None = None
+        self._due = 0
         if not hasattr(self, "lsi_hz"):
             self.lsi_hz = 32_000  # 17..47 kHz on silicon: a test may choose
 
@@ -160,4 +161,14 @@ class Iwdg(Peripheral):
             self._bite.cancel()
         if self.started:
             delay = (self._reload + 1) * self._divider * SECOND // self.lsi_hz
-            self._bite = self.chip.time.after(delay, lambda: self.chip.request_reset("watchdog"))
+            self._plan(self.chip.time.now + delay)
+
+    def _plan(self, due: int) -> None:
+        self._due = due
+        self._bite = self.chip.time.at(due, lambda: self.chip.request_reset("watchdog"))
+
+    def stand_still(self, span: int) -> None:
+        """A debugger halts the core for so long, and DBGMCU freezes the watchdog meanwhile."""
+        if self._bite is not None:
+            self._bite.cancel()
+            self._plan(self._due + span)

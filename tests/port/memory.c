@@ -18,10 +18,11 @@ static void require(bool condition, const char *breach)
 
 void memory_start(uint8_t *flash, enum wire_start cause)
 {
-    bool touched[PORT_SECTORS];
-    memcpy(touched, memory.touched, sizeof touched);
+    const struct memory before = memory;
     memory = (struct memory){.flash = flash, .start.cause = cause, .listening = true};
-    memcpy(memory.touched, touched, sizeof touched);
+    memcpy(memory.touched, before.touched, sizeof memory.touched);
+    if (cause != WIRE_START_POWER)
+        memcpy(memory.kept, before.kept, sizeof memory.kept);
 }
 
 void memory_blank(uint8_t *flash)
@@ -60,8 +61,7 @@ uint8_t *port_arena(void)
 
 uint32_t *port_kept(void)
 {
-    static uint32_t kept[PORT_KEPT_WORDS];
-    return kept;
+    return memory.kept;
 }
 
 bool port_on_crystal(void)

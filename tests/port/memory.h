@@ -24,6 +24,7 @@ struct memory {
     bool lit;
     bool low; /* the supply is below 2.9 V */
     bool dead_crystal;
+    uint32_t kept[PORT_KEPT_WORDS];
     bool erasing; /* until it has been asked about once */
     struct port_line line;
     unsigned opened; /* how often */
@@ -35,7 +36,7 @@ struct memory {
 
 extern struct memory memory;
 
-/* Start: all as at reset, with this flash. */
+/* Start: all as at reset, with this flash. What is kept stays, unless the power was lost. */
 void memory_start(uint8_t *flash, enum wire_start cause);
 
 /* The flash as it leaves the factory. */

@@ -16,17 +16,23 @@
 #include "tests/port/memory.h"
 
 enum code {
-    FRAME = 'F',   /* bytes, then silence           -> the reply, maybe empty */
-    DAMAGED = 'D', /* the same, u16 index of a damaged character first */
-    BYTES = 'B',   /* bytes, no silence             -> */
-    OVERRUN = 'O', /* a character is lost           -> */
-    SILENCE = 'S', /*                               -> the reply */
-    WORK = 'W',    /* u32 rounds of the main loop at most, while there is more to do -> u32 rounds */
-    ADVANCE = 'T', /* u32 milliseconds              -> */
-    LAMP = 'L',    /*                               -> u8 lit */
-    LINE = 'I',    /*                               -> u32 baud, format, silence_us, times opened */
-    POWER = 'P',   /* power cycle                   -> */
-    FACTORY = 'X', /* the same, with the flash blank -> */
+    FRAME = 'F',    /* bytes, then silence           -> the reply, maybe empty */
+    DAMAGED = 'D',  /* the same, u16 index of a damaged character first */
+    BYTES = 'B',    /* bytes, no silence             -> */
+    OVERRUN = 'O',  /* a character is lost           -> */
+    SILENCE = 'S',  /*                               -> the reply */
+    WORK = 'W',     /* u32 rounds of the main loop at most, while there is more to do -> u32 rounds */
+    IDLE = 'Z',     /* u32 rounds of the main loop, whatever there is to do -> u32 rounds */
+    ADVANCE = 'T',  /* u32 milliseconds              -> */
+    LAMP = 'L',     /*                               -> u8 lit */
+    LINE = 'I',     /*                               -> u32 baud, format, silence_us, times opened */
+    FLASH = 'R',    /* u32 offset, u32 size          -> bytes of the flash */
+    ROT = 'E',      /* u32 offset, bytes             -> ; those bits of the flash flip */
+    HEALTH = 'H',   /* u8 low supply, u8 dead crystal, from now on -> */
+    KEPT = 'K',     /* the words that outlive a reset become so -> */
+    WATCHDOG = 'G', /* reset                        -> */
+    POWER = 'P',    /* power cycle                   -> */
+    FACTORY = 'X',  /* the same, with the flash blank -> */
 };
 
 #define COMMAND_MAX 4096u
@@ -38,11 +44,14 @@ static struct shared {
     bool answer_owed;      /* to the command that ended the last start */
     enum wire_start cause; /* of the next one */
     uint32_t rounds;
+    uint32_t kept[PORT_KEPT_WORDS];
+    bool low, dead_crystal;
 } *shared;
 
 static struct {
     bool waiting; /* for what the main loop makes of the last command */
     uint32_t rounds_left;
+    bool idling; /* they are all wanted */
 } state;
 
 static void take(void *bytes, size_t size)
@@ -72,6 +81,7 @@ static _Noreturn void start_again(enum wire_start cause)
 {
     shared->cause = cause;
     shared->answer_owed = true;
+    memcpy(shared->kept, memory.kept, sizeof shared->kept);
     _exit(RESET_STATUS);
 }
 
@@ -98,7 +108,10 @@ void port_init(int argc, char **argv)
         if (WEXITSTATUS(status) != RESET_STATUS)
             exit(WEXITSTATUS(status));
     }
+    memcpy(memory.kept, shared->kept, sizeof memory.kept);
     memory_start(shared->flash, shared->cause);
+    memory.low = shared->low;
+    memory.dead_crystal = shared->dead_crystal;
     state.waiting = shared->answer_owed;
 }
 
@@ -137,6 +150,8 @@ static bool carry_out(enum code code, const uint8_t *bytes, size_t size)
         link_on_silence(memory.link);
         return true;
     case WORK:
+    case IDLE:
+        state.idling = code == IDLE;
         state.rounds_left = get32(bytes);
         shared->rounds = 0;
         return true;
@@ -151,6 +166,22 @@ static bool carry_out(enum code code, const uint8_t *bytes, size_t size)
         answer((uint32_t[]){line->baud, (uint32_t)line->format, line->silence_us, memory.opened}, 16);
         return false;
     }
+    case FLASH:
+        answer(shared->flash + get32(bytes), get32(bytes + 4));
+        return false;
+    case ROT:
+        for (size_t i = 4; i < size; i++)
+            shared->flash[get32(bytes) + i - 4] ^= bytes[i];
+        break;
+    case HEALTH:
+        memory.low = shared->low = bytes[0];
+        memory.dead_crystal = shared->dead_crystal = bytes[1];
+        break;
+    case KEPT:
+        memcpy(memory.kept, bytes, sizeof memory.kept);
+        break;
+    case WATCHDOG:
+        start_again(WIRE_START_WATCHDOG);
     case POWER:
         start_again(WIRE_START_POWER);
     case FACTORY:
@@ -169,7 +200,7 @@ void port_idle(bool more)
     if (state.waiting && state.rounds_left > 0) {
         shared->rounds++;
         state.rounds_left--;
-        if (more && state.rounds_left > 0)
+        if ((more || state.idling) && state.rounds_left > 0)
             return;
         state.rounds_left = 0;
         answer(&shared->rounds, sizeof shared->rounds);

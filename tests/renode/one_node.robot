@@ -28,6 +28,29 @@ Power On Tests The Lamp And Finds No Model
     ${uid}=                 Read    UID
     Should Start With       ${uid}    01000000
 
+Nothing Is Amiss On A Good Board
+    A Board Is Running
+    Nothing Is Amiss
+    ${version}=             Read    WIRE_VERSION
+    Should Be Equal As Integers    ${version}    2
+    ${missed}=              Read    MISSED
+    Should Be Equal As Integers    ${missed}    0
+    FOR    ${round}    IN RANGE    3
+        Deploy                  ${IMAGES}/and.img
+        Deploy                  ${IMAGES}/or.img
+        Nothing Is Amiss
+    END
+    Restart
+    Nothing Is Amiss
+    Model Should Be         ${IMAGES}/or.img
+
+The Chip Is Set Up As The Board Wants It
+    A Board Is Running
+    Bits Should Be          ${PWR_CR}    0xE0    0xE0    # the voltage detector's level, 7
+    Bits Should Be          ${GPIOB_PUPDR}    0xC0000    0    # no pull on SE
+    Bits Should Be          ${DBGMCU_APB1FZ}    0x1000    0x1000    # a debugger's halt stops the watchdog
+    Bits Should Be          ${SCB_VTOR}    0xFFFFFFFF    0x08000000
+
 AND Is Deployed And The Lamp Follows It
     A Board Is Running
     Set Inputs              1    1
@@ -134,11 +157,28 @@ The Transceiver Turns Before The First Byte And After The Last
     Should Be Empty         ${order}
 
 *** Variables ***
+${PWR_CR}           0x40007000
+${GPIOB_PUPDR}      0x4002040C
+${DBGMCU_APB1FZ}    0xE0042008
+${SCB_VTOR}         0xE000ED08
 ${RAM_END}          0x2001FF00    # not used by the firmware
 ${HANG}             0xE7FE    # b .
 ${CRASH}            0xDE00B662    # cpsie i, as the firmware sleeps with interrupts masked; udf
 
 *** Keywords ***
+Nothing Is Amiss
+    [Documentation]         No fault since the start: neither supply nor crystal, and nothing in the flash has rotted.
+    ${faults}=              Read    FAULTS
+    Should Be Equal As Integers    ${faults}    0
+    ${fault}=               Read    FAULT
+    Should Be Equal As Integers    ${fault}    0
+
+Bits Should Be
+    [Documentation]         Of a register of the chip, those of the mask.
+    [Arguments]             ${register}    ${mask}    ${wanted}
+    ${value}=               Execute Command    sysbus ReadDoubleWord ${register}
+    Should Be Equal As Integers    ${{ int($value.strip(), 16) & int($mask, 16) }}    ${{ int($wanted, 16) }}
+
 The Processor Runs Into
     [Documentation]         The instruction is put where nothing else is, and the processor sent there.
     [Arguments]             ${instruction}

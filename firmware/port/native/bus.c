@@ -3,7 +3,8 @@
  * It keeps the time of the line, tells every node what it hears, and watches the transceivers: a node that
  * sends with its driver off or its receiver on, that leaves its driver on, or that drives while another does,
  * ends the simulation with a message and exit status 3. Standard output, a line each: `bus PATH`, `tcp
- * HOST:PORT`, `node ADDRESS BAUD FORMAT`, `led ADDRESS on|off`, `note TEXT`, and `fault TEXT`. */
+ * HOST:PORT`, `node NAME BAUD FORMAT`, `address NAME ADDRESS` where it is another than its name, `led NAME
+ * on|off`, `note TEXT`, and `fault TEXT`. A node's name is the address that it was started with. */
 #define _GNU_SOURCE
 #define _DARWIN_C_SOURCE
 #include <errno.h>
@@ -31,7 +32,7 @@
 struct member {
     pid_t process;
     int events;      /* the socket to the node */
-    uint8_t address; /* the name it goes by here */
+    uint8_t address; /* the name it goes by here; line.address is the one in force */
     struct port_line line;
     struct event_direction direction;
     uint64_t silent_at; /* when its silence has passed, FOREVER: already told */
@@ -95,7 +96,7 @@ static _Noreturn void fault(const struct member *member, const char *text)
 
 static _Noreturn void cannot(const char *what)
 {
-    fprintf(stderr, "%s: %s\n", what, strerror(errno));
+    fprintf(stderr, errno ? "%s: %s\n" : "%s\n", what, strerror(errno));
     leave(2);
 }
 
@@ -124,7 +125,7 @@ static void carry(const uint8_t *bytes, size_t size, const struct member *sender
         const bool readable = baud == 0 || baud == member->line.baud;
         if (!readable && bus.told_baud != baud) {
             bus.told_baud = baud;
-            say("note the host speaks at %u baud, node %u listens at %u", baud, member->address,
+            say("note the host speaks at %u baud, node %u listens at %u", baud, member->line.address,
                 member->line.baud);
         }
         tell(member, readable ? EVENT_BYTES : EVENT_DAMAGED, bytes, size);
@@ -191,11 +192,14 @@ static bool handle_node(struct member *member)
 {
     struct event_message message;
     struct event_direction direction;
+    const uint8_t told = member->line.address;
     if (!events_get(member->events, &message))
         return restart_node(member);
     switch (message.type) {
     case EVENT_LINE:
         memcpy(&member->line, message.payload, sizeof member->line);
+        if (member->line.address != told)
+            say("address %u %u", member->address, member->line.address);
         say("node %u %u %s", member->address, member->line.baud, format_name(member->line.format));
         break;
     case EVENT_DIRECTION:
@@ -231,7 +235,8 @@ static void start_node(struct member *member)
 #endif
         /* What stays open here would keep the other nodes from noticing the end of the bus. */
         const struct master *master = &bus.master;
-        const int others[] = {ends[0], master->pty, master->slave, master->listener, master->client};
+        const int others[] = {ends[0],          master->pty,    master->slave,
+                              master->listener, master->client, master->lock};
         for (unsigned i = 0; i < sizeof others / sizeof *others; i++)
             if (others[i] >= 0)
                 close(others[i]);
@@ -244,7 +249,11 @@ static void start_node(struct member *member)
     close(ends[1]);
     member->events = ends[0];
     member->direction = (struct event_direction){.listening = true};
-    member->line = (struct port_line){.baud = WIRE_DEFAULT_BAUD, .silence_us = 2006};
+    member->line = (struct port_line){
+        .baud = WIRE_DEFAULT_BAUD,
+        .silence_us = 2006,
+        .address = member->line.address ? member->line.address : member->address,
+    };
     member->silent_at = member->sent_at = FOREVER;
     member->reply_size = 0;
 }

@@ -3,17 +3,106 @@
 #include "port/native/master.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "port/native/events.h"
+
+/* A link to the pty goes with a lock file beside it, PATH.lock: it names the pty, so that the link is known as
+ * one of ours, and it is locked while the simulation lives. Both are left behind only by one that was killed. */
+#define LOCK_MARK "neuron485 link\n"
+#define LOCK_MARK_SIZE (sizeof LOCK_MARK - 1)
+
+static const char *refuse_link(const char *link, const char *why)
+{
+    static char text[PATH_MAX + 100];
+    snprintf(text, sizeof text, "%s %s", link, why);
+    errno = 0;
+    return text;
+}
+
+/* The text of a link; empty where there is none. */
+static void read_link(const char *link, char *target, size_t size)
+{
+    const ssize_t length = readlink(link, target, size - 1);
+    target[length > 0 ? length : 0] = 0;
+}
+
+static bool is_named(const char *path, int fd)
+{
+    struct stat opened, named;
+    return fstat(fd, &opened) == 0 && stat(path, &named) == 0 && opened.st_ino == named.st_ino;
+}
+
+/* The lock file, locked; or -1, with EWOULDBLOCK where another has it. */
+static int open_lock(const char *path)
+{
+    int fd;
+    while ((fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0666)) >= 0) {
+        if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+            const int why = errno;
+            close(fd);
+            errno = why;
+            return -1;
+        }
+        if (is_named(path, fd))
+            return fd;
+        close(fd); /* its owner has removed it meanwhile */
+    }
+    return -1;
+}
+
+/* Whether this lock file and this link have been made by a simulation, for each other. */
+static bool is_pair(const char *kept, const char *link)
+{
+    char target[PTY_NAME_MAX];
+    read_link(link, target, sizeof target);
+    return strncmp(kept, LOCK_MARK, LOCK_MARK_SIZE) == 0 && strcmp(kept + LOCK_MARK_SIZE, target) == 0;
+}
+
+static const char *make_link(struct master *master, const char *link)
+{
+    struct stat status;
+    char kept[LOCK_MARK_SIZE + PTY_NAME_MAX] = "";
+    if (snprintf(master->lock_name, sizeof master->lock_name, "%s.lock", link) >=
+        (int)sizeof master->lock_name)
+        return refuse_link(link, "is too long a name");
+    const bool had_lock = access(master->lock_name, F_OK) == 0;
+    const int lock = open_lock(master->lock_name);
+    if (lock < 0)
+        return errno == EWOULDBLOCK
+                   ? refuse_link(link, "is in use by another simulation; choose another name")
+                   : master->lock_name;
+    if (read(lock, kept, sizeof kept - 1) > 0 && strncmp(kept, LOCK_MARK, LOCK_MARK_SIZE) != 0)
+        return refuse_link(master->lock_name, "is no simulation's lock; choose another name for the link");
+    if (lstat(link, &status) == 0) {
+        if (!is_pair(kept, link)) {
+            if (!had_lock)
+                unlink(master->lock_name);
+            return refuse_link(link, "is there, and no simulation has made it; choose another name");
+        }
+        unlink(link); /* left by a simulation that was killed */
+    }
+    master->lock = lock;
+    const int size = snprintf(kept, sizeof kept, "%s%s", LOCK_MARK, master->pty_name);
+    if (ftruncate(lock, 0) != 0 || pwrite(lock, kept, (size_t)size, 0) != size)
+        return master->lock_name;
+    if (symlink(master->pty_name, link) != 0)
+        return link;
+    master->link = link;
+    return NULL;
+}
 
 static const char *open_pty(struct master *master, const char *link)
 {
@@ -32,15 +121,7 @@ static const char *open_pty(struct master *master, const char *link)
     tcsetattr(master->slave, TCSANOW, &raw);
     master_rearm(master);
     fcntl(master->pty, F_SETFL, O_NONBLOCK);
-    if (link) {
-        struct stat status;
-        if (lstat(link, &status) == 0 && S_ISLNK(status.st_mode))
-            unlink(link); /* left by a simulation that was killed */
-        if (symlink(path, link) != 0)
-            return link;
-        master->link = link;
-    }
-    return NULL;
+    return link ? make_link(master, link) : NULL;
 }
 
 static const char *open_tcp(struct master *master, int tcp)
@@ -64,16 +145,25 @@ static const char *open_tcp(struct master *master, int tcp)
 
 const char *master_open(struct master *master, const char *link, int tcp)
 {
-    *master = (struct master){.pty = -1, .slave = -1, .listener = -1, .client = -1};
+    *master = (struct master){.pty = -1, .slave = -1, .listener = -1, .client = -1, .lock = -1};
     const char *wrong = open_pty(master, link);
     return wrong || tcp < 0 ? wrong : open_tcp(master, tcp);
 }
 
 void master_close(struct master *master)
 {
-    if (master->link)
-        unlink(master->link);
-    master->link = NULL;
+    char target[PTY_NAME_MAX];
+    if (master->link) {
+        read_link(master->link, target, sizeof target);
+        if (strcmp(target, master->pty_name) == 0)
+            unlink(master->link);
+        master->link = NULL;
+    }
+    if (master->lock >= 0) {
+        unlink(master->lock_name);
+        close(master->lock);
+        master->lock = -1;
+    }
 }
 
 void master_accept(struct master *master)

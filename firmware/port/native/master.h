@@ -2,9 +2,12 @@
 #ifndef NEURON485_PORT_NATIVE_MASTER_H
 #define NEURON485_PORT_NATIVE_MASTER_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#define PTY_NAME_MAX 128u
 
 struct master {
     int pty;          /* our end */
@@ -12,15 +15,18 @@ struct master {
     int listener;     /* -1: no TCP */
     int client;       /* the newest TCP client, -1: none */
     const char *link; /* the symbolic link that we made, or NULL */
-    char pty_name[128];
+    int lock;         /* of the link, held while we live, -1: none */
+    char lock_name[PATH_MAX];
+    char pty_name[PTY_NAME_MAX];
     unsigned tcp_port;
 };
 
 /* Open the pty, with a symbolic link to it unless `link` is NULL, and the TCP port on 127.0.0.1 (0: any free
- * one, -1: none). Answers NULL, or what could not be done, with errno set. */
+ * one, -1: none). A link that a killed simulation has left is replaced, anything else stays. Answers NULL, or
+ * what could not be done, with errno set, or 0 where the text says all. */
 const char *master_open(struct master *master, const char *link, int tcp);
 
-/* Remove the symbolic link. */
+/* Remove the symbolic link and its lock. */
 void master_close(struct master *master);
 
 /* A TCP client has knocked. */

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -97,34 +98,67 @@ static void parse_options(struct options *options, int argc, char **argv)
 static _Noreturn void flash_unusable(const char *path, const char *why)
 {
     char text[400];
-    const int size = snprintf(text, sizeof text, "flash file %s: %s", path, why);
+    const int size = snprintf(text, sizeof text, "flash file %.300s: %s", path, why);
     events_put(port.events, EVENT_FAULT, text, (size_t)size);
     exit(2);
+}
+
+/* The sectors, then the mark by which the file is known: so the sectors begin with a page, as mmap wants. */
+#define FLASH_MARK "neuron485 flash\n"
+#define FLASH_MARK_SIZE (sizeof FLASH_MARK - 1)
+
+/* Make the file, whole or not at all: under another name, which is its own only once all is written. */
+static void make_flash_file(const char *path)
+{
+    char part[PATH_MAX];
+    uint8_t blank[FLASH_SIZE + FLASH_MARK_SIZE];
+    memset(blank, 0xFF, FLASH_SIZE);
+    memcpy(blank + FLASH_SIZE, FLASH_MARK, FLASH_MARK_SIZE);
+    if (snprintf(part, sizeof part, "%s.%ld.part", path, (long)getpid()) >= (int)sizeof part)
+        flash_unusable(path, "its name is too long");
+    const int fd = open(part, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    if (fd < 0)
+        flash_unusable(path, strerror(errno));
+    /* Unlike a rename, a link takes no other's place: two that start at once share what the first has made. */
+    const bool made =
+        events_write(fd, blank, sizeof blank) && fsync(fd) == 0 && (link(part, path) == 0 || errno == EEXIST);
+    const int why = errno;
+    close(fd);
+    unlink(part);
+    if (!made)
+        flash_unusable(path, strerror(why));
+}
+
+/* Its own file only; whatever else there may be stays as it is. */
+static void check_flash_file(const char *path, int fd)
+{
+    struct stat status;
+    char mark[FLASH_MARK_SIZE];
+    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
+        flash_unusable(path, "it is no file; choose another name");
+    if (status.st_size != FLASH_SIZE + FLASH_MARK_SIZE ||
+        pread(fd, mark, sizeof mark, FLASH_SIZE) != sizeof mark || memcmp(mark, FLASH_MARK, sizeof mark) != 0)
+        flash_unusable(path, "it is not the flash of a simulated node of this version; choose another name");
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        flash_unusable(path, "another simulated node is using it");
 }
 
 /* One file a node; with several nodes their address is added to the name. */
 static int open_flash_file(void)
 {
-    char path[300];
+    char path[PATH_MAX];
     const struct options *options = &port.options;
     const bool alone = options->node_count == 1;
-    snprintf(path, sizeof path, alone ? "%s" : "%s.%u", options->flash, port.address);
-    const int fd = open(path, O_RDWR | O_CREAT, 0666);
+    if (snprintf(path, sizeof path, alone ? "%s" : "%s.%u", options->flash, port.address) >= (int)sizeof path)
+        flash_unusable(options->flash, "its name is too long");
+    int fd = open(path, O_RDWR | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 && errno == ENOENT) {
+        make_flash_file(path);
+        fd = open(path, O_RDWR);
+    }
     if (fd < 0)
         flash_unusable(path, strerror(errno));
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-        flash_unusable(path, "another simulated node is using it");
-    struct stat status;
-    fstat(fd, &status);
-    if (status.st_size == 0) {
-        uint8_t ones[4096];
-        memset(ones, 0xFF, sizeof ones);
-        for (size_t done = 0; done < FLASH_SIZE; done += sizeof ones)
-            if (write(fd, ones, sizeof ones) != (ssize_t)sizeof ones)
-                flash_unusable(path, "no room on the disk");
-    } else if (status.st_size != FLASH_SIZE) {
-        flash_unusable(path, "it is not the flash of a simulated node; choose another name");
-    }
+    check_flash_file(path, fd);
     return fd;
 }
 

@@ -34,6 +34,7 @@
     } while (0)
 
 #define BOARD_HSE_MHZ 8u
+#define BOARD_HSI_MHZ 16u /* the chip's own oscillator, where the crystal is dead */
 #define BOARD_APB1_HZ 42000000u
 #define BOARD_APB1_TIMER_HZ 84000000u /* twice APB1, as its prescaler is not 1 */
 
@@ -65,6 +66,11 @@
         {FLASH_SECTOR_3, 0x0800C000u},                                                                       \
         {FLASH_SECTOR_11, 0x080E0000u},                                                                      \
     }
+
+/* The supply below which flash is neither programmed nor erased, as the detector's level. By the data
+ * sheet (table 19) level 7 falls at 2.95 to 3.09 V, and rises at 3.07 to 3.21 V; level 6 may fall as low
+ * as 2.85 V. */
+#define BOARD_SUPPLY_LEVEL PWR_CR_PLS_LEV7
 
 #define BOARD_LAMP_TEST_MS 250u
 #define BOARD_WATCHDOG_MS 2000u

@@ -26,13 +26,13 @@ extern uint32_t _stack_guard[]; /* 32 bytes below the stack, from the linker scr
 static void find_cause(void)
 {
     const uint32_t flags = RCC->CSR;
-    if (flags & (RCC_CSR_PORRSTF | RCC_CSR_BORRSTF))
-        for (unsigned i = 0; i < PORT_KEPT_WORDS; i++)
-            kept[i] = 0;
+    const bool power = (flags & (RCC_CSR_PORRSTF | RCC_CSR_BORRSTF)) != 0; /* what RAM holds is noise */
     RCC->CSR |= RCC_CSR_RMVF;
-    if (note.magic == NOTE_MAGIC && !(flags & RCC_CSR_PORRSTF))
+    if (power)
+        memset(kept, 0, sizeof kept);
+    if (note.magic == NOTE_MAGIC && !power)
         started = note.start;
-    else if (flags & (RCC_CSR_PORRSTF | RCC_CSR_BORRSTF))
+    else if (power)
         started.cause = WIRE_START_POWER;
     else if (flags & (RCC_CSR_IWDGRSTF | RCC_CSR_WWDGRSTF))
         started.cause = WIRE_START_WATCHDOG;
@@ -53,9 +53,10 @@ uint32_t *port_kept(void)
     return kept;
 }
 
-/* Independent watchdog on the LSI, 32 kHz nominal, / 64. */
+/* Independent watchdog on the LSI, 32 kHz nominal, / 64. It stands still while a debugger halts the core. */
 static void start_watchdog(void)
 {
+    __HAL_DBGMCU_FREEZE_IWDG();
     IWDG->KR = 0xCCCC;
     IWDG->KR = 0x5555;
     IWDG->PR = IWDG_PR_PR_2;
@@ -107,7 +108,8 @@ static void pause_ms(uint32_t ms)
 static _Noreturn void end(unsigned blinks)
 {
     __disable_irq();
-    SysTick->CTRL = 0; /* nothing is to be pending here */
+    SystemCoreClockUpdate(); /* without its crystal the core has gone back to the HSI */
+    SysTick->CTRL = 0;       /* nothing is to be pending here */
     SCB->ICSR = SCB_ICSR_PENDSTCLR_Msk;
     BOARD_WRITE(SE, !BOARD_SE_DRIVE); /* the bus is free */
     start_watchdog();
@@ -131,13 +133,14 @@ _Noreturn void _Error_Handler(const char *file, int line)
 /* `frame`: what the processor stacked, r0-r3 r12 lr pc xpsr. */
 static _Noreturn __attribute__((used)) void fault_taken(const uint32_t *frame, uint32_t exception)
 {
-    static const char *const names[] = {"HardFault", "MemManage", "BusFault", "UsageFault"};
+    /* From exception 2 on. The only source of the NMI is the clock security system. */
+    static const char *const names[] = {"crystal lost", "HardFault", "MemManage", "BusFault", "UsageFault"};
     const uint32_t cause = SCB->CFSR;
     /* An overflowing stack could not take the frame. */
     const bool stack = (cause & SCB_CFSR_MSTKERR_Msk) != 0 ||
                        ((cause & SCB_CFSR_MMARVALID_Msk) && SCB->MMFAR - (uint32_t)_stack_guard < 32);
     const uint32_t pc = stack && (cause & SCB_CFSR_MSTKERR_Msk) ? 0 : frame[6];
-    write_note(stack ? "stack overflow" : exception - 3 < 4 ? names[exception - 3] : "interrupt", 0, pc);
+    write_note(stack ? "stack overflow" : exception - 2 < 5 ? names[exception - 2] : "interrupt", 0, pc);
     end(stack ? CODE_STACK : CODE_FAULT);
 }
 

@@ -55,7 +55,7 @@ static void work_masked(uint32_t control, volatile uint32_t *place, uint32_t wor
     __enable_irq();
 }
 
-/* The voltage detector, set to its highest level, 2.9 V (RM0090, 5.4.1). */
+/* The voltage detector: above BOARD_SUPPLY_LEVEL (RM0090, 5.4.2). */
 bool port_supply_good(void)
 {
     return !(PWR->CSR & PWR_CSR_PVDO);

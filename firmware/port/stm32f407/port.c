@@ -8,12 +8,12 @@
 
 static volatile bool woken;
 
-static void set_mode(GPIO_TypeDef *port, uint32_t pin, uint32_t mode, uint32_t alternate)
+static void set_mode(GPIO_TypeDef *port, uint32_t pin, uint32_t mode, uint32_t pull, uint32_t alternate)
 {
     GPIO_InitTypeDef init = {
         .Pin = pin,
         .Mode = mode,
-        .Pull = GPIO_PULLUP,
+        .Pull = pull,
         .Speed = GPIO_SPEED_FREQ_VERY_HIGH,
         .Alternate = alternate,
     };
@@ -21,7 +21,8 @@ static void set_mode(GPIO_TypeDef *port, uint32_t pin, uint32_t mode, uint32_t a
 }
 
 /* Levels first, then modes, so that no pin ever shows a level that was not meant: lamp lit (its test),
- * receiver on, driver off. */
+ * receiver on, driver off. SE has no pull-up: HAL sets the pull before the mode, which would drive the
+ * bus for that long. */
 static void MX_GPIO_Init(void)
 {
     BOARD_PORT_CLOCKS_ON();
@@ -30,26 +31,52 @@ static void MX_GPIO_Init(void)
     BOARD_WRITE(RE, BOARD_RE_LISTEN);
     BOARD_WRITE(SE, !BOARD_SE_DRIVE);
 
-    set_mode(BOARD_LED_PORT, BOARD_LED_PIN, GPIO_MODE_OUTPUT_PP, 0);
-    set_mode(BOARD_RE_PORT, BOARD_RE_PIN, GPIO_MODE_OUTPUT_PP, 0);
-    set_mode(BOARD_SE_PORT, BOARD_SE_PIN, GPIO_MODE_OUTPUT_PP, 0);
-    set_mode(BOARD_USART_TX_PORT, BOARD_USART_TX_PIN, GPIO_MODE_AF_PP, BOARD_USART_AF);
-    set_mode(BOARD_USART_RX_PORT, BOARD_USART_RX_PIN, GPIO_MODE_AF_PP, BOARD_USART_AF);
+    set_mode(BOARD_LED_PORT, BOARD_LED_PIN, GPIO_MODE_OUTPUT_PP, GPIO_PULLUP, 0);
+    set_mode(BOARD_RE_PORT, BOARD_RE_PIN, GPIO_MODE_OUTPUT_PP, GPIO_PULLUP, 0);
+    set_mode(BOARD_SE_PORT, BOARD_SE_PIN, GPIO_MODE_OUTPUT_PP, GPIO_NOPULL, 0);
+    set_mode(BOARD_USART_TX_PORT, BOARD_USART_TX_PIN, GPIO_MODE_AF_PP, GPIO_PULLUP, BOARD_USART_AF);
+    set_mode(BOARD_USART_RX_PORT, BOARD_USART_RX_PIN, GPIO_MODE_AF_PP, GPIO_PULLUP, BOARD_USART_AF);
 }
 
-/* HSE 8 MHz / 8 * 336 / 2 = 168 MHz; APB1 42 MHz, APB2 84 MHz; 5 wait states (RM0090, table 11). */
-static void start_clocks(void)
+/* The detector that port_supply_good looks at. No data sheet says how long it takes to settle; the
+ * clocks, which come up after it, take 100 us at least. */
+static void watch_supply(void)
 {
+    __HAL_RCC_PWR_CLK_ENABLE();
+    PWR->CR = (PWR->CR & ~PWR_CR_PLS) | BOARD_SUPPLY_LEVEL;
+    PWR->CR |= PWR_CR_PVDE;
+}
+
+/* Source / mhz * 336 / 2 = 168 MHz. */
+static bool start_pll(uint32_t source, uint32_t mhz)
+{
+    const bool crystal = source == RCC_PLLSOURCE_HSE;
     RCC_OscInitTypeDef oscillator = {
         .OscillatorType = RCC_OSCILLATORTYPE_HSE,
-        .HSEState = RCC_HSE_ON,
+        .HSEState = crystal ? RCC_HSE_ON : RCC_HSE_OFF,
         .PLL = {.PLLState = RCC_PLL_ON,
-                .PLLSource = RCC_PLLSOURCE_HSE,
-                .PLLM = BOARD_HSE_MHZ,
+                .PLLSource = source,
+                .PLLM = mhz,
                 .PLLN = 336,
                 .PLLP = RCC_PLLP_DIV2,
                 .PLLQ = 7},
     };
+    return HAL_RCC_OscConfig(&oscillator) == HAL_OK;
+}
+
+/* APB1 42 MHz, APB2 84 MHz; 5 wait states (RM0090, table 11).
+ *
+ * A crystal that has not started after HSE_STARTUP_TIMEOUT is dead: the HSI takes its place, at the same
+ * 168 MHz, so that every divider stays as it is. It is trimmed to 1 % at 25 C, but may be off by 4 % from
+ * -10 to 85 C and by 8 % from -40 to 105 C (data sheet, HSI oscillator characteristics), where the USART
+ * bears about 3 %. So the node can say at room temperature what is wrong (port_on_crystal), and is not to
+ * be left so.
+ *
+ * A crystal that dies later would leave the PLL running free: wrong on the line, and feeding the
+ * watchdog. The clock security system makes an NMI of it, on the HSI (RM0090, 7.2.7). That is a fault
+ * like any other: the driver goes off, the watchdog resets, and this start finds the crystal dead. */
+static void start_clocks(void)
+{
     RCC_ClkInitTypeDef clocks = {
         .ClockType = RCC_CLOCKTYPE_SYSCLK | RCC_CLOCKTYPE_HCLK | RCC_CLOCKTYPE_PCLK1 | RCC_CLOCKTYPE_PCLK2,
         .SYSCLKSource = RCC_SYSCLKSOURCE_PLLCLK,
@@ -57,10 +84,10 @@ static void start_clocks(void)
         .APB1CLKDivider = RCC_HCLK_DIV4,
         .APB2CLKDivider = RCC_HCLK_DIV2,
     };
-    __HAL_RCC_PWR_CLK_ENABLE();
-    PWR->CR |= PWR_CR_PLS | PWR_CR_PVDE; /* what port_supply_good looks at */
     __HAL_PWR_VOLTAGESCALING_CONFIG(PWR_REGULATOR_VOLTAGE_SCALE1);
-    if (HAL_RCC_OscConfig(&oscillator) != HAL_OK)
+    if (start_pll(RCC_PLLSOURCE_HSE, BOARD_HSE_MHZ))
+        HAL_RCC_EnableCSS();
+    else if (!start_pll(RCC_PLLSOURCE_HSI, BOARD_HSI_MHZ))
         _Error_Handler(__FILE__, __LINE__);
     if (HAL_RCC_ClockConfig(&clocks, FLASH_LATENCY_5) != HAL_OK)
         _Error_Handler(__FILE__, __LINE__);
@@ -73,6 +100,7 @@ void port_init(int argc, char **argv)
     HAL_Init();
     MX_GPIO_Init();
     fault_init();
+    watch_supply();
     start_clocks();
 }
 

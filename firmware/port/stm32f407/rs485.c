@@ -3,6 +3,8 @@
  * Both interrupts have the same priority, so the link's events never interrupt each other. What they do stands
  * in RAM: while the flash is at work, they are masked, as their vectors lie in it, and rs485_poll does the same
  * in their place. Register facts: RM0090, chapters 20 (basic timers) and 30 (USART). */
+#include <stdatomic.h>
+
 #include "app/link.h"
 #include "board.h"
 #include "internal.h"
@@ -47,6 +49,7 @@ void port_rs485_open(const struct port_line *line, struct link *link)
 
     NVIC_SetPriority(BOARD_USART_IRQ, PRIORITY);
     NVIC_SetPriority(BOARD_SILENCE_IRQ, PRIORITY);
+    atomic_signal_fence(memory_order_release); /* the interrupts use what stands above */
     NVIC_EnableIRQ(BOARD_USART_IRQ);
     NVIC_EnableIRQ(BOARD_SILENCE_IRQ);
 }
@@ -71,6 +74,7 @@ RAM_CODE void port_rs485_transmit(const uint8_t *bytes, size_t size)
 {
     rs485.next = bytes;
     rs485.end = bytes + size;
+    atomic_signal_fence(memory_order_release); /* the interrupt that CR1 lets through takes them */
     BOARD_USART->CR1 |= USART_CR1_TXEIE;
 }
 

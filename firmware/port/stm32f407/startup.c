@@ -31,7 +31,8 @@ __attribute__((section(".isr_vector"), used)) static const union {
 
 __attribute__((section(".startup"), noreturn)) void Reset_Handler(void)
 {
-    SCB->CPACR |= 0xFu << 20; /* the FPU on, before any code may use it */
+    SCB->VTOR = (uint32_t)&vectors; /* a boot loader may have set its own */
+    SCB->CPACR |= 0xFu << 20;       /* the FPU on, before any code may use it */
     __DSB();
     __ISB();
     for (uint32_t *to = _sdata, *from = _sidata; to < _edata;)
