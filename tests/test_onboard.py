@@ -20,6 +20,7 @@ from host.boards.simulated import simulate
 from host.core import learn
 from host.core.image import encode
 from host.core.infer import infer, led
+from host.core.registers import pack
 from host.core.wire import (
     ARENA_BYTES,
     BY_NAME,
@@ -311,6 +312,21 @@ def test_a_board_that_diverges_where_we_do_not_is_told_apart() -> None:
     Companion(diverging({}, np.float64)).compare(
         replace(lying, epoch=len(list(chains(diverging({}, np.float64)))))
     )
+
+
+def test_a_training_that_another_master_pauses_ends(node: Node) -> None:
+    seen: list[int] = []
+
+    def pause(step: str, done: int, total: int) -> None:
+        if step == "train on the board" and not seen:
+            seen.append(read_standing(node).epoch + 50_000)
+            node.write(BY_NAME["TRAIN_PAUSE"].address, pack(BY_NAME["TRAIN_PAUSE"], seen[0]))
+            node.command(Command.RESUME, "go on")
+
+    endless = replace(wish(AND, AND_X, AND_Y, AND_START), config=replace(AND, epochs=10**9))
+    with pytest.raises(NodeError, match=r"paused after \d+ epochs: does another master"):
+        train_on_board(node, endless, pause)
+    assert read_standing(node).state is Training.STOPPED
 
 
 def stood(epoch: int, state: Training = Training.RUNNING) -> Standing:

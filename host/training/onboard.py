@@ -282,6 +282,10 @@ def train_on_board(node: Node, wish: Wish, progress: Progress = silent) -> Learn
             board = read_standing(node)
             if board.state is Training.NONE:
                 raise NodeError("the training was lost: the node has started anew; its model is as it was")
+            if board.state is Training.PAUSED:
+                raise NodeError(
+                    f"the training on the board was paused after {board.epoch} epochs: does another master use it?"
+                )
             watch.look(board)
             if board.state not in (Training.STOPPED, Training.REFUSED):
                 companion.compare(board)
