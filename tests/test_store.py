@@ -1,4 +1,7 @@
-"""firmware/core/store.c under cuts of power: tests/faults/store_cuts.c, and proof that it notices a broken store."""
+"""firmware/core/store.c under cuts of power and rotten bits, and proof that the programs notice a broken store.
+
+tests/faults/store_cuts.c cuts, tests/faults/store_rot.c turns bits over.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,9 @@ from host.boards.compiler import ROOT
 from tests.patience import PATIENCE
 from tests.programs import COMPILERS, CORE, SANITIZE, program
 
-DRIVER = ["tests/faults/nor.c", "tests/faults/world.c", "tests/faults/store_cuts.c", f"{CORE}/crc.c"]
+FAULTS = ["tests/faults/nor.c", "tests/faults/world.c", f"{CORE}/crc.c"]
+DRIVER = [*FAULTS, "tests/faults/store_cuts.c"]
+ROT = [*FAULTS, "tests/faults/store_rot.c"]
 STORE = f"{CORE}/store.c"
 
 STARTS = {
@@ -78,7 +83,37 @@ def test_cuts_under_sanitizers(cc: str) -> None:
     check(*result, first_each=200, second=5_000, third=3_000)
 
 
-# ------------------------------------------------------------------------------ the driver notices a broken store
+def rot(store: str, *, cc: str, flags: list[str], stride: int) -> tuple[int, str]:
+    """Let the bits of that store's flash rot, 1 of `stride`."""
+    made = program("store_rot", [*ROT, store], folders=(), flags=flags, cc=cc)
+    done = subprocess.run([made, str(stride)], capture_output=True, text=True, timeout=PATIENCE)
+    return done.returncode, done.stdout + done.stderr
+
+
+ROTTEN = re.compile(r"^(.+): (\d+) bits, 3000 sets; " + ", ".join([r"(\d+) [a-z ]+"] * 5) + "$", re.MULTILINE)
+
+
+def check_rot(status: int, output: str, *, bits: int) -> None:
+    """All starts; `bits` single bits in those whose sector is full; no promise broken."""
+    assert status == 0, output
+    rows = ROTTEN.findall(output)
+    assert len(rows) == 8, output
+    assert all(int(count) == 0 for row in rows for count in row[2:]), output
+    for name in ("settings fill a sector", "models fill a sector", "largest models"):
+        assert next(int(row[1]) for row in rows if row[0] == name) > bits, output
+
+
+def test_every_bit() -> None:
+    """Every bit of a full sector turned over, and thousands of sets of bits."""
+    check_rot(*rot(STORE, cc=COMPILERS[0], flags=["-O2"], stride=1), bits=8 * 16384)
+
+
+@pytest.mark.parametrize("cc", COMPILERS)
+def test_rot_under_sanitizers(cc: str) -> None:
+    check_rot(*rot(STORE, cc=cc, flags=SANITIZE, stride=511), bits=8 * 16384 // 511)
+
+
+# ---------------------------------------------------------------------------- the programs notice a broken store
 
 MUTANTS = {
     "commit words before the record": (
@@ -127,14 +162,47 @@ MUTANTS = {
 }
 
 
-@pytest.mark.parametrize("name", MUTANTS)
-def test_driver_notices(name: str) -> None:
-    old, new = MUTANTS[name]
+ROT_MUTANTS = {
+    "header not bound to its offset": ("place[] = {sector, offset};", "place[] = {sector, 0 * offset};"),
+    "header not bound to its sector": ("place[] = {sector, offset};", "place[] = {0 * sector, offset};"),
+    "no search behind a bad header": ("            offset += 4;\n", "            offset = size;\n"),
+    "the first commit word decides": (
+        "found.commits += commit[i] == COMMITTED;",
+        "found.commits += commit[0] == COMMITTED;",
+    ),
+    "damage not told": ("store->rotten = loss.hidden > 0 ||", "store->rotten ="),
+    "a bad payload not told": ("loss.sequence > store->active.sequence;", "false;"),
+    "damaged verdict not told": ("found.damaged |= i > 0 && commit[i] != BLANK;", ""),
+    "damaged verdict refused": ("if (found.unfinished && !damaged) {", "if (found.unfinished) {"),
+    "flawed mark not told": ("flaws <= FLAWS_MAX ? MARK_FLAWED :", "false ? MARK_FLAWED :"),
+    "a number used again": ("store->sequence += loss.hidden;", ""),
+    "evidence erased": ("!store->worn && !store->rotten &&", "!store->worn &&"),
+    "told for ever": ("result == STORE_OK && store->rotten ?", "false ?"),
+    "told again at the next start": ("    program(store, spare(store), 0, UNMARKED);\n", ""),
+}
+
+
+def mutant(name: str, old: str, new: str) -> str:
+    """The store with that change."""
     source = (ROOT / STORE).read_text()
     assert old in source, "core/store.c has changed: change this mutation with it"
-    mutant = ROOT / "build" / "tests" / "mutants" / f"{name.replace(' ', '_')}.c"
-    mutant.parent.mkdir(parents=True, exist_ok=True)
-    mutant.write_text(source.replace(old, new))
-    status, output = run(str(mutant.relative_to(ROOT)), cc=COMPILERS[0], flags=["-O2"], thinning=4, anew=True)
+    path = ROOT / "build" / "tests" / "mutants" / f"{name.replace(' ', '_')}.c"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(source.replace(old, new))
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_cuts_notice(name: str) -> None:
+    store = mutant(name, *MUTANTS[name])
+    status, output = run(store, cc=COMPILERS[0], flags=["-O2"], thinning=4, anew=True)
     assert status == 1, output
     assert output.splitlines()[-1].startswith("FAILED: start "), output
+
+
+@pytest.mark.parametrize("name", ROT_MUTANTS)
+def test_rot_notices(name: str) -> None:
+    store = mutant(name, *ROT_MUTANTS[name])
+    status, output = rot(store, cc=COMPILERS[0], flags=["-O2"], stride=61)
+    assert status == 1, output
+    assert output.startswith("FAILED: start ") or ROTTEN.search(output), output
