@@ -143,7 +143,7 @@ enum wire_table {
 #define WIRE_DISCRETE_LED 0x0000u /* the lamp is lit */
 #define WIRE_DISCRETE_MODEL_VALID 0x0001u /* a model is running */
 #define WIRE_DISCRETE_TRAINING 0x0002u /* the node is training itself */
-#define WIRE_DISCRETE_FAULT 0x0003u /* a stored model was refused at start, or the flash failed; see REASON */
+#define WIRE_DISCRETE_FAULT 0x0003u /* something is wrong that will not pass by itself; see FAULTS */
 #define WIRE_DISCRETE_BUSY 0x0004u /* an erase or a commit is under way; see STATE */
 #define WIRE_DISCRETE_STAGED 0x0005u /* a verified image waits for COMMIT */
 #define WIRE_DISCRETE_DECISION 0x0006u /* the model's LED output is above its threshold */
@@ -213,7 +213,7 @@ enum wire_table {
 #define WIRE_INPUT_UID_SIZE 6u
 #define WIRE_INPUT_STATE 0x0208u /* 0 IDLE, 1 ERASING, 2 COMMITTING, 3 TRAINING */
 #define WIRE_INPUT_REASON 0x0209u /* why the last command, or the stored model, was refused */
-#define WIRE_INPUT_DETAIL 0x020Au /* where: the layer or the self-test vector, counted from 0 */
+#define WIRE_INPUT_DETAIL 0x020Au /* where: the layer or the self-test vector, from 0; for WEAR: minutes to wait */
 #define WIRE_INPUT_SEQUENCE 0x020Bu /* of the running model: goes up by one with every commit; 0 without a model */
 #define WIRE_INPUT_SEQUENCE_SIZE 2u
 #define WIRE_INPUT_MODEL_CRC 0x020Du /* CRC-32 of the running image, its identity */
@@ -244,7 +244,7 @@ enum wire_table {
 #define WIRE_INPUT_FAULT_FILE_SIZE 8u
 #define WIRE_INPUT_FAULTS 0x0233u /* what FAULT stands for, since start: reason n in bit n */
 #define WIRE_INPUT_FAULTS_SIZE 2u
-#define WIRE_INPUT_MISSED 0x0235u /* broadcasts lost since start, as they came while a sector was erased; wraps */
+#define WIRE_INPUT_MISSED 0x0235u /* broadcasts lost since start, as they came while the node was busy; wraps */
 #define WIRE_INPUT_TRAIN_STATE 0x0240u /* 0 NONE, 1 RUNNING, 2 PAUSED, 3 DONE, 4 CONVERGED, 5 DIVERGED, 6 STOPPED, 7 REFUSED */
 #define WIRE_INPUT_TRAIN_EPOCH 0x0241u /* whole epochs done */
 #define WIRE_INPUT_TRAIN_EPOCH_SIZE 2u
