@@ -9,7 +9,7 @@ import pytest
 from unicorn import arm_const as arm
 
 from host.core.image import encode
-from host.core.wire import BY_NAME, WIRE_VERSION, Command, Start, State, Table
+from host.core.wire import BY_NAME, WIRE_VERSION, Command, Reason, Start, State, Table
 from tests.e2e.scenario import AND
 from tests.elf import Machine
 from tests.elf.firmware import START_MS, firmware_elf, ready
@@ -300,16 +300,17 @@ HSE_TIMEOUT_MS = 101
 """How long the crystal has to start, by HAL's ticks."""
 
 
-def on_crystal(machine: Machine) -> bool:
-    """As the port says it, where the firmware asks."""
-    if "port_on_crystal" in machine.program.symbols:
-        return bool(machine.call("port_on_crystal")[0])
-    return machine.chip.rcc.source_of_pll == "HSE"
+def said_of_crystal(master: Master) -> bool:
+    """That it is dead, and nothing else is wrong."""
+    faults = master.value("FAULTS")
+    assert faults in (0, 1 << Reason.CRYSTAL)
+    assert master.value("FAULT") == (faults != 0)
+    return faults != 0
 
 
 def test_a_live_crystal_sets_the_pace(elf: Path) -> None:
     master = ready(elf)
-    assert on_crystal(master.machine)
+    assert not said_of_crystal(master)
     assert master.machine.chip.rcc.source_of_pll == "HSE"
 
 
@@ -326,7 +327,7 @@ def test_a_node_with_a_dead_crystal_runs_as_fast_and_says_so(elf: Path) -> None:
     assert [sent.baud for sent in machine.bus.received] == pytest.approx(
         [19200] * len(machine.bus.received), rel=0.01
     )
-    assert not on_crystal(machine)
+    assert said_of_crystal(master)
     assert machine.resets == ["power"]
     assert master.start() == (Start.POWER, 0, 0, "")
 
@@ -348,7 +349,7 @@ def test_a_crystal_that_is_back_is_taken_again(elf: Path) -> None:
     master = Master(machine)
     master.wait_idle()
     assert machine.chip.rcc.source_of_pll == "HSE"
-    assert on_crystal(machine)
+    assert not said_of_crystal(master)
 
 
 def test_a_crystal_that_dies_later_is_a_fault_and_the_node_comes_back_without_it(elf: Path) -> None:
@@ -365,7 +366,7 @@ def test_a_crystal_that_dies_later_is_a_fault_and_the_node_comes_back_without_it
     cause, line, pc, file = master.start()
     assert (cause, line, file) == (Start.FAULT, 0, "crystal lost")
     assert pc
-    assert not on_crystal(machine)
+    assert said_of_crystal(master)
     assert machine.chip.rcc.hclk == 168_000_000
     assert master.evaluate([0x4000, 0x4000], 1) == [1]
     machine.run(seconds=3)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from host.core.image import encode
-from host.core.modbus import DEVICE_BUSY, frame_valid
+from host.core.modbus import DEVICE_BUSY, DEVICE_FAILURE, frame_valid
 from host.core.registers import placed
-from host.core.wire import BY_NAME, Command, Start, Table
+from host.core.wire import BY_NAME, Command, Reason, Start, State, Table
 from tests.e2e.scenario import AND, OR
 from tests.elf import Machine
 from tests.elf.firmware import firmware_elf, powered, ready
@@ -18,6 +18,7 @@ from tests.elf.master import Master, Refused
 from tests.pdus import write_pdu
 
 ECHO = bytes.fromhex("08 00 00 A5 37")
+LAMP_ON = b"\x05" + BY_NAME["LAMP_TEST"].address.to_bytes(2, "big") + b"\xff\x00"
 SHORT = 0.05
 """Of the usual time: an erase of 12.5 ms."""
 
@@ -39,6 +40,15 @@ def erase_end(machine: Machine) -> int:
     """When the present erase ends, in the machine's time; 0 if there is none."""
     now = machine.chip.flash.operations
     return now[0].end if now and now[0].kind == "erase" else 0
+
+
+def begin_commit(master: Master, image: bytes) -> int:
+    """Stage, verify, and ask for the commit; the words are programmed afterwards. Its CRC."""
+    crc = int.from_bytes(image[-4:], "little")
+    master.stage(image)
+    master.command(Command.VERIFY, len(image), crc)
+    master.machine.bus.send(master.frame(write_pdu(*placed(COMMAND=Command.COMMIT, LENGTH=0, CRC=crc))))
+    return crc
 
 
 def latency_us(master: Master) -> float:
@@ -104,7 +114,7 @@ def test_a_broadcast_that_an_erase_costs_is_counted(elf: Path) -> None:
 
 
 def test_a_broadcast_over_the_start_or_the_end_of_an_erase_is_obeyed_or_counted(elf: Path) -> None:
-    """Never both, never neither. It writes the first input."""
+    """Never both, never neither. It sets a coil."""
     obeyed = set()
     for tenth in range(-20, 110, 13):
         master = erasing(elf, SHORT)
@@ -112,11 +122,10 @@ def test_a_broadcast_over_the_start_or_the_end_of_an_erase_is_obeyed_or_counted(
         machine.chip.flash.slowness = 1
         start = erase_end(machine) - tenth * machine.bus.character() // 10
         machine.run(microseconds=(start - machine.chip.time.now) / 1e9)
-        at = BY_NAME["INPUTS"].address.to_bytes(2, "big")
-        machine.bus.send(Master(machine, 0).frame(b"\x06" + at + b"\x01\x23"))
+        machine.bus.send(Master(machine, 0).frame(LAMP_ON))
         machine.run(milliseconds=12)
         master.wait_idle()
-        written = master.read(Table.HOLDING, BY_NAME["INPUTS"].address, 1) == [0x123]
+        written = master.value("LAMP_TEST") == 1
         assert master.value("MISSED") == (0 if written else 1), f"{tenth / 10} characters"
         obeyed.add(written)
     assert obeyed == {True, False}
@@ -124,21 +133,17 @@ def test_a_broadcast_over_the_start_or_the_end_of_an_erase_is_obeyed_or_counted(
 
 def test_no_broadcast_is_missed_while_words_are_programmed(elf: Path) -> None:
     master = ready(elf)
-    image = encode(AND)
-    crc = int.from_bytes(image[-4:], "little")
-    master.stage(image)
-    master.command(Command.VERIFY, len(image), crc)
-    machine, at = master.machine, BY_NAME["INPUTS"].address.to_bytes(2, "big")
+    machine = master.machine
     before = machine.chip.flash.programs
-    machine.bus.send(master.frame(write_pdu(*placed(COMMAND=Command.COMMIT, LENGTH=0, CRC=crc))))
+    crc = begin_commit(master, encode(AND))
     machine.run_until(lambda: machine.chip.flash.programs > before + 5, 100_000)
     first = machine.chip.flash.programs
-    machine.bus.send(Master(machine, 0).frame(b"\x06" + at + b"\x01\x23"))
+    machine.bus.send(Master(machine, 0).frame(LAMP_ON))
     machine.run(milliseconds=12)
     master.wait_idle()
     assert machine.chip.flash.programs > first + 5, "the broadcast came in the midst of the words"
     assert master.value("MISSED") == 0
-    assert master.read(Table.HOLDING, BY_NAME["INPUTS"].address, 1) == [0x123]
+    assert master.value("LAMP_TEST") == 1
     assert master.value("MODEL_CRC") == crc
 
 
@@ -159,6 +164,107 @@ def test_the_supply_is_not_good_from_the_start(elf: Path, volts: float) -> None:
     machine.supply = volts
     machine.run_to("node_boot")
     assert machine.call("port_supply_good")[0] == 0
+
+
+LOW = 2.5
+"""V. The model of the chip ends a test whose firmware programs or erases below 2.9."""
+HALF = [0x2000, 0]
+"""Inputs 1 and 0, which AND and OR answer differently."""
+
+
+def test_nothing_is_begun_at_a_low_supply(elf: Path) -> None:
+    master = ready(elf)
+    master.deploy(encode(AND))
+    flash, image = master.machine.chip.flash, encode(OR)
+    crc = int.from_bytes(image[-4:], "little")
+    master.stage(image)
+    master.command(Command.VERIFY, len(image), crc)
+    before = flash.programs
+    master.machine.supply = LOW
+    with pytest.raises(Refused) as refused:
+        master.command(Command.COMMIT, crc=crc)
+    assert refused.value.code == DEVICE_FAILURE
+    assert master.reason()[0] is Reason.SUPPLY
+    master.machine.run(milliseconds=100)
+    assert flash.programs == before
+    assert master.evaluate(HALF, 1) == [0]
+    master.machine.supply = 3.3
+    master.deploy(image)
+    assert master.evaluate(HALF, 1) == [1]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.8, 1.0])
+def test_a_commit_waits_for_the_supply(elf: Path, share: float) -> None:
+    """It falls after that share of the words, the last but one at the latest."""
+    master = ready(elf)
+    machine, flash = master.machine, master.machine.chip.flash
+    master.deploy(encode(AND))
+    start = flash.programs
+    master.deploy(encode(OR))
+    before = flash.programs
+    words = 1 + int(share * (before - start - 2))
+    crc = begin_commit(master, encode(AND))
+    machine.run_until(lambda: flash.programs >= before + words, 100_000)
+    machine.supply = LOW
+    machine.run(milliseconds=50)
+    assert flash.programs == before + words
+    assert master.reason()[0] is Reason.SUPPLY
+    assert master.value("STATE") == State.COMMITTING
+    assert master.evaluate(HALF, 1) == [1], "the old model goes on"
+    machine.supply = 3.3
+    master.wait_idle()
+    assert master.value("MODEL_CRC") == crc
+    assert master.reason()[0] is Reason.NONE
+    assert master.evaluate(HALF, 1) == [0]
+    assert machine.resets == ["power"]
+
+
+def test_a_blank_node_waits_for_the_supply_with_its_erases(elf: Path) -> None:
+    machine = Machine(elf)
+    machine.supply = LOW
+    machine.run(seconds=1)
+    master = Master(machine)
+    assert master.value("SEQUENCE") == 0
+    assert sum(machine.chip.flash.erases) == machine.chip.flash.programs == 0
+    machine.supply = 3.3
+    machine.run(milliseconds=700)
+    master.wait_idle()
+    assert sum(machine.chip.flash.erases) > 0
+    master.deploy(encode(AND))
+
+
+@pytest.mark.parametrize("left", range(4))
+def test_a_start_at_a_low_supply_programs_nothing(elf: Path, left: int) -> None:
+    """After a cut with so many words of a commit left: the verdict is made final when the supply is back."""
+    master = ready(elf)
+    machine, flash = master.machine, master.machine.chip.flash
+    crcs = [int.from_bytes(encode(model)[-4:], "little") for model in (AND, OR)]
+    master.deploy(encode(AND))
+    start = flash.programs
+    master.deploy(encode(OR))
+    words = flash.programs - start
+    master.deploy(encode(AND))
+    before = flash.programs
+    begin_commit(master, encode(OR))
+    machine.run_until(lambda: flash.programs >= before + words - left, 100_000)
+    machine.cut_power(seed=left)
+    machine.boot()
+    machine.supply = LOW
+    before = flash.programs
+    machine.run(milliseconds=100)
+    runs = master.value("MODEL_CRC")
+    assert runs in crcs
+    assert master.evaluate(HALF, 1) == [crcs.index(runs)]
+    assert flash.programs == before
+    for _ in range(2):
+        machine.supply = 3.3
+        machine.run(milliseconds=700)
+        master.wait_idle()
+        assert master.value("MODEL_CRC") == runs
+        machine.cut_power()
+        machine.boot()
+    machine.run(milliseconds=700)
+    master.deploy(encode(AND))
 
 
 @pytest.mark.parametrize("tenth", range(0, 110, 5))
