@@ -115,13 +115,13 @@ struct store {
     uint32_t word;   /* next word of the step */
     unsigned target; /* sector being erased or written */
     struct store_record
-        pending;  /* being written; payload is the source, waiting for a sector while not placed */
-    bool waiting; /* a commit waits for room */
-    bool worn;    /* the flash did not keep what was last written: no more erases until the next commit */
-    bool rotten;  /* found at boot: damaged is what may be newer than the active record; ends with a commit */
-    bool unsettled; /* found at boot: a verdict that cannot be made final before the flash is ready */
-    struct store_verdict verdict[2]; /* that one, of each sector */
-    int result;                      /* of the last commit: STORE_BUSY while it runs */
+        pending;    /* being written; payload is the source, waiting for a sector while not placed */
+    bool waiting;   /* a commit waits for room */
+    bool worn;      /* the flash did not keep what was last written: no more erases until the next commit */
+    bool rotten;    /* found at boot, until a commit: damage that may be newer than the active record */
+    bool unsettled; /* found at boot, until the flash is ready: a verdict that could not be made final */
+    int result;     /* of the last commit: STORE_BUSY while it runs */
+    struct store_verdict verdict[2]; /* what is unsettled in each sector */
 };
 
 /* Find the active and the previous record, and settle what a cut of power left behind (a few words at most).
