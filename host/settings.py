@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from host.boards.opening import PORT_HELP, SIMULATED
@@ -75,7 +76,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         said = node.identity().warnings()
         before, settings = settings, replace(settings, **changes)
         if changes:
-            save_settings(node, settings)
+            # The answer may be lost, and the node speaks the new settings then: how it speaks tells.
+            with suppress(*([] if args.port in SIMULATED else [NoAnswer])):
+                save_settings(node, settings)
     if changes and args.port not in SIMULATED:
         _confirm(line, args.port, before, settings)
     if args.json:

@@ -282,7 +282,13 @@ class Node:
             if identity.state is State.IDLE:
                 return identity
             if time.monotonic() > deadline:
-                raise NodeError(f"the node is still {identity.state.name.lower()}: wait, then try again")
+                reason = identity.reason
+                why = (
+                    ""
+                    if reason is Reason.NONE
+                    else f", as {in_words(reason, identity.detail)} ({reason.name})"
+                )
+                raise NodeError(f"the node is still {identity.state.name.lower()}{why}: wait, then try again")
             time.sleep(self._silence)
 
     def read_words(self, row: Register, count: int, offset: int = 0) -> list[int]:

@@ -26,7 +26,6 @@ def liar(node: MemoryNode, lies: Mapping[Place, int], asked: set[Place] | None =
 
     def answer(pdu: bytes) -> bytes | None:
         reply = node.request(frame_seal(bytes([node.address]) + pdu))[1:-2]
-        reply = node.request(frame_seal(bytes([node.address]) + pdu))[1:-2]
         node.work(ROUNDS)
         if pdu[0] not in (3, 4, 23) or reply[:1] != pdu[:1]:
             return reply or None

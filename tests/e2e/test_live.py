@@ -7,7 +7,9 @@ import json
 import struct
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,9 +18,9 @@ from host import deploy, predict, settings
 from host.boards.opening import open_node
 from host.boards.simulated import Sim, simulate
 from host.core.image import Layer, Model, encode
-from host.core.wire import Activation, Command, Reason
+from host.core.wire import Activation, Command, Reason, State
 from host.data.dataset import BUILT_IN
-from host.node.node import Node, NodeError, Refused, Result
+from host.node.node import NoAnswer, Node, NodeError, Refused, Result
 from host.node.staging import commit_staged, evaluate_rows, inputs_kept, rollback, stage
 from host.node.staging import deploy as deploy_to
 from host.show import tables
@@ -264,3 +266,36 @@ def test_settings_that_somebody_has_not_saved_are_shown_and_not_saved_with_ours(
     assert said == {"address": 1, "baud": 19200, "line_format": "8E1", "gap": "true", "unsaved": {}}
     assert settings.main([sim.port, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == said
+
+
+def test_new_settings_whose_answer_is_lost_are_found(
+    sim: Sim, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = Node.command
+
+    def unheard(node: Node, code: Command, *more: Any) -> None:
+        command(node, code, *more)
+        raise NoAnswer("no answer")
+
+    monkeypatch.setattr(Node, "command", unheard)
+    assert settings.main([sim.port, "--new-address", "7", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["address"] == 7
+
+
+def test_new_settings_that_the_node_did_not_take_are_told_from_wiring(
+    sim: Sim, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Node, "command", lambda *args: None)
+    assert settings.main([sim.port, "--new-address", "7", "--timeout", "0.2"]) == 2
+    err = capsys.readouterr().err
+    assert err == "error: the node did not take the new settings; it still has the old ones\n"
+
+
+def test_a_commit_that_waits_for_the_supply_says_so(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("host.node.node.BUSY_SECONDS", 0.0)
+    waiting = replace(node.identity(), state=State.COMMITTING, reason=Reason.SUPPLY)
+    monkeypatch.setattr(Node, "identity", lambda self: waiting)
+    with pytest.raises(
+        NodeError, match=r"still committing, as the supply is below 2\.9 V.* \(SUPPLY\): wait"
+    ):
+        node.wait_idle()
