@@ -19,6 +19,9 @@ from host.node.identity import Identity, in_words
 from host.node.node import Node, NodeError
 from host.progress import Progress, silent
 
+PROVING = "prove; the lamp follows"
+"""The step of a deploy that evaluates rows on the node, which its lamp shows."""
+
 
 @dataclass(frozen=True)
 class Deployed:
@@ -139,7 +142,7 @@ def prove_vectors(node: Node, model: Model, progress: Progress = silent) -> None
                 if not once_more:
                     raise _not_proven(node, i, result.outputs[0], expected[i])
                 node.doubt()  # a reply that came twice looks like the answer to the next row
-            progress("prove", i + 1, len(expected))
+            progress(PROVING, i + 1, len(expected))
 
 
 def _not_proven(node: Node, vector: int, outputs: Int16, expected: Int16) -> NodeError:

@@ -21,7 +21,7 @@ from host.core.image import Layer, Model, encode
 from host.core.wire import Activation, Command, Reason, State
 from host.data.dataset import BUILT_IN
 from host.node.node import NoAnswer, Node, NodeError, Refused, Result
-from host.node.staging import commit_staged, evaluate_rows, inputs_kept, rollback, stage
+from host.node.staging import PROVING, commit_staged, evaluate_rows, inputs_kept, rollback, stage
 from host.node.staging import deploy as deploy_to
 from host.show import tables
 from tests.e2e.scenario import AND, NAND, OR, crc_of, with_vectors
@@ -82,7 +82,7 @@ def test_also_when_it_is_interrupted(node: Node, monkeypatch: pytest.MonkeyPatch
     before = node.read_inputs(2)
 
     def interrupt(step: str, done: int, total: int) -> None:
-        if step == "prove":
+        if step == PROVING:
             raise KeyboardInterrupt
 
     with pytest.raises(
@@ -164,7 +164,7 @@ def test_what_runs_already_is_not_written_again(
         ("stage", "nothing was committed: the model that ran goes on"),
         ("verify", "nothing was committed: the model that ran goes on"),
         ("commit", "the node may run the one model or the other: python -m host.deploy PORT says which"),
-        ("prove", f"the model runs, CRC-32 {crc_of(AND):08x}, and is not proven"),
+        (PROVING, f"the model runs, CRC-32 {crc_of(AND):08x}, and is not proven"),
     ],
 )
 def test_an_interrupted_deploy_says_which_model_runs(
@@ -183,7 +183,7 @@ def test_an_interrupted_deploy_says_which_model_runs(
     assert deploy.main([sim.port, image, "--json"]) == 130
     assert capsys.readouterr() == ("", f"stopped: {says}\n")
     with open_node(sim.port, timeout=ANSWER) as node:
-        assert (node.wait_idle().model_crc == crc_of(AND)) is (step in ("commit", "prove"))
+        assert (node.wait_idle().model_crc == crc_of(AND)) is (step in ("commit", PROVING))
 
 
 # ------------------------------------------------------------------------------------------------------------ clipped
