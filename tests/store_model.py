@@ -27,6 +27,8 @@ class Sector:
 
     records: list[Record] = field(default_factory=list)
     prepared: bool = False
+    given_up: bool = False
+    """The mark is overwritten whole, and its records no longer count."""
     torn: bool = False
     """It ends with words that are no whole header."""
     end: int = SECTOR_SIZE
@@ -53,7 +55,12 @@ class StoreModel:
             )
             sector.end = SECTOR_SIZE if closed else used
             self.sequence = max([self.sequence, *(record.sequence for record in sector.records)])
-        good = [record for sector in self.sectors for record in sector.records if record.committed]
+        good = [
+            record
+            for sector in self.sectors
+            for record in sector.records
+            if record.committed and not sector.given_up
+        ]
         good.sort(key=lambda record: record.sequence)
         self.active = good[-1] if good else None
         self.previous = good[-2] if len(good) > 1 else None
@@ -104,11 +111,11 @@ class StoreModel:
         step = self.steps.popleft()
         sector = self.sectors[self.target]
         if step == "unmark":
-            sector.prepared = False
+            sector.prepared, sector.given_up = False, self.steps[0] == "erase"
         elif step == "erase":
             sector.records, sector.torn = [], False
         elif step == "mark" and not self.steps:
-            sector.prepared, sector.end = True, MARK_SIZE
+            sector.prepared, sector.given_up, sector.end = True, False, MARK_SIZE
         elif step == "header":
             sector.torn = self.steps[0] == "header"
             if not sector.torn:

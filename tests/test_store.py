@@ -1,4 +1,7 @@
-"""firmware/core/store.c under cuts of power: tests/faults/store_cuts.c, and proof that it notices a broken store."""
+"""firmware/core/store.c under cuts of power and rotten bits, and proof that the programs notice a broken store.
+
+tests/faults/store_cuts.c cuts, tests/faults/store_rot.c turns bits over.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,9 @@ from host.boards.compiler import ROOT
 from tests.patience import PATIENCE
 from tests.programs import COMPILERS, CORE, SANITIZE, program
 
-DRIVER = ["tests/faults/nor.c", "tests/faults/world.c", "tests/faults/store_cuts.c", f"{CORE}/crc.c"]
+FAULTS = ["tests/faults/nor.c", "tests/faults/world.c", f"{CORE}/crc.c"]
+DRIVER = [*FAULTS, "tests/faults/store_cuts.c"]
+ROT = [*FAULTS, "tests/faults/store_rot.c"]
 STORE = f"{CORE}/store.c"
 
 STARTS = {
@@ -35,10 +40,11 @@ STARTS = {
 }
 
 
-def run(store: str, *, cc: str, flags: list[str], thinning: int) -> tuple[int, str]:
-    """Cut the power of that store. A second cut follows 1 of `thinning` first ones."""
+def run(store: str, *, cc: str, flags: list[str], thinning: int, anew: bool = False) -> tuple[int, str]:
+    """Cut the power of that store. A second cut follows 1 of `thinning` first ones; `anew`: see store_cuts.c."""
     made = program("store_cuts", [*DRIVER, store], folders=(), flags=flags, cc=cc)
-    done = subprocess.run([made, str(thinning)], capture_output=True, text=True, timeout=PATIENCE)
+    command = [made, str(thinning), *(["anew"] if anew else [])]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -56,22 +62,58 @@ def check(status: int, output: str, *, first_each: int, second: int, third: int)
     assert sum(int(row[2]) for row in counts) > second
     assert sum(int(row[3]) for row in counts) > third
     assert int(re.search(r"^a long life: (\d+) cuts$", output, re.MULTILINE)[1]) > 10_000  # type: ignore[index]
+    for number in (r"half erased: (\d+) boots", r"low supply: (\d+) verdicts made late"):
+        assert int(re.search(rf"^{number}$", output, re.MULTILINE)[1]) > 1000  # type: ignore[index]
     assert re.search(r"^worn: 12800 commits, \d+ failures$", output, re.MULTILINE)
 
 
-def test_every_cut() -> None:
+@pytest.mark.parametrize(
+    "anew", [False, True], ids=["weak bits drawn at start", "weak bits drawn at every read"]
+)
+def test_every_cut(anew: bool) -> None:
     """Every operation, every landing; then a second cut at every operation of what follows, and third ones."""
     # A record of 8 bytes is 8 words and 3 of its verdict, each cut in dozens of ways; 24 bytes and an erase: more.
-    result = run(STORE, cc=COMPILERS[0], flags=["-O2"], thinning=1)
-    check(*result, first_each=700, second=600_000, third=350_000)
+    result = run(STORE, cc=COMPILERS[0], flags=["-O2"], thinning=1, anew=anew)
+    check(*result, first_each=700, second=640_000, third=380_000)
 
 
 @pytest.mark.parametrize("cc", COMPILERS)
 def test_cuts_under_sanitizers(cc: str) -> None:
-    check(*run(STORE, cc=cc, flags=SANITIZE, thinning=20), first_each=200, second=5_000, third=3_000)
+    result = run(STORE, cc=cc, flags=SANITIZE, thinning=20, anew=True)
+    check(*result, first_each=200, second=5_000, third=3_000)
 
 
-# ------------------------------------------------------------------------------ the driver notices a broken store
+def rot(store: str, *, cc: str, flags: list[str], stride: int) -> tuple[int, str]:
+    """Let the bits of that store's flash rot, 1 of `stride`."""
+    made = program("store_rot", [*ROT, store], folders=(), flags=flags, cc=cc)
+    done = subprocess.run([made, str(stride)], capture_output=True, text=True, timeout=PATIENCE)
+    return done.returncode, done.stdout + done.stderr
+
+
+ROTTEN = re.compile(r"^(.+): (\d+) bits, 3000 sets; " + ", ".join([r"(\d+) [a-z ]+"] * 5) + "$", re.MULTILINE)
+
+
+def check_rot(status: int, output: str, *, bits: int) -> None:
+    """All starts; `bits` single bits in those whose sector is full; no promise broken."""
+    assert status == 0, output
+    rows = ROTTEN.findall(output)
+    assert len(rows) == 8, output
+    assert all(int(count) == 0 for row in rows for count in row[2:]), output
+    for name in ("settings fill a sector", "models fill a sector", "largest models"):
+        assert next(int(row[1]) for row in rows if row[0] == name) > bits, output
+
+
+def test_every_bit() -> None:
+    """Every bit of a full sector turned over, and thousands of sets of bits."""
+    check_rot(*rot(STORE, cc=COMPILERS[0], flags=["-O2"], stride=1), bits=8 * 16384)
+
+
+@pytest.mark.parametrize("cc", COMPILERS)
+def test_rot_under_sanitizers(cc: str) -> None:
+    check_rot(*rot(STORE, cc=cc, flags=SANITIZE, stride=511), bits=8 * 16384 // 511)
+
+
+# ---------------------------------------------------------------------------- the programs notice a broken store
 
 MUTANTS = {
     "commit words before the record": (
@@ -81,36 +123,86 @@ MUTANTS = {
         "                 n < VERDICT_WORDS; n++, at += 4)\n"
         "                program(store, store->target, at, COMMITTED);",
     ),
-    "verdict not settled": (
-        "program(store, sector, from + 4 * i, committed ? COMMITTED : REFUSED);",
-        "(void)from;",
+    "verdict not settled": ("program(store, sector, from + 4 * i, word);", ""),
+    "header not settled": (
+        "        program(store, sector, verdict->header +",
+        "        (void)(verdict->header +",
     ),
-    "append without a prepared mark": ("bool closed = !prepared(store, sector);", "bool closed = false;"),
-    "append behind a refused record": ("            closed = true;", "            closed |= false;"),
+    "mark not settled": ("program(store, store->target, 4, prepared_mark[1]);", "(void)0;"),
+    "append without a prepared mark": ("bool closed = mark != MARK_PREPARED,", "bool closed = false,"),
     "mark not overwritten": (
         "next_step(store, STORE_STEP_UNMARK);",
         "next_step(store, STORE_STEP_ERASE);",
     ),
-    "erase not awaited": ("if (!store->flash.busy(store->flash.context))", "if (true)"),
-    "erase not checked": ("store->worn = !good;", ""),
+    "erase not awaited": ("if (store->flash.busy(store->flash.context))", "if (false)"),
+    "wear not remembered": (
+        "next_step(store, store->worn ? STORE_STEP_IDLE : STORE_STEP_MARK);",
+        "next_step(store, store->worn ? STORE_STEP_IDLE : STORE_STEP_MARK), store->worn = false;",
+    ),
     "record not checked": ("&& !kept(store, offset, &header)", "&& !kept(store, offset, &header) && false"),
     "active sector erased": ("start_erase(store, spare(store));", "start_erase(store, 1 - spare(store));"),
-    "one word of a verdict counts": ("while (count < VERDICT_WORDS &&", "while (count < 1 &&"),
+    "one word of a verdict counts": ("commits > judgement->refusals", "commits > 0"),
     "refusal overwrites the commit words": (
-        "program(store, sector, from + 4 * i, committed ? COMMITTED : REFUSED);",
-        "program(store, sector, offset + 4 * i + 0 * from, committed ? COMMITTED : 0);",
+        "verdict->offset + (verdict->committed ? 0 : VERDICT_SIZE);",
+        "verdict->offset;",
     ),
+    "half-erased records are judged": ("if (mark == MARK_NONE) {", "if (false) {"),
+    "half-erased records are used": ("            if (use)\n", ""),
+    "every damage is told": ("used - end > HEADER_SIZE && zeros > FLAWS_MAX", "zeros > FLAWS_MAX"),
+    "low supply not heeded": ("    if (!ready(store))\n        return false;\n    if", "    if"),
+    "low supply not heeded at the start": (
+        "    if (!ready(store))\n        return false;\n    /*",
+        "    /*",
+    ),
+    "verdict never made late": (
+        "            store->unsettled = true;",
+        "            store->unsettled |= false;",
+    ),
+    "what is being erased is told": ("    if (mark >= MARK_FLAWED)\n", ""),
 }
 
 
-@pytest.mark.parametrize("name", MUTANTS)
-def test_driver_notices(name: str) -> None:
-    old, new = MUTANTS[name]
+ROT_MUTANTS = {
+    "header not bound to its offset": ("place[] = {sector, offset};", "place[] = {sector, 0 * offset};"),
+    "header not bound to its sector": ("place[] = {sector, offset};", "place[] = {0 * sector, offset};"),
+    "no search behind a bad header": ("            offset += 4;\n", "            offset = size;\n"),
+    "the first commit word decides": (
+        "found.commits += commit[i] == COMMITTED;",
+        "found.commits += commit[0] == COMMITTED;",
+    ),
+    "damage not told": ("store->rotten = loss.hidden > 0 ||", "store->rotten ="),
+    "a bad payload not told": ("loss.sequence > store->active.sequence;", "false;"),
+    "damaged verdict not told": ("found.damaged |= i > 0 && commit[i] != BLANK;", ""),
+    "damaged verdict refused": ("if (found.unfinished && !damaged) {", "if (found.unfinished) {"),
+    "flawed mark not told": ("flaws <= FLAWS_MAX ? MARK_FLAWED :", "false ? MARK_FLAWED :"),
+    "a number used again": ("store->sequence += loss.hidden;", ""),
+    "evidence erased": ("!store->worn && !store->rotten &&", "!store->worn &&"),
+    "told for ever": ("result == STORE_OK && store->rotten ?", "false ?"),
+    "told again at the next start": ("    program(store, spare(store), 0, UNMARKED);\n", ""),
+}
+
+
+def mutant(name: str, old: str, new: str) -> str:
+    """The store with that change."""
     source = (ROOT / STORE).read_text()
     assert old in source, "core/store.c has changed: change this mutation with it"
-    mutant = ROOT / "build" / "tests" / "mutants" / f"{name.replace(' ', '_')}.c"
-    mutant.parent.mkdir(parents=True, exist_ok=True)
-    mutant.write_text(source.replace(old, new))
-    status, output = run(str(mutant.relative_to(ROOT)), cc=COMPILERS[0], flags=["-O2"], thinning=4)
+    path = ROOT / "build" / "tests" / "mutants" / f"{name.replace(' ', '_')}.c"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(source.replace(old, new))
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_cuts_notice(name: str) -> None:
+    store = mutant(name, *MUTANTS[name])
+    status, output = run(store, cc=COMPILERS[0], flags=["-O2"], thinning=4, anew=True)
     assert status == 1, output
     assert output.splitlines()[-1].startswith("FAILED: start "), output
+
+
+@pytest.mark.parametrize("name", ROT_MUTANTS)
+def test_rot_notices(name: str) -> None:
+    store = mutant(name, *ROT_MUTANTS[name])
+    status, output = rot(store, cc=COMPILERS[0], flags=["-O2"], stride=61)
+    assert status == 1, output
+    assert output.startswith("FAILED: start ") or ROTTEN.search(output), output

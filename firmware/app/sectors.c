@@ -1,9 +1,18 @@
 #include "app/sectors.h"
 
+#include <string.h>
+
 /* The context of the callbacks is the number of the first sector itself. */
 static enum port_sector nth(void *first, unsigned sector)
 {
     return (enum port_sector)((uintptr_t)first + sector);
+}
+
+static uint32_t read_word(void *first, unsigned sector, uint32_t offset)
+{
+    uint32_t word;
+    memcpy(&word, port_flash_sector(nth(first, sector)) + offset, sizeof word);
+    return word;
 }
 
 static void program(void *first, unsigned sector, uint32_t offset, uint32_t word)
@@ -35,6 +44,7 @@ struct store_flash sectors_flash(enum port_sector first)
         .context = context,
         .sector = {port_flash_sector(nth(context, 0)), port_flash_sector(nth(context, 1))},
         .size = PORT_SECTOR_SIZE,
+        .read = read_word,
         .program = program,
         .erase = erase,
         .busy = busy,

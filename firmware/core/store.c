@@ -1,15 +1,20 @@
 #include "core/store.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "core/crc.h"
 
 #define RECORD_MAGIC 0x3552344Eu /* "N4R5" */
-#define RECORD_VERSION 1u
+#define RECORD_VERSION 2u
 #define COMMITTED 0x5AC3A53Cu
 #define REFUSED 0x3CA5C35Au
 #define UNMARKED 0x00000000u
 #define BLANK 0xFFFFFFFFu
+
+/* So few wrong bits are rot: nothing that the store does, or a cut of it, comes so near by chance. A record
+ * has ten times as many bits that are not blank. */
+#define FLAWS_MAX 8u
 
 static const uint32_t prepared_mark[STORE_MARK_SIZE / 4] = {0x50345E2Du, ~0x50345E2Du};
 
@@ -21,19 +26,23 @@ struct record_header {
 #define HEADER_WORDS (HEADER_SIZE / 4)
 #define VERDICT_WORDS 3u /* to commit a record, and as many to refuse it */
 #define VERDICT_SIZE (4 * VERDICT_WORDS)
+#define RECORD_SIZE_MIN (STORE_RECORD_OVERHEAD + 4)
 _Static_assert(sizeof(struct record_header) + 2 * VERDICT_SIZE == STORE_RECORD_OVERHEAD,
                "what a record takes");
 
 static uint32_t read_word(const struct store *store, unsigned sector, uint32_t offset)
 {
-    uint32_t word;
-    memcpy(&word, store->flash.sector[sector] + offset, sizeof word);
-    return word;
+    return store->flash.read(store->flash.context, sector, offset);
 }
 
 static void program(struct store *store, unsigned sector, uint32_t offset, uint32_t word)
 {
     store->flash.program(store->flash.context, sector, offset, word);
+}
+
+static bool ready(const struct store *store)
+{
+    return store->flash.ready(store->flash.context);
 }
 
 static bool blank(const struct store *store, unsigned sector, uint32_t from)
@@ -44,9 +53,98 @@ static bool blank(const struct store *store, unsigned sector, uint32_t from)
     return true;
 }
 
-static bool prepared(const struct store *store, unsigned sector)
+static unsigned count_ones(uint32_t word)
 {
-    return memcmp(store->flash.sector[sector], prepared_mark, STORE_MARK_SIZE) == 0;
+    unsigned count = 0;
+    for (; word != 0; word &= word - 1)
+        count++;
+    return count;
+}
+
+/* ---------------------------------------------------------------------------------------------- marks */
+
+enum mark {
+    MARK_NONE,     /* being erased, blank or foreign */
+    MARK_GIVEN_UP, /* one word is right: an erase has not begun yet, or what is damaged has been told */
+    MARK_FLAWED,   /* a few bits are wrong */
+    MARK_PREPARED,
+};
+
+static enum mark read_mark(const struct store *store, unsigned sector)
+{
+    unsigned right = 0, flaws = 0;
+    for (uint32_t i = 0; i < STORE_MARK_SIZE / 4; i++) {
+        const uint32_t wrong = read_word(store, sector, 4 * i) ^ prepared_mark[i];
+        right += wrong == 0;
+        flaws += count_ones(wrong);
+    }
+    if (flaws == 0)
+        return MARK_PREPARED;
+    return flaws <= FLAWS_MAX ? MARK_FLAWED : right > 0 ? MARK_GIVEN_UP : MARK_NONE;
+}
+
+/* ------------------------------------------------------------------------------------------- verdicts */
+
+struct judgement {
+    unsigned commits, refusals; /* words that are right */
+    bool unfinished;            /* a word of the one that holds is not right yet, but can be made so */
+    bool damaged; /* neither: later commit words are there, but the first was programmed first */
+};
+
+static bool holds(const struct judgement *judgement)
+{
+    return judgement->commits > judgement->refusals;
+}
+
+/* A word can still become `to`, or be it more firmly: programming clears bits. */
+static bool can_become(uint32_t word, uint32_t to)
+{
+    return (to & ~word) == 0;
+}
+
+/* Judge by the verdict that begins at `offset`. Each word is read once: a doubtful one may not be asked
+ * twice. */
+static struct judgement judge(const struct store *store, unsigned sector, uint32_t offset)
+{
+    uint32_t commit[VERDICT_WORDS], refusal[VERDICT_WORDS];
+    struct judgement found = {0};
+    for (uint32_t i = 0; i < VERDICT_WORDS; i++) {
+        commit[i] = read_word(store, sector, offset + 4 * i);
+        refusal[i] = read_word(store, sector, offset + VERDICT_SIZE + 4 * i);
+        found.commits += commit[i] == COMMITTED;
+        found.refusals += refusal[i] == REFUSED;
+    }
+    for (uint32_t i = 0; i < VERDICT_WORDS; i++) {
+        const uint32_t word = holds(&found) ? commit[i] : refusal[i];
+        const uint32_t right = holds(&found) ? COMMITTED : REFUSED;
+        found.unfinished |= word != right && can_become(word, right);
+        found.damaged |= i > 0 && commit[i] != BLANK;
+    }
+    found.damaged &= found.commits == 0 && found.refusals < 2;
+    return found;
+}
+
+/* Make a verdict last. A word that is programmed again by its own value keeps it; a damaged one is left
+ * alone. Commits and refusals have words of their own, for a word that was torn by one value can never be
+ * trusted to keep another. False when the supply did not allow it. */
+static bool settle(struct store *store, unsigned sector, const struct store_verdict *verdict)
+{
+    const uint32_t word = verdict->committed ? COMMITTED : REFUSED;
+    const uint32_t from = verdict->offset + (verdict->committed ? 0 : VERDICT_SIZE);
+    if (!ready(store))
+        return false;
+    /* The header that was cut may be read only now and then; behind such a one nothing may stand. */
+    if (!verdict->committed)
+        program(store, sector, verdict->header + offsetof(struct record_header, header_crc),
+                verdict->header_crc);
+    for (uint32_t i = 0; i < VERDICT_WORDS; i++) {
+        if (!can_become(read_word(store, sector, from + 4 * i), word))
+            continue;
+        if (!ready(store))
+            return false;
+        program(store, sector, from + 4 * i, word);
+    }
+    return true;
 }
 
 /* --------------------------------------------------------------------------------------------- start */
@@ -62,67 +160,137 @@ static void make_active(struct store *store, const struct store_record *record)
     store->active = *record;
 }
 
-/* How many words in a row, from `offset` on, give that verdict. */
-static unsigned count_verdict(const struct store *store, unsigned sector, uint32_t offset, uint32_t verdict)
+/* The header's own CRC, bound to its place: bytes of a payload, or of the other sector, are no header. */
+static uint32_t header_crc(const struct record_header *header, unsigned sector, uint32_t offset)
 {
-    unsigned count = 0;
-    while (count < VERDICT_WORDS && read_word(store, sector, offset + 4 * count) == verdict)
-        count++;
-    return count;
+    const uint32_t place[] = {sector, offset};
+    return crc32_more(crc32(header, HEADER_SIZE - 4), place, sizeof place);
 }
 
-/* Is the record committed, whose verdict begins at `offset`? Makes whatever is found last: a word that is
- * programmed again, by the same value, keeps it. Commits and refusals have words of their own, for a word
- * that was torn by one value can never be trusted to keep another. */
-static bool settle(struct store *store, unsigned sector, uint32_t offset)
+/* Is there a header at `offset`, whose first word has been read? */
+static bool read_header(const struct store *store, unsigned sector, uint32_t offset, uint32_t magic,
+                        struct record_header *header)
 {
-    const unsigned commits = count_verdict(store, sector, offset, COMMITTED);
-    const unsigned refusals = count_verdict(store, sector, offset + VERDICT_SIZE, REFUSED);
-    const bool committed = commits > refusals;
-    const uint32_t from = committed ? offset : offset + VERDICT_SIZE;
-    if ((committed ? commits : refusals) < VERDICT_WORDS)
-        for (uint32_t i = 0; i < VERDICT_WORDS; i++)
-            program(store, sector, from + 4 * i, committed ? COMMITTED : REFUSED);
-    return committed;
+    const uint32_t room = store->flash.size - offset;
+    if (magic != RECORD_MAGIC || room < RECORD_SIZE_MIN)
+        return false;
+    *header = (struct record_header){
+        .magic = magic,
+        .version = read_word(store, sector, offset + 4),
+        .sequence = read_word(store, sector, offset + 8),
+        .length = read_word(store, sector, offset + 12),
+        .crc = read_word(store, sector, offset + 16),
+        .header_crc = read_word(store, sector, offset + 20),
+    };
+    return header->version == RECORD_VERSION && header->header_crc == header_crc(header, sector, offset) &&
+           header->length != 0 && header->length % 4 == 0 && header->length <= room - STORE_RECORD_OVERHEAD;
 }
 
-/* Walk the log of a sector: note its records, settle their verdicts, find where the next one may go. */
-static void scan(struct store *store, unsigned sector)
+static uint32_t payload_crc(const struct store *store, unsigned sector, uint32_t offset, uint32_t length)
+{
+    uint32_t crc = 0;
+    for (uint32_t i = 0; i < length; i += 4) {
+        const uint32_t word = read_word(store, sector, offset + i);
+        crc = crc32_more(crc, &word, sizeof word);
+    }
+    return crc;
+}
+
+/* What is damaged and may be newer than the active record. */
+struct loss {
+    uint32_t sequence; /* the highest of damaged records whose header is good; 0: none */
+    uint32_t hidden;   /* so many records may stand, at most, where no header is good */
+};
+
+/* Judge a record, by its header at `offset`, and make last what is found. Answers whether it counts. */
+static bool take_record(struct store *store, unsigned sector, enum mark mark, uint32_t offset,
+                        const struct record_header *header, struct loss *loss)
+{
+    const struct store_verdict verdict = {
+        .header = offset,
+        .header_crc = header->header_crc,
+        .offset = offset + HEADER_SIZE + header->length,
+    };
+    const struct judgement found = judge(store, sector, verdict.offset);
+    bool committed = holds(&found), damaged = found.damaged;
+    if (mark == MARK_NONE) {
+        /* An erase may have taken a refusal away and left a doubtful word of a commit, but not three. */
+        committed = found.commits == VERDICT_WORDS;
+    } else if (found.unfinished && !damaged) {
+        store->verdict[sector] = verdict;
+        store->verdict[sector].committed = committed;
+        if (settle(store, sector, &store->verdict[sector]))
+            store->verdict[sector].offset = 0;
+        else
+            store->unsettled = true;
+    }
+    if (committed && payload_crc(store, sector, offset + HEADER_SIZE, header->length) == header->crc)
+        return true;
+    if ((committed || damaged) && mark >= MARK_FLAWED && header->sequence > loss->sequence)
+        loss->sequence = header->sequence;
+    return false;
+}
+
+/* Walk the log of a sector: note its records, settle their verdicts, find where the next one may go. Behind
+ * what is no record the search goes on, word by word. `use`: its records may count. */
+static void scan(struct store *store, unsigned sector, enum mark mark, bool use, struct loss *loss)
 {
     const uint32_t size = store->flash.size;
-    uint32_t offset = STORE_MARK_SIZE;
-    bool closed = !prepared(store, sector);
-    while (offset + STORE_RECORD_OVERHEAD < size) {
+    uint32_t end = STORE_MARK_SIZE, used = end; /* of the last record; of the last word that is not blank */
+    uint32_t zeros = 0;                         /* bits that are not blank, in between */
+    bool closed = mark != MARK_PREPARED, damaged = false;
+    for (uint32_t offset = end; offset < size;) {
+        const uint32_t word = read_word(store, sector, offset);
         struct record_header header;
-        memcpy(&header, store->flash.sector[sector] + offset, sizeof header);
-        if (header.magic != RECORD_MAGIC || header.version != RECORD_VERSION ||
-            header.header_crc != crc32(&header, HEADER_SIZE - 4) || header.length == 0 ||
-            header.length % 4 != 0 || header.length > size - offset - STORE_RECORD_OVERHEAD)
-            break;
+        if (!read_header(store, sector, offset, word, &header)) {
+            offset += 4;
+            if (word != BLANK)
+                used = offset;
+            zeros += count_ones(~word);
+            continue;
+        }
         if (header.sequence > store->sequence)
             store->sequence = header.sequence;
-        const bool committed = settle(store, sector, offset + HEADER_SIZE + header.length);
-        const struct store_record record = {
-            .payload = store->flash.sector[sector] + offset + HEADER_SIZE,
-            .length = header.length,
-            .crc = header.crc,
-            .sequence = header.sequence,
-            .sector = sector,
-        };
-        if (!committed)
+        closed |= zeros > 0;
+        damaged |= zeros > FLAWS_MAX;
+        if (take_record(store, sector, mark, offset, &header, loss)) {
+            const struct store_record record = {
+                .payload = store->flash.sector[sector] + offset + HEADER_SIZE,
+                .length = header.length,
+                .crc = header.crc,
+                .sequence = header.sequence,
+                .sector = sector,
+            };
+            damaged = false; /* it was there before */
+            if (use)
+                make_active(store, &record);
+        } else {
             closed = true;
-        else if (crc32(record.payload, record.length) == record.crc)
-            make_active(store, &record);
+        }
         offset += header.length + STORE_RECORD_OVERHEAD;
+        end = used = offset;
+        zeros = 0;
     }
-    store->end[sector] = closed || !blank(store, sector, offset) ? size : offset;
+    uint32_t hidden = damaged;
+    if (used - end > HEADER_SIZE && zeros > FLAWS_MAX)
+        hidden += (used - end) / RECORD_SIZE_MIN + 1;
+    if (mark >= MARK_FLAWED)
+        loss->hidden += hidden;
+    store->end[sector] = closed || zeros > 0 ? size : end;
 }
 
 void store_boot(struct store *store, const struct store_flash *flash)
 {
     *store = (struct store){.flash = *flash};
-    scan(store, 0);
-    scan(store, 1);
+    const enum mark marks[] = {read_mark(store, 0), read_mark(store, 1)};
+    struct loss loss = {0};
+    /* What stands in a sector that is being erased is older than the active record, which is in the other. */
+    const unsigned first = marks[0] == MARK_NONE ? 1 : 0;
+    scan(store, first, marks[first], true, &loss);
+    scan(store, 1 - first, marks[1 - first],
+         marks[1 - first] != MARK_NONE || marks[first] == MARK_NONE || !store->active.payload, &loss);
+    store->rotten = loss.hidden > 0 || loss.sequence > store->active.sequence;
+    store->sequence += loss.hidden;
 }
 
 void store_skip_active(struct store *store)
@@ -165,7 +333,7 @@ static void finish(struct store *store, int result)
     store->result = result;
     store->waiting = false;
     store->worn = result == STORE_FLASH;
-    next_step(store, STORE_STEP_IDLE);
+    next_step(store, result == STORE_OK && store->rotten ? STORE_STEP_GIVE_UP : STORE_STEP_IDLE);
 }
 
 /* Give the waiting commit its place, or erase the spare to make one. */
@@ -177,6 +345,9 @@ static void place(struct store *store)
         if (store->flash.size - store->end[candidates[i]] >= need) {
             store->target = candidates[i];
             store->waiting = false;
+            /* The mark may be read only now and then, if it was cut; records may not stand on such a one. */
+            if (empty_and_ready(store, store->target))
+                program(store, store->target, 4, prepared_mark[1]);
             next_step(store, STORE_STEP_RECORD);
             return;
         }
@@ -186,12 +357,24 @@ static void place(struct store *store)
         start_erase(store, spare(store));
 }
 
+/* The word at `offset` of the record that is being written. */
+static uint32_t record_word(const struct store *store, const struct record_header *header, uint32_t offset)
+{
+    const uint8_t *source = (const uint8_t *)header + offset;
+    uint32_t word;
+    if (offset >= HEADER_SIZE)
+        source = store->pending.payload + (offset - HEADER_SIZE);
+    memcpy(&word, source, sizeof word);
+    return word;
+}
+
 /* The record stands in the flash, all but its verdict: is it what was asked for? */
 static bool kept(const struct store *store, uint32_t offset, const struct record_header *header)
 {
-    const uint8_t *record = store->flash.sector[store->target] + offset;
-    return memcmp(record, header, HEADER_SIZE) == 0 &&
-           memcmp(record + HEADER_SIZE, store->pending.payload, header->length) == 0;
+    for (uint32_t i = 0; i < HEADER_SIZE + header->length; i += 4)
+        if (read_word(store, store->target, offset + i) != record_word(store, header, i))
+            return false;
+    return true;
 }
 
 static void write_record(struct store *store)
@@ -200,16 +383,11 @@ static void write_record(struct store *store)
     const uint32_t verdict = offset + HEADER_SIZE + length;
     struct record_header header = {RECORD_MAGIC, RECORD_VERSION,     store->sequence + 1,
                                    length,       store->pending.crc, 0};
-    header.header_crc = crc32(&header, HEADER_SIZE - 4);
+    header.header_crc = header_crc(&header, store->target, offset);
 
     if (store->step == STORE_STEP_RECORD) {
-        const uint32_t index = store->word++;
-        const uint8_t *source = (const uint8_t *)&header + 4 * index;
-        uint32_t word;
-        if (index >= HEADER_WORDS)
-            source = store->pending.payload + 4 * (index - HEADER_WORDS);
-        memcpy(&word, source, sizeof word);
-        program(store, store->target, offset + 4 * index, word);
+        const uint32_t place = 4 * store->word++;
+        program(store, store->target, offset + place, record_word(store, &header, place));
         if (4 * store->word == HEADER_SIZE + length)
             next_step(store, STORE_STEP_COMMIT);
         return;
@@ -223,7 +401,11 @@ static void write_record(struct store *store)
     program(store, store->target, verdict + 4 * store->word, COMMITTED);
     if (++store->word < VERDICT_WORDS)
         return;
-    if (!settle(store, store->target, verdict)) {
+    const struct judgement found = judge(store, store->target, verdict);
+    if (!holds(&found)) {
+        const struct store_verdict refused = {
+            .header = offset, .header_crc = header.header_crc, .offset = verdict};
+        settle(store, store->target, &refused);
         store->end[store->target] = store->flash.size;
         finish(store, STORE_FLASH);
         return;
@@ -252,15 +434,16 @@ static void erase_step(struct store *store)
         store->flash.erase(store->flash.context, store->target);
         next_step(store, STORE_STEP_WAIT);
     } else if (store->step == STORE_STEP_WAIT) {
-        if (!store->flash.busy(store->flash.context))
-            next_step(store, STORE_STEP_MARK);
+        if (store->flash.busy(store->flash.context))
+            return;
+        store->worn = !blank(store, store->target, 0);
+        next_step(store, store->worn ? STORE_STEP_IDLE : STORE_STEP_MARK);
     } else {
         program(store, store->target, offset, prepared_mark[store->word]);
         if (++store->word < STORE_MARK_SIZE / 4)
             return;
-        const bool good = prepared(store, store->target) && blank(store, store->target, STORE_MARK_SIZE);
-        store->end[store->target] = good ? STORE_MARK_SIZE : store->flash.size;
-        store->worn = !good;
+        store->worn = read_mark(store, store->target) != MARK_PREPARED;
+        store->end[store->target] = store->worn ? store->flash.size : STORE_MARK_SIZE;
         next_step(store, STORE_STEP_IDLE);
     }
 }
@@ -279,17 +462,45 @@ int store_commit(struct store *store, const void *payload, uint32_t length, uint
     return STORE_OK;
 }
 
-/* The spare is erased ahead of need, but not while it holds the only previous record, nor again and again
- * when its flash has worn out. */
+/* The damage that was told is older than the record that has just been committed: it is not told again. */
+static void give_up(struct store *store)
+{
+    program(store, spare(store), 0, UNMARKED);
+    store->end[spare(store)] = store->flash.size;
+    store->rotten = false;
+    next_step(store, STORE_STEP_IDLE);
+}
+
+/* The spare is erased ahead of need, but not while it holds the only previous record, nor what may be the only
+ * evidence of a newer one, nor again and again when its flash has worn out. */
 static bool should_prepare(const struct store *store)
 {
     const unsigned sector = spare(store);
-    return !empty_and_ready(store, sector) && !store->worn &&
+    return !empty_and_ready(store, sector) && !store->worn && !store->rotten &&
            !(store->previous.payload && store->previous.sector == sector);
+}
+
+/* What the supply did not allow when the store was booted. */
+static void settle_late(struct store *store)
+{
+    for (unsigned sector = 0; sector < 2; sector++) {
+        if (store->verdict[sector].offset == 0)
+            continue;
+        if (!settle(store, sector, &store->verdict[sector]))
+            return;
+        store->verdict[sector].offset = 0;
+    }
+    store->unsettled = false;
 }
 
 bool store_step(struct store *store)
 {
+    if (!ready(store))
+        return false;
+    if (store->unsettled) {
+        settle_late(store);
+        return true;
+    }
     switch (store->step) {
     case STORE_STEP_IDLE:
         if (store->waiting)
@@ -302,6 +513,9 @@ bool store_step(struct store *store)
     case STORE_STEP_RECORD:
     case STORE_STEP_COMMIT:
         write_record(store);
+        return true;
+    case STORE_STEP_GIVE_UP:
+        give_up(store);
         return true;
     default:
         erase_step(store);

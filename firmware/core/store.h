@@ -46,8 +46,9 @@ enum store_error {
 /* The flash below: function pointers, so that tests can cut the power. Offsets are multiples of 4. */
 struct store_flash {
     void *context;
-    const uint8_t *sector[2]; /* where each sector is read, aligned to 4 */
+    const uint8_t *sector[2]; /* where the user of a record reads it, aligned to 4 */
     uint32_t size;            /* bytes of a sector */
+    uint32_t (*read)(void *context, unsigned sector, uint32_t offset);
     void (*program)(void *context, unsigned sector, uint32_t offset, uint32_t word);
     void (*erase)(void *context, unsigned sector); /* starts; may return before it has ended */
     bool (*busy)(void *context);                   /* an erase is still under way */
@@ -71,6 +72,14 @@ enum store_step {
     STORE_STEP_MARK,
     STORE_STEP_RECORD, /* header and payload */
     STORE_STEP_COMMIT,
+    STORE_STEP_GIVE_UP, /* the damage that was found at boot */
+};
+
+/* What was decided about a record, and still has to be made last. Offsets in its sector. */
+struct store_verdict {
+    uint32_t header, header_crc;
+    uint32_t offset; /* of the verdict words; 0: nothing to do */
+    bool committed;
 };
 
 struct store {
@@ -85,9 +94,10 @@ struct store {
         pending;    /* being written; payload is the source, waiting for a sector while not placed */
     bool waiting;   /* a commit waits for room */
     bool worn;      /* the flash did not keep what was last written: no more erases until the next commit */
-    bool rotten;    /* found at boot: damaged is what may be newer than the active record */
-    bool unsettled; /* found at boot: a verdict that could not be made final, as the flash was not ready */
-    int result;     /* of the last commit: STORE_BUSY while it runs */
+    bool rotten;    /* damaged is what may be newer than the active record: from boot to the next commit */
+    bool unsettled; /* a verdict could not be made final at boot, as the flash was not ready */
+    struct store_verdict verdict[2]; /* that one, of each sector */
+    int result;                      /* of the last commit: STORE_BUSY while it runs */
 };
 
 /* Find the active and the previous record, and settle what a cut of power left behind (a few words at most).

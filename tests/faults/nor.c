@@ -54,19 +54,39 @@ void nor_arm(struct nor *nor, const struct nor_cut *cut, jmp_buf *power_off)
     nor->power_off = power_off;
 }
 
+/* What a word reads this time. */
+static uint32_t look(struct nor *nor, unsigned sector, uint32_t i)
+{
+    const uint32_t weak = nor->weak[sector][i];
+    uint32_t coins = 0;
+    if (weak) {
+        coins = nor_random(&nor->random);
+        if (nor->joint[sector][i])
+            coins = coins & 1 ? BLANK : 0;
+    }
+    return (nor->level[sector][i] & ~weak) | (coins & weak);
+}
+
 void nor_power_on(struct nor *nor)
 {
     nor->busy = 0;
     for (unsigned s = 0; s < NOR_SECTORS; s++)
-        for (uint32_t i = 0; i < words(nor); i++) {
-            uint32_t coins = 0;
-            if (nor->weak[s][i]) {
-                coins = nor_random(&nor->random);
-                if (nor->joint[s][i])
-                    coins = coins & 1 ? BLANK : 0;
-            }
-            nor->view[s][i] = (nor->level[s][i] & ~nor->weak[s][i]) | (coins & nor->weak[s][i]);
-        }
+        for (uint32_t i = 0; i < words(nor); i++)
+            nor->view[s][i] = look(nor, s, i);
+}
+
+void nor_flip(struct nor *nor, unsigned sector, uint32_t bit)
+{
+    nor->level[sector][bit / 32] ^= 1u << bit % 32;
+    nor->view[sector][bit / 32] = nor->level[sector][bit / 32];
+}
+
+static uint32_t nor_read(void *context, unsigned sector, uint32_t offset)
+{
+    struct nor *nor = context;
+    if (sector >= NOR_SECTORS || offset % 4 != 0 || offset >= nor->size)
+        nor_broken("reads outside of the flash");
+    return nor->anew ? look(nor, sector, offset / 4) : nor->view[sector][offset / 4];
 }
 
 /* Cut now? Notes the operation. */
@@ -125,6 +145,8 @@ static void nor_program(void *context, unsigned sector, uint32_t offset, uint32_
     struct nor *nor = context;
     if (sector >= NOR_SECTORS || offset % 4 != 0 || offset >= nor->size)
         nor_broken("programs outside of the flash");
+    if (nor->low)
+        nor_broken("programs while the supply is low");
     if (nor->busy > 0)
         nor_broken("programs while an erase is under way");
     if (sector == nor->guard.sector && offset >= nor->guard.from && offset < nor->guard.to)
@@ -201,6 +223,8 @@ static void nor_erase(void *context, unsigned sector)
     struct nor *nor = context;
     if (sector >= NOR_SECTORS)
         nor_broken("erases outside of the flash");
+    if (nor->low)
+        nor_broken("erases while the supply is low");
     if (nor->busy > 0)
         nor_broken("erases while an erase is under way");
     if (sector == nor->guard.sector && nor->guard.from < nor->guard.to)
@@ -228,14 +252,22 @@ static bool nor_busy(void *context)
     return true;
 }
 
+static bool nor_ready(void *context)
+{
+    const struct nor *nor = context;
+    return !nor->low;
+}
+
 struct store_flash nor_flash(struct nor *nor)
 {
     return (struct store_flash){
         .context = nor,
         .sector = {(const uint8_t *)nor->view[0], (const uint8_t *)nor->view[1]},
         .size = nor->size,
+        .read = nor_read,
         .program = nor_program,
         .erase = nor_erase,
         .busy = nor_busy,
+        .ready = nor_ready,
     };
 }

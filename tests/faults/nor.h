@@ -1,6 +1,6 @@
 /* Two sectors of simulated NOR flash, whose power can be cut at any operation and which then keeps what real
  * cells keep: some bits landed, some did not, and some are *weak*: charged so little that they read
- * differently at every start, until they are programmed in full or erased.
+ * differently at every start, or at every read, until they are programmed in full or erased.
  *
  * Strict: what no flash allows, or what the store promises never to do, ends the program through nor_broken.
  */
@@ -63,6 +63,8 @@ struct nor {
     struct nor_cut cut;
     struct nor_operation *log; /* NOR_LOG_MAX entries, or NULL */
     jmp_buf *power_off;
+    bool anew;              /* weak bits take a value at every read, not only when power comes on */
+    bool low;               /* the supply is too low to program or to erase */
     unsigned busy;          /* so often will the flash say that its erase is still under way */
     struct nor_range guard; /* nothing may be programmed here, and its sector not be erased */
     struct {                /* a worn word; mask 0: none */
@@ -90,6 +92,9 @@ void nor_arm(struct nor *nor, const struct nor_cut *cut, jmp_buf *power_off);
 
 /* Power comes on: weak bits take a value. */
 void nor_power_on(struct nor *nor);
+
+/* Rot: that bit of a sector turns over, for good. */
+void nor_flip(struct nor *nor, unsigned sector, uint32_t bit);
 
 /* The interface that the store works on. */
 struct store_flash nor_flash(struct nor *nor);

@@ -4,12 +4,16 @@
  * of them in every way that cells can be left in; from what each cut leaves it explores anew, up to three
  * cuts deep.
  *
- * usage: store_cuts [thin]     cut a second time after 1 of `thin` first cuts (1: after all)
+ * usage: store_cuts [thin [anew]]
+ *     thin: cut a second time after 1 of `thin` first cuts (1: after all)
+ *     anew: weak bits take a value at every read, not only at every start
  * Prints the cuts of each start; a broken promise ends it with one line and status 1. No clock, only seeds.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "core/crc.h"
 #include "tests/faults/world.h"
 
 #define DEPTHS 3u
@@ -35,6 +39,7 @@ _Noreturn void nor_broken(const char *rule)
 static struct world worlds[DEPTHS + 1];
 static struct nor_operation logs[DEPTHS][NOR_LOG_MAX];
 static unsigned thin, thinning = 1; /* second cuts after 1 of so many first cuts */
+static bool anew;                   /* weak bits take a value at every read */
 
 static void explore(const struct world *start, const struct plan *plan, unsigned depth);
 
@@ -80,7 +85,7 @@ static void cut_every_way(const struct world *start, const struct plan *plan, un
             break;
         how.landing = (enum nor_landing)landing;
         if (common) {
-            for (how.detail = 0; how.detail < (random ? 3u : 1u); how.detail++)
+            for (how.detail = 0; how.detail < (!random ? 1u : depth ? 3u : 4u); how.detail++)
                 cut(start, plan, depth, &how);
         } else {
             const uint32_t stride = depth ? 11 : thinning > 16 ? 5 : 1;
@@ -159,18 +164,6 @@ static void explore(const struct world *start, const struct plan *plan, unsigned
 #define SMALL 256u /* bytes of a sector where every cut is followed by every second cut */
 #define REAL 16384u
 
-/* Keep `count` payloads of `length` bytes, as in a node's life without cuts. */
-static void keep(struct world *world, unsigned count, uint32_t length)
-{
-    const struct plan plan = {.length = length};
-    boot(world);
-    idle(world);
-    while (count--) {
-        require(commit(world, &plan) == STORE_OK, "a commit has failed");
-        idle(world);
-    }
-}
-
 struct start {
     const char *name;
     uint32_t sector_size;
@@ -213,6 +206,7 @@ static void run_start(const struct start *start, unsigned number)
         cuts_made[i] = 0;
     outcomes_old = outcomes_new = 0;
     world_init(&world, start->sector_size, number);
+    world.nor.anew = anew;
     if (start->garbage)
         nor_fill_random(&world.nor);
     if (start->count)
@@ -244,6 +238,7 @@ static void live_long(void)
     for (lives = 0; lives < 40; lives++) {
         static volatile unsigned in_a_row;
         world_init(&world, SMALL, lives);
+        world.nor.anew = anew;
         in_a_row = 0;
         while (world.next_id + 1 < IDS / 8) {
             const struct plan plan = {.length = nor_random(&state) % 4 ? 8 : 4 + nor_random(&state) % 33 * 4,
@@ -266,6 +261,108 @@ static void live_long(void)
     printf("a long life: %lu cuts\n", cut_lives);
 }
 
+/* ---------------------------------------------------------------------------------------- half erased */
+
+/* Run `work`, cut as told. */
+static void cut_off(struct world *world, const struct nor_cut *how, void (*work)(struct world *world))
+{
+    jmp_buf power_off;
+    nor_arm(&world->nor, how, &power_off);
+    if (setjmp(power_off) == 0) {
+        work(world);
+        nor_broken("the test is wrong: the cut did not come");
+    }
+    nor_arm(&world->nor, NULL, NULL);
+}
+
+static void keep_small(struct world *world)
+{
+    keep(world, 1, 8);
+}
+
+/* The erase of a sector is cut so that each word may read as before, or blank. Its records are no previous ones
+ * to rely on; and one that was refused, its first commit word being in doubt, may lose the refusal first. */
+static void half_erase(void)
+{
+    static struct world world;
+    unsigned long boots = 0;
+    start_name = "half erased";
+    path_depth = 0;
+    for (unsigned seed = 0; seed < 600; seed++) {
+        world_init(&world, SMALL, seed);
+        world.nor.anew = anew;
+        if (seed % 3 == 0) {
+            /* 4 in the one, a large one in the other, and no room for the next */
+            keep(&world, 4, 8);
+            keep(&world, 1, 160);
+            cut_off(&world, &(struct nor_cut){.operation = 2, .landing = NOR_JOINT}, keep_small);
+        } else {
+            /* the first record, or one in the spare (3 of 24 bytes fill a sector): a word of the mark, 6 of
+             * the header and 2 of the payload come before its commit */
+            keep(&world, seed % 3 == 1 ? 0 : 3, 24);
+            cut_off(&world, &(struct nor_cut){.operation = 9, .landing = NOR_JOINT}, keep_small);
+            boot(&world);
+            if (world.stands.length == 8)
+                continue; /* it was committed */
+            cut_off(&world, &(struct nor_cut){.operation = 2, .landing = NOR_JOINT}, idle);
+        }
+        for (unsigned i = 0; i < 400; i++, boots++)
+            boot(&world);
+    }
+    printf("half erased: %lu boots\n", boots);
+}
+
+/* ----------------------------------------------------------------------------------------- low supply */
+
+/* The supply is low at the start after a cut, then now and then: nothing is programmed meanwhile (the flash sees
+ * to that), what was found stays found, and a commit waits and then ends. */
+static void run_low(void)
+{
+    static struct world world;
+    jmp_buf power_off;
+    static volatile unsigned lives;
+    static volatile unsigned long unsettled;
+    uint64_t state = 2900;
+    start_name = "low supply";
+    path_depth = 0;
+    for (lives = 0, unsettled = 0; lives < 20000; lives++) {
+        const struct plan plan = {.length = 8, .idle_first = lives % 2};
+        const struct nor_cut how = {.operation = nor_random(&state) % 16,
+                                    .landing = (enum nor_landing)(nor_random(&state) % NOR_ERASES),
+                                    .detail = nor_random(&state) % 32};
+        world_init(&world, SMALL, lives);
+        world.nor.anew = anew;
+        keep(&world, lives % 5, 8);
+        nor_arm(&world.nor, &how, &power_off);
+        if (setjmp(power_off) == 0) {
+            session(&world, &plan);
+            continue;
+        }
+        nor_arm(&world.nor, NULL, NULL);
+        world.nor.low = true;
+        boot(&world);
+        unsettled += store.unsettled;
+        require(!store_step(&store), "works although the supply is low");
+        world.nor.low = false;
+        idle(&world);
+        require(!store.unsettled, "leaves a verdict open although the supply is good again");
+        for (unsigned i = 0; i < BOOTS; i++)
+            boot(&world);
+
+        static const uint32_t payload[] = {485, 29};
+        require(store_commit(&store, payload, sizeof payload, crc32(payload, sizeof payload)) == STORE_OK,
+                "commit refused");
+        for (unsigned steps = 0; store.result == STORE_BUSY; steps++) {
+            require(steps < STEPS_MAX, "a commit never ends");
+            world.nor.low = nor_random(&state) % 2;
+            require(store_step(&store) != world.nor.low, "does not wait for the supply, or goes on waiting");
+        }
+        require(store.result == STORE_OK && memcmp(store.active.payload, payload, sizeof payload) == 0,
+                "a commit has failed for a low supply");
+    }
+    printf("low supply: %lu verdicts made late\n", unsettled);
+}
+
 /* ---------------------------------------------------------------------------------------- worn cells */
 
 /* One word of the flash no longer takes zeros, or no longer gives them up: the store says so, keeps what
@@ -281,6 +378,7 @@ static void wear_out(void)
         keep(&before, count, 24);
         for (unsigned word = 0; word < NOR_SECTORS * SMALL / 4 * 2; word++) {
             world_copy(&world, &before);
+            world.worn = true;
             world.nor.worn.sector = word / 2 % NOR_SECTORS;
             world.nor.worn.offset = word / 2 / NOR_SECTORS * 4;
             const uint32_t mask = word % 4 < 2 ? 1u << word % 31 : 0xFFFFFFFFu;
@@ -316,10 +414,13 @@ int main(int argc, char **argv)
 {
     if (argc > 1)
         thinning = (unsigned)strtoul(argv[1], NULL, 10);
+    anew = argc > 2;
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     make_forged();
     wear_out();
     live_long();
+    half_erase();
+    run_low();
     for (unsigned i = 0; i < sizeof starts / sizeof *starts; i++)
         run_start(&starts[i], i);
     return 0;

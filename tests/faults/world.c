@@ -21,7 +21,7 @@ void require(bool holds, const char *rule)
 
 /* The payload with that id: its id, then noise with whole blank and whole zero words, or bytes that look like
  * records. */
-static void make_payload(uint32_t id, uint32_t length, uint32_t *words)
+void make_payload(uint32_t id, uint32_t length, uint32_t *words)
 {
     uint64_t state = id;
     words[0] = id;
@@ -53,8 +53,7 @@ void make_forged(void)
     require(store.active.sequence > 0xFFFF0000u, "no forged records");
 }
 
-/* The record's payload is what was once given to the store, bit for bit; answers its id, 0 when it is not. */
-static uint32_t identify(const struct store_record *record)
+uint32_t identify(const struct store_record *record)
 {
     static uint32_t expected[PAYLOAD_MAX / 4];
     uint32_t id;
@@ -100,8 +99,7 @@ static void check_previous(const struct world *world)
     require(previous->sequence < store.active.sequence || id == world->refused.id, "previous is not older");
 }
 
-/* Guard the active record: its payload and header while booting, when a commit word may still need to be
- * settled. */
+/* Guard the active record: its payload and header only, while a commit word may still need to be settled. */
 static void guard(struct world *world, bool whole)
 {
     const struct claim *claim = &world->stands;
@@ -132,8 +130,10 @@ void boot(struct world *world)
         outcomes_old += world->coming.id != 0;
         world->coming = (struct claim){0};
     }
+    require(world->worn || !store.rotten, "takes a cut of power for rot");
+    require(!store.unsettled || world->nor.low, "leaves a verdict open although the supply is good");
     check_previous(world);
-    guard(world, true);
+    guard(world, !store.unsettled);
 }
 
 void idle(struct world *world)
@@ -160,7 +160,9 @@ int commit(struct world *world, const struct plan *plan)
     require(claim.id < IDS, "the test has run out of payloads");
     make_payload(claim.id, claim.length, payload);
     claim.sequence = store.sequence + 1;
-    require(claim.sequence > world->stands.sequence && claim.sequence <= ++world->sequence_limit,
+    world->sequence_limit++;
+    require(claim.sequence > world->stands.sequence &&
+                (claim.sequence <= world->sequence_limit || world->worn),
             "the sequence leaps or stands still");
     world->coming = claim;
     require(store_commit(&store, payload, claim.length, crc32(payload, claim.length)) == STORE_OK,
@@ -191,6 +193,17 @@ void session(struct world *world, const struct plan *plan)
         idle(world);
     require(commit(world, plan) == STORE_OK, "a commit has failed");
     idle(world);
+}
+
+void keep(struct world *world, unsigned count, uint32_t length)
+{
+    const struct plan plan = {.length = length};
+    boot(world);
+    idle(world);
+    while (count--) {
+        require(commit(world, &plan) == STORE_OK, "a commit has failed");
+        idle(world);
+    }
 }
 
 void world_init(struct world *world, uint32_t sector_size, uint64_t seed)

@@ -27,6 +27,7 @@ struct world {
     uint32_t sequence_limit; /* each attempt of a commit uses up one number at most */
     uint8_t committed[IDS];  /* by id: was it ever kept? */
     uint32_t recovery;       /* operations of the session's boots */
+    bool worn;               /* cells are: damage may be found where no power was cut */
 };
 
 struct plan {
@@ -47,6 +48,12 @@ extern unsigned long outcomes_old, outcomes_new;
 
 void require(bool holds, const char *rule);
 
+/* The payload with that id. */
+void make_payload(uint32_t id, uint32_t length, uint32_t *words);
+
+/* The record's payload is what was once given to the store, bit for bit; answers its id, 0 when it is not. */
+uint32_t identify(const struct store_record *record);
+
 void world_init(struct world *world, uint32_t sector_size, uint64_t seed);
 void world_copy(struct world *to, const struct world *from);
 
@@ -58,6 +65,9 @@ void idle(struct world *world);
 
 /* Commit to the end. Answers the store's result. */
 int commit(struct world *world, const struct plan *plan);
+
+/* Keep `count` payloads of `length` bytes, as in a node's life without cuts. */
+void keep(struct world *world, unsigned count, uint32_t length);
 
 /* A life between two cuts: some boots, a commit, which must succeed, and the idle work after it. */
 void session(struct world *world, const struct plan *plan);
