@@ -69,8 +69,8 @@ static void put_registers(uint8_t *bytes, const uint16_t *values, size_t count)
 
 static void get_registers(uint16_t *values, const uint8_t *bytes, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        values[i] = get16(bytes + 2 * i);
+    for (const uint16_t *end = values + count; values != end; values++, bytes += 2)
+        *values = get16(bytes);
 }
 
 /* The reply of the single writes: the request itself. */

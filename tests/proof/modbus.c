@@ -10,7 +10,10 @@
 static uint8_t received[MODBUS_FRAME_MAX], reply[MODBUS_FRAME_MAX], uid[WIRE_UID_BYTES];
 static bool for_each_size;
 
-#define MASK_WRITE 22
+enum { READ_HOLDING = 3, READ_INPUT = 4, MASK_WRITE = 22, READ_WRITE_REGISTERS = 23 };
+
+#define READ_FRAME 8u
+#define READ_WRITE_FRAME 15u /* that writes one register */
 
 static enum modbus_exception any_exception(void)
 {
@@ -103,16 +106,19 @@ static void serve_each_size(void)
     serve_functions(&server, size, MASK_WRITE, MASK_WRITE);
 }
 
+/* Whatever else the frame says: what is written is read from it in serve_each_size. */
 static void serve_each_quantity(void)
 {
     struct modbus_server server = any_server();
     for_each_size = false;
-    received[4] = 0;
-    received[5] = any_between(0, MODBUS_READ_REGISTERS_MAX);
-    uint8_t quantity = received[5];
+    uint8_t quantity = any_between(0, MODBUS_READ_REGISTERS_MAX);
     //@ split quantity;
+    received[4] = 0;
     received[5] = quantity;
-    modbus_serve(&server, received, any_between(MODBUS_FRAME_MIN, MODBUS_FRAME_MAX), reply);
+    received[1] = any_between(READ_HOLDING, READ_INPUT);
+    modbus_serve(&server, received, READ_FRAME, reply);
+    received[1] = READ_WRITE_REGISTERS;
+    modbus_serve(&server, received, READ_WRITE_FRAME, reply);
 }
 
 int main(void)
