@@ -31,6 +31,7 @@ DEBIAN = {
     "clang": "clang",
     "/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer*.a": "libclang-rt-14-dev",
     "cppcheck": "cppcheck",
+    "frama-c": "frama-c-base",
     "arm-none-eabi-gcc": "gcc-arm-none-eabi",
     "/usr/lib/arm-none-eabi/lib/nano.specs": "libnewlib-arm-none-eabi",
     "npm": "npm",
@@ -96,6 +97,12 @@ def steps() -> list[Step]:
                 "host/training/fast.c",
             ],
             needs="cppcheck",
+        ),
+        Step(
+            "frama-c",
+            "C: proof that no input reads or writes out of bounds",
+            [python, "-m", "tools.proof"],
+            needs="frama-c",
         ),
         Step(
             "native build",

@@ -11,10 +11,13 @@ void link_on_byte(struct link *link, uint8_t byte, bool damaged)
         link->overruns++; /* both frames wait to be served */
         return;
     }
-    if (frame->size == MODBUS_FRAME_MAX)
+    const uint16_t size = frame->size;
+    if (size < MODBUS_FRAME_MAX) {
+        frame->bytes[size] = byte;
+        frame->size = (uint16_t)(size + 1);
+    } else {
         frame->damaged = true;
-    else
-        frame->bytes[frame->size++] = byte;
+    }
     frame->damaged |= damaged;
 }
 

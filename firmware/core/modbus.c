@@ -69,8 +69,8 @@ static void put_registers(uint8_t *bytes, const uint16_t *values, size_t count)
 
 static void get_registers(uint16_t *values, const uint8_t *bytes, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        values[i] = get16(bytes + 2 * i);
+    for (const uint16_t *end = values + count; values != end; values++, bytes += 2)
+        *values = get16(bytes);
 }
 
 /* The reply of the single writes: the request itself. */
@@ -156,9 +156,11 @@ static enum modbus_exception write_many(struct modbus_server *server, struct exc
     if (x->request_size < 6)
         return MODBUS_ILLEGAL_VALUE;
     uint16_t address = get16(x->request + 1), count = get16(x->request + 3);
-    size_t bytes = coils ? (count + 7u) / 8 : 2u * count;
+    size_t bytes = x->request_size - 6;
     if (count < 1 || count > (coils ? MODBUS_WRITE_BITS_MAX : MODBUS_WRITE_REGISTERS_MAX) ||
-        x->request[5] != bytes || x->request_size != 6 + bytes)
+        x->request[5] != bytes)
+        return MODBUS_ILLEGAL_VALUE;
+    if (coils ? count > 8 * bytes || count + 8u <= 8 * bytes : bytes % 2 != 0 || count != bytes / 2)
         return MODBUS_ILLEGAL_VALUE;
     if (!in_range(address, count))
         return MODBUS_ILLEGAL_ADDRESS;
@@ -197,9 +199,10 @@ static enum modbus_exception read_write_registers(struct modbus_server *server, 
         return MODBUS_ILLEGAL_VALUE;
     uint16_t read_address = get16(x->request + 1), read_count = get16(x->request + 3);
     uint16_t write_address = get16(x->request + 5), write_count = get16(x->request + 7);
+    size_t bytes = x->request_size - 10;
     if (read_count < 1 || read_count > MODBUS_READ_REGISTERS_MAX || write_count < 1 ||
-        write_count > MODBUS_FC23_WRITE_REGISTERS_MAX || x->request[9] != 2 * write_count ||
-        x->request_size != 10 + 2 * (size_t)write_count)
+        write_count > MODBUS_FC23_WRITE_REGISTERS_MAX || x->request[9] != bytes || bytes % 2 != 0 ||
+        write_count != bytes / 2)
         return MODBUS_ILLEGAL_VALUE;
     if (!in_range(read_address, read_count) || !in_range(write_address, write_count))
         return MODBUS_ILLEGAL_ADDRESS;
@@ -254,10 +257,11 @@ static enum modbus_exception diagnostics(struct modbus_server *server, struct ex
                                counters->server_messages, counters->no_responses, counters->naks,
                                counters->busies,          counters->overruns};
     echo(x);
-    switch (function) {
-    case DIAGNOSTIC_REGISTER:
-        put16(x->reply + 3, 0); /* this server defines no diagnostic bits */
+    if (function >= DIAGNOSTIC_FIRST_COUNTER && function <= DIAGNOSTIC_LAST_COUNTER) {
+        put16(x->reply + 3, values[function - DIAGNOSTIC_FIRST_COUNTER]);
         return MODBUS_OK;
+    }
+    switch (function) {
     case DIAGNOSTIC_LISTEN_ONLY:
         server->listen_only = true;
         x->silent = true;
@@ -269,7 +273,7 @@ static enum modbus_exception diagnostics(struct modbus_server *server, struct ex
         server->counters.overruns = 0;
         return MODBUS_OK;
     default:
-        put16(x->reply + 3, values[function - DIAGNOSTIC_FIRST_COUNTER]);
+        put16(x->reply + 3, 0); /* DIAGNOSTIC_REGISTER: this server defines no diagnostic bits */
         return MODBUS_OK;
     }
 }
@@ -315,7 +319,9 @@ static enum modbus_exception device_identification(struct exchange *x)
     const uint8_t head[] = {MEI_DEVICE_IDENTIFICATION, code, 0x81, 0, 0, (uint8_t)(last - first + 1)};
     memcpy(out, head, sizeof head);
     out += sizeof head;
-    for (size_t i = first; i <= last; i++) {
+    for (size_t i = 0; i < object_count; i++) {
+        if (i < first || i > last)
+            continue;
         size_t size = strlen(objects[i]);
         *out++ = (uint8_t)i;
         *out++ = (uint8_t)size;

@@ -167,12 +167,12 @@ static uint32_t header_crc(const struct record_header *header, unsigned sector, 
     return crc32_more(crc32(header, HEADER_SIZE - 4), place, sizeof place);
 }
 
-/* Is there a header at `offset`, whose first word has been read? */
+/* Is there a header at `offset`, whose first word has been read? Then `verdict` says where. */
 static bool read_header(const struct store *store, unsigned sector, uint32_t offset, uint32_t magic,
-                        struct record_header *header)
+                        struct record_header *header, struct store_verdict *verdict)
 {
-    const uint32_t room = store->flash.size - offset;
-    if (magic != RECORD_MAGIC || room < RECORD_SIZE_MIN)
+    const uint32_t size = store->flash.size;
+    if (magic != RECORD_MAGIC || offset > size - RECORD_SIZE_MIN)
         return false;
     *header = (struct record_header){
         .magic = magic,
@@ -182,15 +182,26 @@ static bool read_header(const struct store *store, unsigned sector, uint32_t off
         .crc = read_word(store, sector, offset + 16),
         .header_crc = read_word(store, sector, offset + 20),
     };
-    return header->version == RECORD_VERSION && header->header_crc == header_crc(header, sector, offset) &&
-           header->length != 0 && header->length % 4 == 0 && header->length <= room - STORE_RECORD_OVERHEAD;
+    if (header->version != RECORD_VERSION || header->header_crc != header_crc(header, sector, offset) ||
+        header->length == 0 || header->length % 4 != 0 || header->length > size)
+        return false;
+    const uint32_t end = offset + STORE_RECORD_OVERHEAD + header->length;
+    if (end > size)
+        return false;
+    *verdict = (struct store_verdict){
+        .header = offset,
+        .header_crc = header->header_crc,
+        .offset = end - 2 * VERDICT_SIZE,
+    };
+    return true;
 }
 
-static uint32_t payload_crc(const struct store *store, unsigned sector, uint32_t offset, uint32_t length)
+/* CRC of the words from `offset` to `end`. */
+static uint32_t words_crc(const struct store *store, unsigned sector, uint32_t offset, uint32_t end)
 {
     uint32_t crc = 0;
-    for (uint32_t i = 0; i < length; i += 4) {
-        const uint32_t word = read_word(store, sector, offset + i);
+    for (; offset < end; offset += 4) {
+        const uint32_t word = read_word(store, sector, offset);
         crc = crc32_more(crc, &word, sizeof word);
     }
     return crc;
@@ -202,29 +213,25 @@ struct loss {
     uint32_t hidden;   /* so many records may stand, at most, where no header is good */
 };
 
-/* Judge a record, by its header at `offset`, and make last what is found. Answers whether it counts. */
-static bool take_record(struct store *store, unsigned sector, enum mark mark, uint32_t offset,
-                        const struct record_header *header, struct loss *loss)
+/* Judge a record, by its header, and make last what is found. Answers whether it counts. */
+static bool take_record(struct store *store, unsigned sector, enum mark mark,
+                        const struct record_header *header, const struct store_verdict *verdict,
+                        struct loss *loss)
 {
-    const struct store_verdict verdict = {
-        .header = offset,
-        .header_crc = header->header_crc,
-        .offset = offset + HEADER_SIZE + header->length,
-    };
-    const struct judgement found = judge(store, sector, verdict.offset);
+    const struct judgement found = judge(store, sector, verdict->offset);
     bool committed = holds(&found), damaged = found.damaged;
     if (mark == MARK_NONE) {
         /* An erase may have taken a refusal away and left a doubtful word of a commit, but not three. */
         committed = found.commits == VERDICT_WORDS;
     } else if (found.unfinished && !damaged) {
-        store->verdict[sector] = verdict;
+        store->verdict[sector] = *verdict;
         store->verdict[sector].committed = committed;
         if (settle(store, sector, &store->verdict[sector]))
             store->verdict[sector].offset = 0;
         else
             store->unsettled = true;
     }
-    if (committed && payload_crc(store, sector, offset + HEADER_SIZE, header->length) == header->crc)
+    if (committed && words_crc(store, sector, verdict->header + HEADER_SIZE, verdict->offset) == header->crc)
         return true;
     if ((committed || damaged) && mark >= MARK_FLAWED && header->sequence > loss->sequence)
         loss->sequence = header->sequence;
@@ -239,10 +246,11 @@ static void scan(struct store *store, unsigned sector, enum mark mark, bool use,
     uint32_t end = STORE_MARK_SIZE, used = end; /* of the last record; of the last word that is not blank */
     uint32_t zeros = 0;                         /* bits that are not blank, in between */
     bool closed = mark != MARK_PREPARED, damaged = false;
+    struct record_header header = {0};
+    struct store_verdict verdict = {0};
     for (uint32_t offset = end; offset < size;) {
         const uint32_t word = read_word(store, sector, offset);
-        struct record_header header;
-        if (!read_header(store, sector, offset, word, &header)) {
+        if (!read_header(store, sector, offset, word, &header, &verdict)) {
             offset += 4;
             if (word != BLANK)
                 used = offset;
@@ -253,9 +261,9 @@ static void scan(struct store *store, unsigned sector, enum mark mark, bool use,
             store->sequence = header.sequence;
         closed |= zeros > 0;
         damaged |= zeros > FLAWS_MAX;
-        if (take_record(store, sector, mark, offset, &header, loss)) {
+        if (take_record(store, sector, mark, &header, &verdict, loss)) {
             const struct store_record record = {
-                .payload = store->flash.sector[sector] + offset + HEADER_SIZE,
+                .payload = store->flash.sector[sector] + verdict.header + HEADER_SIZE,
                 .length = header.length,
                 .crc = header.crc,
                 .sequence = header.sequence,
@@ -267,7 +275,7 @@ static void scan(struct store *store, unsigned sector, enum mark mark, bool use,
         } else {
             closed = true;
         }
-        offset += header.length + STORE_RECORD_OVERHEAD;
+        offset = verdict.offset + 2 * VERDICT_SIZE;
         end = used = offset;
         zeros = 0;
     }
