@@ -1,4 +1,4 @@
-"""firmware/core/store.c under cuts of power and rotten bits, and proof that the programs notice a broken store.
+"""firmware/core/store*.c under cuts of power and rotten bits, and proof that the programs notice a broken store.
 
 tests/faults/store_cuts.c cuts, tests/faults/store_rot.c turns bits over.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Sequence
 
 import pytest
 
@@ -17,7 +18,8 @@ from tests.programs import COMPILERS, CORE, SANITIZE, program
 FAULTS = ["tests/faults/nor.c", "tests/faults/world.c", f"{CORE}/crc.c"]
 DRIVER = [*FAULTS, "tests/faults/store_cuts.c"]
 ROT = [*FAULTS, "tests/faults/store_rot.c"]
-STORE = f"{CORE}/store.c"
+STORE = [f"{CORE}/store_boot.c", f"{CORE}/store.c"]
+RECORDS = f"{CORE}/store_records.h"
 
 STARTS = {
     "blank",
@@ -40,9 +42,11 @@ STARTS = {
 }
 
 
-def run(store: str, *, cc: str, flags: list[str], thinning: int, anew: bool = False) -> tuple[int, str]:
+def run(
+    store: Sequence[str], *, cc: str, flags: list[str], thinning: int, anew: bool = False
+) -> tuple[int, str]:
     """Cut the power of that store. A second cut follows 1 of `thinning` first ones; `anew`: see store_cuts.c."""
-    made = program("store_cuts", [*DRIVER, store], folders=(), flags=flags, cc=cc)
+    made = program("store_cuts", [*DRIVER, *store], folders=(), flags=flags, cc=cc)
     command = [made, str(thinning), *(["anew"] if anew else [])]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     return done.returncode, done.stdout + done.stderr
@@ -83,9 +87,9 @@ def test_cuts_under_sanitizers(cc: str) -> None:
     check(*result, first_each=200, second=5_000, third=3_000)
 
 
-def rot(store: str, *, cc: str, flags: list[str], stride: int) -> tuple[int, str]:
+def rot(store: Sequence[str], *, cc: str, flags: list[str], stride: int) -> tuple[int, str]:
     """Let the bits of that store's flash rot, 1 of `stride`."""
-    made = program("store_rot", [*ROT, store], folders=(), flags=flags, cc=cc)
+    made = program("store_rot", [*ROT, *store], folders=(), flags=flags, cc=cc)
     done = subprocess.run([made, str(stride)], capture_output=True, text=True, timeout=PATIENCE)
     return done.returncode, done.stdout + done.stderr
 
@@ -179,14 +183,15 @@ ROT_MUTANTS = {
 }
 
 
-def mutant(name: str, old: str, new: str) -> str:
-    """The store with that change."""
-    source = (ROOT / STORE).read_text()
-    assert old in source, "core/store.c has changed: change this mutation with it"
+def mutant(name: str, old: str, new: str) -> list[str]:
+    """The store with that change, as one file."""
+    source = "".join((ROOT / path).read_text() for path in (RECORDS, *STORE))
+    source = source.replace('#include "core/store_records.h"\n', "")
+    assert old in source, "the store has changed: change this mutation with it"
     path = ROOT / "build" / "tests" / "mutants" / f"{name.replace(' ', '_')}.c"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(source.replace(old, new))
-    return str(path.relative_to(ROOT))
+    return [str(path.relative_to(ROOT))]
 
 
 @pytest.mark.parametrize("name", MUTANTS)
