@@ -124,10 +124,7 @@ MUTANTS = {
         "                program(store, store->target, at, COMMITTED);",
     ),
     "verdict not settled": ("program(store, sector, from + 4 * i, word);", ""),
-    "header not settled": (
-        "        program(store, sector, verdict->header +",
-        "        (void)(verdict->header +",
-    ),
+    "header not settled": ("    if (!verdict->committed)\n", "    if (false)\n"),
     "mark not settled": ("program(store, store->target, 4, prepared_mark[1]);", "(void)0;"),
     "append without a prepared mark": ("bool closed = mark != MARK_PREPARED,", "bool closed = false,"),
     "mark not overwritten": (
@@ -147,7 +144,7 @@ MUTANTS = {
         "verdict->offset;",
     ),
     "half-erased records are judged": ("if (mark == MARK_NONE) {", "if (false) {"),
-    "half-erased records are used": ("            if (use)\n", ""),
+    "half-erased records are used": ("if (use)", "if (use || true)"),
     "every damage is told": ("used - end > HEADER_SIZE && zeros > FLAWS_MAX", "zeros > FLAWS_MAX"),
     "low supply not heeded": ("    if (!ready(store))\n        return false;\n    if", "    if"),
     "low supply not heeded at the start": (
@@ -158,7 +155,7 @@ MUTANTS = {
         "            store->unsettled = true;",
         "            store->unsettled |= false;",
     ),
-    "what is being erased is told": ("    if (mark >= MARK_FLAWED)\n", ""),
+    "what is being erased is told": ("    if (mark >= MARK_FLAWED)\n", "    if (true)\n"),
 }
 
 
