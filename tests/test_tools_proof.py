@@ -48,6 +48,11 @@ def test_a_byte_too_many_is_found(copy: Path) -> None:
     assert any(line.startswith("firmware/app/link.c:") and "out of bounds" in line for line in found)
 
 
+def test_a_word_behind_a_sector_is_found(copy: Path) -> None:
+    spoil(copy / "firmware/core/store.c", "offset > size - RECORD_SIZE_MIN", "offset > size")
+    assert any("check 'in_the_sector' got status" in line for line in failures(copy, HARNESSES["store"]))
+
+
 def test_a_property_of_a_harness_is_checked(copy: Path) -> None:
     spoil(copy / "firmware/app/link.c", "*size = frame->damaged ? 0 : frame->size;", "*size = 257;")
     assert any("check 'a_frame' got status" in line for line in failures(copy))
