@@ -49,7 +49,7 @@ def test_a_byte_too_many_is_found(copy: Path) -> None:
 
 
 def test_a_word_behind_a_sector_is_found(copy: Path) -> None:
-    spoil(copy / "firmware/core/store.c", "offset > size - RECORD_SIZE_MIN", "offset > size")
+    spoil(copy / "firmware/core/store_boot.c", "offset > size - RECORD_SIZE_MIN", "offset > size")
     assert any("check 'in_the_sector' got status" in line for line in failures(copy, HARNESSES["store"]))
 
 
