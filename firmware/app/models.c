@@ -7,6 +7,10 @@
 #include "core/crc.h"
 
 #define CHECK_BYTES 256u /* a call of models_check */
+/* The faults of a record that was kept: damaged, or refused by image_open or its self-test. */
+#define BAD_RECORD                                                                                           \
+    (((2u << WIRE_REASON_SELF_TEST) - (1u << WIRE_REASON_MAGIC)) | 1u << WIRE_REASON_ROTTEN_MODEL |          \
+     1u << WIRE_REASON_ROTTEN_RUNNING)
 #define AT(name) (WIRE_INPUT_##name - WIRE_INPUT_SEQUENCE)
 #define IDENTITY_WORDS (AT(STAGED_CRC) + WIRE_INPUT_STAGED_CRC_SIZE)
 
@@ -207,6 +211,8 @@ static void end_commit(struct models *models)
         refusal_fault(models->refusal, WIRE_REASON_FLASH, 0);
     else if (!run_active(models))
         run_previous(models);
+    if (!models->fallback)
+        refusal_mended(models->refusal, BAD_RECORD);
 }
 
 bool models_step(struct models *models)

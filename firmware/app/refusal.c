@@ -16,6 +16,11 @@ void refusal_fault(struct refusal *refusal, enum wire_reason reason, uint16_t de
     refusal->faults |= 1u << reason;
 }
 
+void refusal_mended(struct refusal *refusal, uint32_t faults)
+{
+    refusal->faults &= ~faults;
+}
+
 enum modbus_exception refusal_answer(struct refusal *refusal, enum wire_reason reason)
 {
     refusal_note(refusal, reason, 0);

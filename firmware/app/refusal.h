@@ -12,7 +12,7 @@
 struct refusal {
     uint16_t reason; /* enum wire_reason; NONE: what was last asked for was done */
     uint16_t detail; /* where: a layer or a self-test vector, counted from 0 */
-    uint32_t faults; /* what is wrong for good, until the next start: reason n in bit n */
+    uint32_t faults; /* what is wrong until it is mended, or the next start: reason n in bit n */
     bool waits;      /* for the supply, before it goes on with what it has begun; REASON says so meanwhile */
 };
 
@@ -21,6 +21,9 @@ void refusal_note(struct refusal *refusal, enum wire_reason reason, uint16_t det
 
 /* The same, and that it is a fault. */
 void refusal_fault(struct refusal *refusal, enum wire_reason reason, uint16_t detail);
+
+/* What was wrong for good, reason n in bit n, has been mended: damage by a new record. */
+void refusal_mended(struct refusal *refusal, uint32_t faults);
 
 /* Remember the reason, and answer the exception that goes with it. */
 enum modbus_exception refusal_answer(struct refusal *refusal, enum wire_reason reason);

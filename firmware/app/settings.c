@@ -131,6 +131,7 @@ static void end_saving(struct settings *settings)
         return;
     }
     settings->fallback = false;
+    refusal_mended(settings->refusal, 1u << WIRE_REASON_ROTTEN_SETTINGS);
     settings->in_force = settings->next;
     settings->changed = true;
 }

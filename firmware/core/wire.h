@@ -242,7 +242,7 @@ enum wire_table {
 #define WIRE_INPUT_FAULT_PC_SIZE 2u
 #define WIRE_INPUT_FAULT_FILE 0x022Bu /* after a FAULT: source file or kind, ASCII, NUL padded */
 #define WIRE_INPUT_FAULT_FILE_SIZE 8u
-#define WIRE_INPUT_FAULTS 0x0233u /* what FAULT stands for, since start: reason n in bit n */
+#define WIRE_INPUT_FAULTS 0x0233u /* what FAULT stands for: reason n in bit n; damage until a commit or a save mends it */
 #define WIRE_INPUT_FAULTS_SIZE 2u
 #define WIRE_INPUT_MISSED 0x0235u /* broadcasts lost since start, as they came while the node was busy; wraps */
 #define WIRE_INPUT_TRAIN_STATE 0x0240u /* 0 NONE, 1 RUNNING, 2 PAUSED, 3 DONE, 4 CONVERGED, 5 DIVERGED, 6 STOPPED, 7 REFUSED */

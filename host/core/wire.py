@@ -379,7 +379,13 @@ REGISTERS: list[Register] = [
             FAULT_FILE_BYTES,
             "after a FAULT: source file or kind, ASCII, NUL padded",
         ),
-        (0x0233, "FAULTS", "u32", 1, "what FAULT stands for, since start: reason n in bit n"),
+        (
+            0x0233,
+            "FAULTS",
+            "u32",
+            1,
+            "what FAULT stands for: reason n in bit n; damage until a commit or a save mends it",
+        ),
         (
             0x0235,
             "MISSED",

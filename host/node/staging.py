@@ -22,6 +22,9 @@ from host.progress import Progress, silent
 PROVING = "prove; the lamp follows"
 """The step of a deploy that evaluates rows on the node, which its lamp shows."""
 
+ROTTEN = {Reason.ROTTEN_MODEL, Reason.ROTTEN_RUNNING}
+"""A newer model is damaged: to write the one that runs once more is what mends it."""
+
 
 @dataclass(frozen=True)
 class Deployed:
@@ -245,6 +248,7 @@ def _runs(node: Node, image: bytes) -> bool:
     identity = node.wait_idle()
     return (
         identity.sequence != 0
+        and not ROTTEN & set(identity.faults)
         and (identity.model_crc, identity.model_length) == (image_crc(image), len(image))
         and node.read_image(len(image)) == image
     )

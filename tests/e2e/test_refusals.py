@@ -230,6 +230,23 @@ def test_a_model_that_rots_while_it_runs_makes_way(tmp_path: Path) -> None:
         assert node.read(Table.DISCRETE, BY_NAME["FAULT"].address, 1) == [1]
         deploy(node, encode(AND))
         assert ask_together(node, AND, (1, 1)) == ([1.0], True)
+        assert node.read(Table.DISCRETE, BY_NAME["FAULT"].address, 1) == [0]
+
+
+def test_deploying_the_older_model_that_runs_for_a_rotten_one_mends_it(tmp_path: Path) -> None:
+    path = tmp_path / "node.flash"
+    with simulate(flash=str(path)) as sim, open_node(sim.port) as node:
+        deploy(node, encode(OR))
+        deploy(node, encode(AND))
+    content = path.read_bytes()
+    place = content.index(encode(AND)) + LAYER_AT + 8
+    path.write_bytes(content[:place] + bytes([content[place] ^ 0x10]) + content[place + 1 :])
+    for faults in ((Reason.ROTTEN_MODEL,), ()):
+        with simulate(flash=str(path)) as sim, open_node(sim.port) as node:
+            assert node.identity().model_crc == crc_of(OR)
+            assert node.identity().faults == faults
+            assert deploy(node, encode(OR)).already is not bool(faults)
+            assert node.identity().faults == ()
 
 
 def test_a_node_is_not_worn_out_by_commits(tmp_path: Path) -> None:
