@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add_line_options(parser)
     add_json_option(parser)
-    args = parser.parse_args(argv)
+    args = parser.parse_intermixed_args(argv)
     line = line_of(args)
     if sum(bool(choice) for choice in (args.image, args.rollback, args.fetch)) > 1:
         raise NeuronError("choose one: an image to deploy, --rollback, or --fetch")

@@ -14,9 +14,9 @@ from host.cli.parser import Parser, add_json_option, number, program, spoken
 from host.core.fixed import fixed_to_float
 from host.core.registers import unpack
 from host.core.wire import BY_NAME
-from host.errors import NeuronError, command
+from host.errors import NeuronError, command, counted
 from host.node.node import NodeError
-from host.node.staging import taken
+from host.node.staging import set_coils, taken
 from host.show.terminal import warn
 
 
@@ -43,13 +43,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         if identity.sequence == 0:
             raise NodeError(f"the node runs no model: deploy one first ({program('train')} --deploy PORT)")
         if len(args.inputs) != identity.inputs:
-            raise NodeError(f"the node's model takes {identity.inputs} inputs, not {len(args.inputs)}")
+            raise NodeError(
+                f"the node's model takes {counted(identity.inputs, 'input')}, not {len(args.inputs)}"
+            )
+        coils = set_coils(node)
+        if "HOLD" in coils:
+            raise NodeError(
+                "coil HOLD is set: the node's outputs stay as they were, whatever its inputs; clear it"
+            )
         took = taken(args.inputs, node.input_fractions(identity.inputs))
         result = node.evaluate_float(args.inputs, identity.outputs)
         outputs = fixed_to_float(result.outputs[0], node.output_fraction()).tolist()
         stands = unpack(BY_NAME["INPUTS"], node.read_words(BY_NAME["INPUTS"], identity.inputs))
     lit = bool(result.led[0])
     warn(took.warnings(args.inputs))
+    warn(f"coil {coil} is set: the lamp does not follow the neuron" for coil in coils)
     if stands != took.q:
         warn(["the node's inputs have changed again: another master writes them"])
     if args.json:

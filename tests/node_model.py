@@ -361,6 +361,8 @@ class NodeModel:
         command[offset : offset + len(values)] = values
         if offset == 0:
             self._execute(command[0], command[1] << 16 | command[2], command[3] << 16 | command[4])
+            if command[0] != Command.NONE:
+                self.reason, self.detail = Reason.NONE, 0
         self.command = command
 
     def _execute(self, code: int, length: int, crc: int) -> None:
@@ -464,6 +466,6 @@ class NodeModel:
         raise self._refuse(Reason.TRAIN_SHAPE)
 
     def _restart(self) -> None:
-        if self.committing or self.saving:
+        if self.state is not State.IDLE:
             raise Refused(BUSY)
         self.restart = True

@@ -297,6 +297,8 @@ class Traffic(RuleBasedStateMachine):
         self.node.watchdog()
         self.model.commits_taken = taken
         self.model.start(Start.WATCHDOG)
+        if taken == WEAR_BUCKET:
+            self.change_settings(1 + self.model.address % 2, 9600, 0, 0)
 
     @rule(
         milliseconds=st.one_of(

@@ -222,12 +222,12 @@ def deploy(elf: Path, baud: int) -> Deploy:
     master.command(Command.VERIFY, len(image), crc)
     verified = machine.us
     master.command(Command.COMMIT, crc=crc)
-    programs = machine.chip.flash.programs
-    while True:
+    programs, committed = machine.chip.flash.programs, machine.us
+    while machine.us - committed < 1000:  # before its last words the node reads the whole record back
         machine.run(microseconds=200)
-        if machine.chip.flash.programs == programs:
-            break
-        programs, committed = machine.chip.flash.programs, machine.us
+        if machine.chip.flash.programs != programs:
+            programs, committed = machine.chip.flash.programs, machine.us
+    master.wait_idle()
     if master.value("MODEL_CRC") != crc or len(machine.bus.received) == heard:
         raise AssertionError("the image was not committed")
     return Deploy(baud, len(image) * CHARACTER_BITS * 1e6 / baud, verified - begun, committed - begun)

@@ -24,6 +24,9 @@ static enum modbus_exception restart(struct commands *commands)
 {
     if (commands->models->committing || commands->settings->saving)
         return MODBUS_DEVICE_BUSY;
+    /* A sector whose erase was cut off is erased again at every start. */
+    if (store_erasing(&commands->models->store) || store_erasing(&commands->settings->store))
+        return MODBUS_DEVICE_BUSY;
     commands->restart = true;
     return MODBUS_OK;
 }
@@ -81,6 +84,8 @@ static enum modbus_exception write_command(void *part, uint32_t offset, uint16_t
         const enum modbus_exception exception = execute(commands, words);
         if (exception)
             return exception;
+        if (words[0] != WIRE_COMMAND_NONE)
+            refusal_note(commands->refusal, WIRE_REASON_NONE, 0);
     }
     memcpy(commands->words, words, sizeof words);
     return MODBUS_OK;

@@ -6,7 +6,6 @@
 #include "app/words.h"
 #include "core/crc.h"
 
-#define CHECK_BYTES 256u /* a call of models_check */
 /* The faults of a record that was kept: damaged, or refused by image_open or its self-test. */
 #define BAD_RECORD                                                                                           \
     (((2u << WIRE_REASON_SELF_TEST) - (1u << WIRE_REASON_MAGIC)) | 1u << WIRE_REASON_ROTTEN_MODEL |          \
@@ -70,13 +69,13 @@ void models_boot(struct models *models, struct neuron *neuron, struct trainer *t
         run_previous(models);
 }
 
-void models_check(struct models *models)
+void models_check(struct models *models, uint32_t bytes)
 {
     const struct image *model = neuron_model(models->neuron);
     if (!model || models->committing)
         return;
     const uint32_t left = model->length - (uint32_t)sizeof model->crc - models->checked;
-    const uint32_t size = left < CHECK_BYTES ? left : CHECK_BYTES;
+    const uint32_t size = left < bytes ? left : bytes;
     models->check_crc = crc32_more(models->check_crc, model->bytes + models->checked, size);
     models->checked += size;
     if (size < left)

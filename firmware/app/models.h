@@ -60,8 +60,8 @@ void models_take_learnt(struct models *models);
 /* Do one small piece of the store's work, one word or the start of an erase. True while there is more. */
 bool models_step(struct models *models);
 
-/* Check a few words of the running image, for rounds that have nothing else to do. */
-void models_check(struct models *models);
+/* Check the next `bytes` of the running image, a multiple of 4, for rounds in which no store works. */
+void models_check(struct models *models, uint32_t bytes);
 
 #define MODELS_ROWS 3u
 extern const struct row models_rows[MODELS_ROWS];

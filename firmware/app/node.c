@@ -67,6 +67,10 @@ void node_listen(struct node *node)
 
 /* --------------------------------------------------------------------------------------------------- work */
 
+/* Of the running image, checked in a round: idle, and beside a training, which it may not slow down. */
+#define CHECK_BYTES 256u
+#define CHECK_BYTES_BESIDE 16u
+
 /* There is one flash: a store that has begun goes on before the other begins. */
 static bool step_stores(struct parts *parts)
 {
@@ -89,10 +93,10 @@ bool node_work(struct node *node)
     parts->refusal.waits = (parts->models.committing || parts->settings.saving) && !port_supply_good();
     if (settings_take_change(&parts->settings))
         open_line(node);
-    const bool more = step_stores(parts) || training;
-    if (!more)
-        models_check(&parts->models);
-    return more;
+    const bool storing = step_stores(parts);
+    if (!storing)
+        models_check(&parts->models, training ? CHECK_BYTES_BESIDE : CHECK_BYTES);
+    return storing || training;
 }
 
 void node_show(struct node *node)

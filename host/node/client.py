@@ -40,14 +40,19 @@ class Ear:
         self._heard = b""
 
     def __call__(self, sending: bool, data: bytes) -> bytes:
-        self._heard = b"" if sending else data
+        if data and not sending:
+            self._heard = data
         if self._trace:
             print(f"{'->' if sending else '<-'} {frame_text(data)}", file=sys.stderr)
         return data
 
+    def forget(self) -> None:
+        """Another request begins."""
+        self._heard = b""
+
     @property
     def heard(self) -> bool:
-        """Whether anything has come since the last request."""
+        """Whether anything has come since then, in any of its attempts."""
         return self._heard != b""
 
     @property

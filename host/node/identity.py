@@ -25,7 +25,7 @@ from host.core.wire import (
     Start,
     State,
 )
-from host.errors import NeuronError
+from host.errors import NeuronError, counted
 
 E = TypeVar("E", bound=IntEnum)
 
@@ -102,7 +102,7 @@ class Identity:
         if self.broke:
             said.append(f"the node has restarted after a fault: {self.broke}")
         if self.missed:
-            said.append(f"the node missed {self.missed} broadcasts since it started")
+            said.append(f"the node missed {counted(self.missed, 'broadcast')} since it started")
         return said
 
 

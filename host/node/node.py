@@ -6,6 +6,7 @@ its request, a lost or damaged one is asked for again, and the silence between f
 
 from __future__ import annotations
 
+import random
 import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -141,7 +142,7 @@ class Node:
 
     def _get_in_step(self) -> None:
         """A late reply must not answer the next request: an echo of our own comes back behind all of them."""
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(SETTLE_SECONDS * random.uniform(1, 3))  # two masters in step would collide each time
         self._mark = (self._mark + 1) & 0xFFFF
         mark = self._mark.to_bytes(2, "big")
         self._once(
@@ -158,6 +159,7 @@ class Node:
         repeated."""
         deadline = time.monotonic() + BUSY_SECONDS
         attempt = 0
+        self._ear.forget()
         while True:
             try:
                 if not self._in_step:

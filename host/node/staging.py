@@ -148,6 +148,12 @@ def prove_vectors(node: Node, model: Model, progress: Progress = silent) -> None
             progress(PROVING, i + 1, len(expected))
 
 
+def set_coils(node: Node) -> list[str]:
+    """The coils that are set: each holds the lamp, or the outputs."""
+    names = [row.name for row in BY_NAME.values() if row.table is Table.COIL]
+    return [name for name in names if node.read(Table.COIL, BY_NAME[name].address, 1)[0]]
+
+
 def _not_proven(node: Node, vector: int, outputs: Int16, expected: Int16) -> NodeError:
     """Why the node does not compute what it should, as far as its registers tell."""
     if not node.inputs_are_ours():
@@ -155,8 +161,7 @@ def _not_proven(node: Node, vector: int, outputs: Int16, expected: Int16) -> Nod
             f"the model runs, but could not be proven: another master writes the node's inputs (vector {vector}); "
             "stop it for a moment, or go without the proof (--no-prove)"
         )
-    names = [row.name for row in BY_NAME.values() if row.table is Table.COIL]
-    coils = [name for name in names if node.read(Table.COIL, BY_NAME[name].address, 1)[0]]
+    coils = set_coils(node)
     if coils:
         return NodeError(
             f"the model runs, but could not be proven: coil {coils[0]} is set and holds the lamp or the outputs; "

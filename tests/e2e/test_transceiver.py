@@ -59,8 +59,8 @@ WRONG = {
         "a reply was begun before the last one had left",
     ),
     "reply before the silence": (
-        "        frame->bytes[frame->size++] = byte;\n",
-        "        frame->bytes[frame->size++] = byte;\n    if (frame->size == 8)\n        link_on_silence(link);\n",
+        "        frame->size = (uint16_t)(size + 1);\n",
+        "        frame->size = (uint16_t)(size + 1);\n        if (size == 7)\n            link_on_silence(link);\n",
         "it talks out of turn: no request has ended",
     ),
 }
