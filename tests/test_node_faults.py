@@ -11,7 +11,7 @@ import pytest
 from host.core.crc import crc32
 from host.core.image import encode
 from host.core.registers import bytes_registers
-from host.core.wire import BY_NAME, DEFAULT_BAUD, Command, Reason, State, Table
+from host.core.wire import BY_NAME, DEFAULT_BAUD, Command, Reason, Start, State, Table
 from tests.e2e.scenario import AND, OR, crc_of
 from tests.memory_node import SECTOR_SIZE, MemoryNode
 from tests.models import largest_models
@@ -422,3 +422,17 @@ def test_broadcasts_to_a_busy_node_are_counted(node: MemoryNode) -> None:
     node.broadcast(stage)
     assert node.get("MISSED") == 3
     assert node.read(Table.HOLDING, BY_NAME["STAGE"].address) == [1]
+
+
+def test_no_restart_cuts_an_erase_off(node: MemoryNode) -> None:
+    """The sector would be erased again at every start."""
+    refused = 0
+    node.factory()
+    while node.get("STATE") == State.ERASING:
+        assert node.refusal(command_pdu(Command.RESTART)) == 6
+        refused += 1
+    assert refused
+    node.work()
+    node.command(Command.RESTART)
+    node.work()
+    assert node.get("START_CAUSE") == Start.SOFTWARE

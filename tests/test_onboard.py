@@ -52,6 +52,7 @@ from host.training.onboard import (
     train_on_board,
 )
 from host.training.plan import Options, make_plan
+from tests.patience import PATIENCE
 
 IDENTITY, STEP, RELU, SIGMOID = Activation.IDENTITY, Activation.STEP, Activation.RELU, Activation.SIGMOID
 STEPS = 1000
@@ -177,6 +178,23 @@ def test_a_restart_amid_training_leaves_the_model(tmp_path: Path) -> None:
         assert read_standing(node).state is Training.NONE
         assert node.identity().model_crc == crc
         assert node.evaluate_float(AND_X, 1).led.tolist() == [False, False, False, True]
+
+
+def test_the_running_image_is_watched_while_the_board_trains(tmp_path: Path) -> None:
+    asked = wish(AND, AND_X, AND_Y, AND_START)
+    image, path = encode(asked.model), tmp_path / "flash"
+    with simulate(flash=str(path)) as sim, open_node(sim.port) as node:
+        deploy(node, image)
+        start(node, replace(asked, config=replace(AND, epochs=10**9)))
+        assert node.identity().faults == ()
+        with path.open("r+b") as file:
+            file.seek(path.read_bytes().index(image) + 60)
+            file.write(bytes([image[60] ^ 1]))
+        deadline = time.monotonic() + PATIENCE
+        while node.identity().faults != (Reason.ROTTEN_RUNNING,):
+            assert time.monotonic() < deadline
+        assert read_standing(node).state is Training.RUNNING
+        stop_on_board(node)
 
 
 def node_busy(node: Node) -> None:

@@ -18,7 +18,7 @@ from host import deploy, predict, settings
 from host.boards.opening import open_node
 from host.boards.simulated import Sim, simulate
 from host.core.image import Layer, Model, encode
-from host.core.wire import Activation, Command, Reason, State
+from host.core.wire import BY_NAME, Activation, Command, Reason, State
 from host.data.dataset import BUILT_IN
 from host.node.node import NoAnswer, Node, NodeError, Refused, Result
 from host.node.staging import PROVING, commit_staged, evaluate_rows, inputs_kept, rollback, stage
@@ -213,6 +213,28 @@ def test_rows_that_were_clipped_are_marked(node: Node) -> None:
     assert rows[1].used == [32767 / 2.0 ** AND.input_fraction[0], 1.0]
     lines = tables.node_table(rows, BUILT_IN["and"])
     assert [line.endswith("clipped") for line in lines] == [False, False, True]
+
+
+def test_coils_that_hold_outputs_or_lamp_are_said(
+    sim: Sim, image: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert deploy.main([sim.port, "--no-prove", image]) == 0
+    capsys.readouterr()
+    with open_node(sim.port, timeout=ANSWER) as node:
+        node.write_coil(BY_NAME["HOLD"].address, True)
+    assert predict.main([sim.port, "1", "1"]) == 2
+    assert capsys.readouterr() == (
+        "",
+        "error: coil HOLD is set: the node's outputs stay as they were, whatever its inputs; clear it\n",
+    )
+    with open_node(sim.port, timeout=ANSWER) as node:
+        node.write_coil(BY_NAME["HOLD"].address, False)
+        node.write_coil(BY_NAME["LAMP_TEST"].address, True)
+    assert predict.main([sim.port, "0", "0"]) == 0
+    assert capsys.readouterr() == (
+        "0   LED on\n",
+        "warning: coil LAMP_TEST is set: the lamp does not follow the neuron\n",
+    )
 
 
 # ----------------------------------------------------------------------------------------------------------- refusals
