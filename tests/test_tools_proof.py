@@ -53,6 +53,12 @@ def test_a_word_behind_a_sector_is_found(copy: Path) -> None:
     assert any("check 'in_the_sector' got status" in line for line in failures(copy, HARNESSES["store"]))
 
 
+def test_a_part_behind_the_end_of_an_image_is_found(copy: Path) -> None:
+    right = "size > (size_t)(reader->end - part)"
+    spoil(copy / "firmware/core/reader.c", right, f"{right} + 1")
+    assert any("check 'refused' got status" in line for line in failures(copy, HARNESSES["reader"]))
+
+
 def test_a_property_of_a_harness_is_checked(copy: Path) -> None:
     spoil(copy / "firmware/app/link.c", "*size = frame->damaged ? 0 : frame->size;", "*size = 257;")
     assert any("check 'a_frame' got status" in line for line in failures(copy))

@@ -5,6 +5,7 @@
 
 #include "core/crc.h"
 #include "core/infer.h"
+#include "core/reader.h"
 
 struct layer_header {
     uint16_t inputs, outputs;
@@ -22,25 +23,10 @@ _Static_assert(WIRE_SHIFT_MAX <= 61 && -WIRE_SHIFT_MIN <= 63 - 38, "neither shif
 
 #define CRC_SIZE sizeof(uint32_t)
 
-/* Takes consecutive parts of the body. */
-struct reader {
-    const uint8_t *bytes;
-    size_t offset, end;
-};
-
-static const void *take(struct reader *reader, size_t size)
+static bool all_zero(const uint8_t *bytes, size_t size)
 {
-    if (size > reader->end - reader->offset)
-        return NULL;
-    const void *part = reader->bytes + reader->offset;
-    reader->offset += size;
-    return part;
-}
-
-static bool all_zero(const uint8_t *byte, size_t size)
-{
-    while (size--)
-        if (*byte++ != 0)
+    for (size_t i = 0; i < size; i++)
+        if (bytes[i] != 0)
             return false;
     return true;
 }
@@ -52,11 +38,11 @@ static size_t padded(size_t size)
 
 static bool valid_name(const char *name)
 {
-    size_t size = WIRE_NAME_BYTES;
-    while (size > 0 && name[size - 1] == '\0')
-        size--;
-    while (size--)
-        if (name[size] < 0x20 || name[size] > 0x7E)
+    bool ended = false;
+    for (unsigned i = 0; i < WIRE_NAME_BYTES; i++)
+        if (name[i] == '\0')
+            ended = true;
+        else if (ended || name[i] < 0x20 || name[i] > 0x7E)
             return false;
     return true;
 }
@@ -66,32 +52,31 @@ static bool within(int value, int low, int high)
     return value >= low && value <= high;
 }
 
-/* Whether no inputs can take an accumulator of the layer, or any sum on the way to it, out of 32 bits; and
- * whether its shift is one that infer.c can do in 32 bits. Twin of the rule by which host/models/quantise.py chooses
- * scales. */
-static bool is_narrow(const struct image_layer *layer)
+/* Whether no inputs can take an accumulator, or any sum on the way to it, out of 32 bits. Twin of the rule by which
+ * host/models/quantise.py chooses scales. */
+static bool is_narrow(int32_t bias, const int16_t *weights, unsigned stride)
 {
-    if (layer->activation != WIRE_ACTIVATION_STEP && !within(layer->shift, 2, 32))
+    if (bias == INT32_MIN)
         return false;
-    const int16_t *weight = layer->weights;
-    for (unsigned row = 0; row < layer->outputs; row++) {
-        int64_t largest = layer->bias[row] < 0 ? -(int64_t)layer->bias[row] : layer->bias[row];
-        for (unsigned i = 0; i < layer->stride; i++, weight++)
-            largest += (int64_t)(*weight < 0 ? -*weight : *weight) * -INT16_MIN;
+    uint32_t largest = (uint32_t)(bias < 0 ? -bias : bias);
+    for (unsigned i = 0; i < stride; i++) {
+        const int weight = weights[i];
+        largest += (uint32_t)((weight < 0 ? -weight : weight) * -INT16_MIN);
         if (largest > INT32_MAX)
             return false;
     }
     return true;
 }
 
-static enum wire_reason open_layer(struct image_layer *layer, struct reader *reader, unsigned inputs)
+static enum wire_reason open_layer_header(struct image_layer *layer, int *shift, struct reader *reader,
+                                          unsigned inputs)
 {
     struct layer_header head;
-    const void *part = take(reader, sizeof head);
+    const void *part = reader_take(reader, sizeof head);
     if (!part)
         return WIRE_REASON_LENGTH;
     memcpy(&head, part, sizeof head);
-    if (head.inputs != inputs || !within(head.outputs, 1, WIRE_UNITS_MAX))
+    if (head.inputs != inputs || head.outputs < 1 || head.outputs > WIRE_UNITS_MAX)
         return WIRE_REASON_SIZES;
     if (head.activation > WIRE_ACTIVATION_TANH)
         return WIRE_REASON_ACTIVATION;
@@ -100,45 +85,71 @@ static enum wire_reason open_layer(struct image_layer *layer, struct reader *rea
     if (!within(head.out_fraction, WIRE_FRACTION_MIN, WIRE_FRACTION_MAX))
         return WIRE_REASON_FRACTION;
 
-    int shift = head.acc_fraction - head.out_fraction;
+    *shift = head.acc_fraction - head.out_fraction;
     if (head.activation == WIRE_ACTIVATION_STEP) {
-        shift = 0;
+        *shift = 0;
         if (head.out_fraction != WIRE_STEP_OUT_FRACTION)
             return WIRE_REASON_FRACTION;
     } else if (head.activation == WIRE_ACTIVATION_SIGMOID || head.activation == WIRE_ACTIVATION_TANH) {
         bool is_tanh = head.activation == WIRE_ACTIVATION_TANH;
-        shift = head.acc_fraction - (is_tanh ? WIRE_TANH_IN_FRACTION : WIRE_SIGMOID_IN_FRACTION);
+        *shift = head.acc_fraction - (is_tanh ? WIRE_TANH_IN_FRACTION : WIRE_SIGMOID_IN_FRACTION);
         if (head.out_fraction != WIRE_UNIT_OUT_FRACTION)
             return WIRE_REASON_FRACTION;
     }
 
-    size_t stride = (inputs + 1u) & ~1u;
-    const int32_t *bias = take(reader, head.outputs * sizeof *bias);
-    const int16_t *weights = bias ? take(reader, head.outputs * stride * sizeof *weights) : NULL;
-    if (!weights)
-        return WIRE_REASON_LENGTH;
-    if (!within(shift, WIRE_SHIFT_MIN, WIRE_SHIFT_MAX))
-        return WIRE_REASON_FRACTION;
-    if (stride != inputs)
-        for (unsigned row = 0; row < head.outputs; row++)
-            if (weights[row * stride + inputs] != 0)
-                return WIRE_REASON_PADDING;
-
-    *layer = (struct image_layer){
-        .weights = weights,
-        .bias = bias,
-        .inputs = (uint8_t)inputs,
-        .outputs = (uint8_t)head.outputs,
-        .stride = (uint8_t)stride,
-        .activation = head.activation,
-        .shift = (int8_t)shift,
-        .out_fraction = head.out_fraction,
-    };
-    layer->narrow = is_narrow(layer);
+    layer->inputs = (uint8_t)inputs;
+    layer->outputs = (uint8_t)head.outputs;
+    layer->activation = head.activation;
+    layer->out_fraction = head.out_fraction;
     return WIRE_REASON_NONE;
 }
 
-static enum wire_reason open_header(struct image_header *head, const uint8_t *bytes, size_t length)
+static enum wire_reason open_weights(struct image_layer *layer, struct reader *reader, int shift)
+{
+    //@ split layer->inputs;
+    layer->stride = (uint8_t)((layer->inputs + 1u) & ~1u);
+    const unsigned inputs = layer->inputs, outputs = layer->outputs, stride = layer->stride;
+    struct reader biases = *reader;
+    layer->bias = reader_take(reader, outputs * sizeof *layer->bias);
+    struct reader rows = *reader;
+    layer->weights = layer->bias ? reader_take(reader, outputs * stride * sizeof *layer->weights) : NULL;
+    if (!layer->weights)
+        return WIRE_REASON_LENGTH;
+    if (!within(shift, WIRE_SHIFT_MIN, WIRE_SHIFT_MAX))
+        return WIRE_REASON_FRACTION;
+    layer->shift = (int8_t)shift;
+    /* Beside the sums: whether infer.c can do the shift in 32 bits. */
+    layer->narrow = layer->activation == WIRE_ACTIVATION_STEP || within(shift, 2, 32);
+    for (unsigned i = 0; i < outputs; i++) {
+        const int32_t *bias = reader_take(&biases, sizeof *bias);
+        const int16_t *row = reader_take(&rows, stride * sizeof *row);
+        if (!bias || !row)
+            return WIRE_REASON_LENGTH;
+        if (stride != inputs && row[inputs] != 0)
+            return WIRE_REASON_PADDING;
+        layer->narrow = layer->narrow && is_narrow(*bias, row, stride);
+    }
+    return WIRE_REASON_NONE;
+}
+
+/* inputs: of this layer, then of the next. */
+static enum wire_reason open_layer(struct image_layer *opened, struct reader *reader, unsigned *inputs)
+{
+    struct image_layer layer;
+    int shift;
+    enum wire_reason reason = open_layer_header(&layer, &shift, reader, *inputs);
+    if (reason != WIRE_REASON_NONE)
+        return reason;
+    reason = open_weights(&layer, reader, shift);
+    if (reason != WIRE_REASON_NONE)
+        return reason;
+    *opened = layer;
+    *inputs = layer.outputs;
+    return WIRE_REASON_NONE;
+}
+
+static enum wire_reason open_header(struct image_header *head, uint32_t *crc, const uint8_t *bytes,
+                                    size_t length)
 {
     if (length < sizeof *head + CRC_SIZE)
         return WIRE_REASON_LENGTH;
@@ -149,17 +160,48 @@ static enum wire_reason open_header(struct image_header *head, const uint8_t *by
         return WIRE_REASON_VERSION;
     if (head->length != length || length % 4 != 0 || length > WIRE_IMAGE_MAX)
         return WIRE_REASON_LENGTH;
-    uint32_t crc;
-    memcpy(&crc, bytes + length - CRC_SIZE, CRC_SIZE);
-    if (crc != crc32(bytes, length - CRC_SIZE))
+    memcpy(crc, bytes + length - CRC_SIZE, CRC_SIZE);
+    if (*crc != crc32(bytes, length - CRC_SIZE))
         return WIRE_REASON_CRC;
     if (head->flags != 0 || !valid_name(head->name))
         return WIRE_REASON_PADDING;
-    if (!within(head->layers, 1, WIRE_LAYERS_MAX) || !within(head->inputs, 1, WIRE_UNITS_MAX) ||
-        !within(head->outputs, 1, WIRE_UNITS_MAX) || !within(head->vectors, 1, WIRE_VECTORS_MAX) ||
-        head->led_output >= head->outputs)
+    if (head->layers < 1 || head->layers > WIRE_LAYERS_MAX || head->inputs < 1 ||
+        head->inputs > WIRE_UNITS_MAX || head->outputs < 1 || head->outputs > WIRE_UNITS_MAX ||
+        head->vectors < 1 || head->vectors > WIRE_VECTORS_MAX || head->led_output >= head->outputs)
         return WIRE_REASON_SIZES;
     return WIRE_REASON_NONE;
+}
+
+static enum wire_reason open_inputs(struct image *image, struct reader *reader, unsigned inputs,
+                                    uint16_t *detail)
+{
+    const int8_t *fractions;
+    //@ split inputs;
+    fractions = reader_take(reader, padded(inputs));
+    if (!fractions)
+        return WIRE_REASON_LENGTH;
+    if (!all_zero((const uint8_t *)fractions + inputs, padded(inputs) - inputs))
+        return WIRE_REASON_PADDING;
+    for (unsigned i = 0; i < inputs; i++)
+        if (!within(fractions[i], WIRE_FRACTION_MIN, WIRE_FRACTION_MAX)) {
+            *detail = (uint16_t)i;
+            return WIRE_REASON_FRACTION;
+        }
+    image->input_fraction = fractions;
+    return WIRE_REASON_NONE;
+}
+
+static enum wire_reason open_vectors(struct image *image, struct reader *reader, size_t size)
+{
+    const size_t words = padded(size) / 4;
+    struct reader tail = *reader;
+    image->vectors = reader_take(reader, 4 * words);
+    if (!image->vectors || !reader_take(&tail, 4 * (words - 1)))
+        return WIRE_REASON_LENGTH;
+    const int16_t *last = reader_take(&tail, 4);
+    if (!last)
+        return WIRE_REASON_LENGTH;
+    return size % 4 != 0 && last[1] != 0 ? WIRE_REASON_PADDING : WIRE_REASON_NONE;
 }
 
 enum wire_reason image_open(struct image *image, const void *bytes, size_t length, uint16_t *detail)
@@ -168,51 +210,37 @@ enum wire_reason image_open(struct image *image, const void *bytes, size_t lengt
     *detail = 0;
     if ((uintptr_t)bytes % 4 != 0)
         return WIRE_REASON_ALIGNMENT;
-    enum wire_reason reason = open_header(&head, bytes, length);
+    enum wire_reason reason = open_header(&head, &image->crc, bytes, length);
     if (reason != WIRE_REASON_NONE)
         return reason;
 
-    struct reader reader = {.bytes = bytes, .offset = sizeof head, .end = length - CRC_SIZE};
-    const int8_t *fractions = take(&reader, padded(head.inputs));
-    if (!fractions)
-        return WIRE_REASON_LENGTH;
-    if (!all_zero((const uint8_t *)fractions + head.inputs, padded(head.inputs) - head.inputs))
-        return WIRE_REASON_PADDING;
-    for (unsigned i = 0; i < head.inputs; i++)
-        if (!within(fractions[i], WIRE_FRACTION_MIN, WIRE_FRACTION_MAX)) {
-            *detail = (uint16_t)i;
-            return WIRE_REASON_FRACTION;
-        }
+    image->bytes = bytes;
+    struct reader reader = {.next = image->bytes + sizeof head, .end = image->bytes + length - CRC_SIZE};
+    reason = open_inputs(image, &reader, head.inputs, detail);
+    if (reason != WIRE_REASON_NONE)
+        return reason;
 
     unsigned inputs = head.inputs;
     for (unsigned i = 0; i < head.layers; i++) {
-        reason = open_layer(&image->layers[i], &reader, inputs);
-        if (reason != WIRE_REASON_NONE) {
-            *detail = (uint16_t)i;
+        *detail = (uint16_t)i;
+        reason = open_layer(&image->layers[i], &reader, &inputs);
+        if (reason != WIRE_REASON_NONE)
             return reason;
-        }
-        inputs = image->layers[i].outputs;
     }
-    if (inputs != head.outputs) {
-        *detail = head.layers;
+    *detail = head.layers;
+    if (inputs != head.outputs)
         return WIRE_REASON_SIZES;
-    }
+    *detail = 0;
 
-    size_t vectors_size = (size_t)head.vectors * (head.inputs + head.outputs) * sizeof(int16_t);
-    const int16_t *vectors = take(&reader, padded(vectors_size));
-    if (!vectors)
-        return WIRE_REASON_LENGTH;
-    if (!all_zero((const uint8_t *)vectors + vectors_size, padded(vectors_size) - vectors_size))
-        return WIRE_REASON_PADDING;
-    if (reader.offset != reader.end)
+    reason =
+        open_vectors(image, &reader, (size_t)head.vectors * (head.inputs + head.outputs) * sizeof(int16_t));
+    if (reason != WIRE_REASON_NONE)
+        return reason;
+    if (!reader_at_end(&reader))
         return WIRE_REASON_LENGTH;
 
-    image->bytes = bytes;
     image->length = (uint32_t)length;
-    memcpy(&image->crc, image->bytes + length - CRC_SIZE, CRC_SIZE);
     image->name = (const char *)bytes + offsetof(struct image_header, name);
-    image->input_fraction = fractions;
-    image->vectors = vectors;
     image->led_threshold = head.led_threshold;
     image->led_output = (uint8_t)head.led_output;
     image->inputs = (uint8_t)head.inputs;
