@@ -34,6 +34,7 @@ ELSEWHERE = (
     "tests.renode",
     "tools.renode",
     "tools.lock",
+    "tools.proof",
 )
 
 
