@@ -15,11 +15,28 @@ from host.core.wire import DEFAULT_ADDRESS
 from host.node.staging import deploy
 from tests.elf.firmware import firmware_elf
 from tests.elf.process import elf_node
+from tests.memory_node import MemoryNode
 from tests.patience import ANSWER, PATIENCE
+from tests.programs import COMPILERS
 
 # Neither may the tests that hypothesis writes depend on how fast the machine is.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+@pytest.fixture(scope="module", params=COMPILERS)
+def memory_node(request: pytest.FixtureRequest) -> Iterator[MemoryNode]:
+    """A node in memory, from each compiler."""
+    with MemoryNode(request.param) as node:
+        yield node
+
+
+@pytest.fixture
+def node(memory_node: MemoryNode) -> MemoryNode:
+    """The same, as it leaves the factory, with nothing left to do. A file of tests may have a node of its own."""
+    memory_node.factory()
+    memory_node.work()
+    return memory_node
 
 
 def _not_seen(lit: bool) -> bool:

@@ -6,7 +6,6 @@ The requests are written out here byte by byte, with no client's help.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -18,7 +17,6 @@ from host.core.wire import BY_NAME, Command, Register, Table
 from tests.memory_node import MemoryNode, ModbusException
 from tests.models import random_model
 from tests.pdus import command_pdu, write_pdu
-from tests.programs import COMPILERS
 
 FUNCTION, ADDRESS, VALUE, FAILURE, BUSY = 1, 2, 3, 4, 6
 KNOWN = [1, 2, 3, 4, 5, 6, 8, 15, 16, 17, 22, 23, 43]
@@ -27,19 +25,6 @@ INPUTS = BY_NAME["INPUTS"].address
 FLOATS = BY_NAME["INPUTS_FLOAT"].address
 STAGE = BY_NAME["STAGE"].address
 RESULTS = BY_NAME["RESULT_BITS"].address
-
-
-@pytest.fixture(scope="module", params=COMPILERS)
-def memory_node(request: pytest.FixtureRequest) -> Iterator[MemoryNode]:
-    with MemoryNode(request.param) as node:
-        yield node
-
-
-@pytest.fixture
-def node(memory_node: MemoryNode) -> MemoryNode:
-    memory_node.factory()
-    memory_node.work()
-    return memory_node
 
 
 def pdu(function: int, *values: int) -> bytes:

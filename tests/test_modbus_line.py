@@ -6,7 +6,6 @@ After "MODBUS over Serial Line V1.02", and functions 8, 17 and 43/14 of "MODBUS 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,26 +14,12 @@ from host.core.modbus import frame_seal, frame_valid
 from host.core.wire import BY_NAME, Command, Table
 from tests.memory_node import MemoryNode
 from tests.pdus import command_pdu, write_pdu
-from tests.programs import COMPILERS
 
 FUNCTION, ADDRESS, VALUE = 1, 2, 3
 STAGE = BY_NAME["STAGE"].address
 READ_ONE = struct.pack(">BHH", 3, 0, 1)
 COUNTERS = ["messages", "errors", "exceptions", "served", "unanswered", "naks", "busies", "overruns"]
 """Sub-functions 11 to 18 of function 8."""
-
-
-@pytest.fixture(scope="module", params=COMPILERS)
-def memory_node(request: pytest.FixtureRequest) -> Iterator[MemoryNode]:
-    with MemoryNode(request.param) as node:
-        yield node
-
-
-@pytest.fixture
-def node(memory_node: MemoryNode) -> MemoryNode:
-    memory_node.factory()
-    memory_node.work()
-    return memory_node
 
 
 def diagnostic(function: int, data: int = 0) -> bytes:

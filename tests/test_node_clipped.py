@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -15,18 +15,11 @@ from host.core.registers import bytes_registers
 from host.core.wire import BY_NAME, FRACTION_MAX, FRACTION_MIN, Table
 from tests.e2e.scenario import AND
 from tests.memory_node import MemoryNode
-from tests.programs import COMPILERS
 
 INPUTS, FLOATS = BY_NAME["INPUTS"].address, BY_NAME["INPUTS_FLOAT"].address
 RESULT_BITS, RESULTS = BY_NAME["RESULT_BITS"].address, BY_NAME["RESULTS"].address
 CLIPPED = BY_NAME["CLIPPED"].address
 HIGHEST, LOWEST = 0x7FFF, -0x8000
-
-
-@pytest.fixture(scope="module", params=COMPILERS)
-def memory_node(request: pytest.FixtureRequest) -> Iterator[MemoryNode]:
-    with MemoryNode(request.param) as node:
-        yield node
 
 
 @pytest.fixture

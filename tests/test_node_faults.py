@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -16,25 +15,11 @@ from tests.e2e.scenario import AND, OR, crc_of
 from tests.memory_node import SECTOR_SIZE, MemoryNode
 from tests.models import largest_models
 from tests.pdus import command_pdu, write_pdu
-from tests.programs import COMPILERS
 
 ADDRESS, FAILURE = 2, 4
 SETTINGS_AT = 2 * SECTOR_SIZE
 CRC_KEEPER = 0x1DB710641
 """The generator of CRC-32 as a pattern of bits: flipping these, anywhere in a row, leaves the CRC-32 as it is."""
-
-
-@pytest.fixture(scope="module", params=COMPILERS)
-def memory_node(request: pytest.FixtureRequest) -> Iterator[MemoryNode]:
-    with MemoryNode(request.param) as node:
-        yield node
-
-
-@pytest.fixture
-def node(memory_node: MemoryNode) -> MemoryNode:
-    memory_node.factory()
-    memory_node.work()
-    return memory_node
 
 
 def faults(node: MemoryNode) -> set[Reason]:

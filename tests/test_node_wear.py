@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -16,25 +15,11 @@ from tests.e2e.scenario import AND, NAND, OR, crc_of
 from tests.memory_node import MemoryNode
 from tests.node_model import MINUTE_MS, WEAR_BUCKET, WEAR_INTERVAL_MS
 from tests.pdus import command_pdu
-from tests.programs import COMPILERS
 
 FAILURE = 4
 SETTINGS = BY_NAME["ADDRESS"].address
 MILLIS_WRAP = 2**32
 NO_MORE = (Reason.WEAR, 10)
-
-
-@pytest.fixture(scope="module", params=COMPILERS)
-def memory_node(request: pytest.FixtureRequest) -> Iterator[MemoryNode]:
-    with MemoryNode(request.param) as node:
-        yield node
-
-
-@pytest.fixture
-def node(memory_node: MemoryNode) -> MemoryNode:
-    memory_node.factory()
-    memory_node.work()
-    return memory_node
 
 
 def told(node: MemoryNode) -> tuple[int, int]:

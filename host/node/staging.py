@@ -13,7 +13,7 @@ import numpy as np
 from host.core.fixed import Int16, fixed_clips, fixed_from_float, fixed_to_float
 from host.core.image import Model, decode, image_crc
 from host.core.infer import dequantise_outputs, infer, led, self_test
-from host.core.wire import BY_NAME, IMAGE_MAX, Command, Reason, Table
+from host.core.wire import IMAGE_MAX, REGISTERS, Command, Reason, Table
 from host.errors import NeuronError
 from host.node.identity import Identity, in_words
 from host.node.node import Node, NodeError
@@ -150,8 +150,8 @@ def prove_vectors(node: Node, model: Model, progress: Progress = silent) -> None
 
 def set_coils(node: Node) -> list[str]:
     """The coils that are set: each holds the lamp, or the outputs."""
-    names = [row.name for row in BY_NAME.values() if row.table is Table.COIL]
-    return [name for name in names if node.read(Table.COIL, BY_NAME[name].address, 1)[0]]
+    names = [row.name for row in REGISTERS if row.table is Table.COIL]
+    return [name for name, bit in zip(names, node.read(Table.COIL, 0, len(names)), strict=True) if bit]
 
 
 def _not_proven(node: Node, vector: int, outputs: Int16, expected: Int16) -> NodeError:
@@ -194,30 +194,29 @@ def deploy(node: Node, image: bytes, *, progress: Progress = silent, prove: bool
     to be proven.
     """
     began = time.monotonic()
-    model = decode(image)
-    self_test(model)
-    crc = image_crc(image)
-    with _if_interrupted(BEFORE):
-        if not _runs(node, image):
-            stage(node, image, progress)
-            node.command(Command.VERIFY, "accept the image", len(image), crc)
-            progress("verify", 1, 1)
-    return commit_staged(node, image, progress=progress, began=began, prove=prove)
-
-
-def commit_staged(
-    node: Node,
-    image: bytes,
-    *,
-    progress: Progress = silent,
-    began: float | None = None,
-    prove: bool = True,
-) -> Deployed:
-    """Commit the image that stands verified in the node's stage, and prove it. began: when the deployment did."""
-    began = time.monotonic() if began is None else began
-    model, crc = decode(image), image_crc(image)
+    self_test(decode(image))
     with _if_interrupted(BEFORE):
         already = _runs(node, image)
+        if not already:
+            stage(node, image, progress)
+            node.command(Command.VERIFY, "accept the image", len(image), image_crc(image))
+            progress("verify", 1, 1)
+    return _commit_and_prove(node, image, progress, began, already, prove)
+
+
+def commit_staged(node: Node, image: bytes, *, progress: Progress = silent, prove: bool = True) -> Deployed:
+    """Commit the image that stands verified in the node's stage, and prove it."""
+    began = time.monotonic()
+    with _if_interrupted(BEFORE):
+        already = _runs(node, image)
+    return _commit_and_prove(node, image, progress, began, already, prove)
+
+
+def _commit_and_prove(
+    node: Node, image: bytes, progress: Progress, began: float, already: bool, prove: bool
+) -> Deployed:
+    """The end of a deploy. began: when it did, by the monotonic clock; already: the image runs there."""
+    model, crc = decode(image), image_crc(image)
     if not already:
         with _if_interrupted(AMID):
             _commit(node, Command.COMMIT, crc, "commit the image")
