@@ -416,6 +416,7 @@ def test_no_restart_cuts_an_erase_off(node: MemoryNode) -> None:
     while node.get("STATE") == State.ERASING:
         assert node.refusal(command_pdu(Command.RESTART)) == 6
         refused += 1
+        node.work(1)
     assert refused
     node.work()
     node.command(Command.RESTART)
