@@ -169,7 +169,7 @@ REASON_TEXT = {
     "save them again",
     Reason.ROTTEN_RUNNING: "the running image no longer matched its CRC-32 and was taken out of use; deploy it again",
     Reason.SUPPLY: "the supply is below 2.9 V: nothing is written to the flash until it is higher",
-    Reason.WEAR: "too many commits in a short time, which would wear the flash out: wait DETAIL minutes",
+    Reason.WEAR: "too many commits in a short time, which would wear the flash out: wait DETAIL min",
     Reason.CRYSTAL: "the crystal does not oscillate: the node runs from its internal oscillator",
 }
 

@@ -241,7 +241,7 @@ def test_coils_that_hold_outputs_or_lamp_are_said(
 
 
 def test_a_refusal_for_wear_says_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "wait 12 minutes (reason WEAR, detail 12)" in str(Refused("commit the image", Reason.WEAR, 12))
+    assert "wait 12 min (reason WEAR, detail 12)" in str(Refused("commit the image", Reason.WEAR, 12))
     assert "below 2.9 V" in str(Refused("commit the image", Reason.SUPPLY, 0))
 
 
