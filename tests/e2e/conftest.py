@@ -41,12 +41,13 @@ def _marked(mark: str) -> list[int]:
 Processes = Callable[[], list[int]]
 
 
-def _left(mark: str) -> dict[int, bytes]:
-    """The marked processes that do not end soon."""
+def gone(processes: Processes) -> None:
+    """All of them end, and soon."""
     deadline = time.monotonic() + SOON
-    while _marked(mark) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in _marked(mark)}
+    while processes() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    left = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in processes()}
+    assert not left, "processes were left behind"
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -55,7 +56,7 @@ def _nothing_left() -> Iterator[None]:
     mark = f"{os.getpid()}.all"
     os.environ[MARK] = mark
     yield
-    assert not _left(mark), "processes were left behind"
+    gone(lambda: _marked(mark))
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -75,7 +76,7 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Processes]:
     mark = f"{os.getpid()}.{next(_numbers)}"
     monkeypatch.setenv(MARK, mark)
     yield lambda: _marked(mark)
-    assert not _left(mark), "processes were left behind"
+    gone(lambda: _marked(mark))
 
 
 @pytest.fixture

@@ -1,9 +1,8 @@
-"""The simulated node as a process: how tests start it, see it refused, and see it gone."""
+"""The simulated node as a process: how tests start it, and see it refused."""
 
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +12,6 @@ import pytest
 from host.boards.compiler import ROOT
 from host.boards.simulated import build, simulate
 from host.errors import NeuronError
-from tests.e2e.conftest import SOON, Processes
 
 
 @contextmanager
@@ -40,14 +38,6 @@ def started(command: Sequence[str], ready: str) -> Iterator[tuple[subprocess.Pop
         process.communicate()
 
 
-def gone(processes: Processes) -> None:
-    """All processes of the test end."""
-    deadline = time.monotonic() + SOON
-    while processes():
-        assert time.monotonic() < deadline, "a process was left behind"
-        time.sleep(0.005)
-
-
 def refused(**options: Any) -> str:
     """The line with which a simulation does not start."""
     with pytest.raises(NeuronError, match="the simulated node did not start: ") as error, simulate(**options):
@@ -56,7 +46,7 @@ def refused(**options: Any) -> str:
     return str(error.value)
 
 
-def together(*arguments: str, ready: tuple[str, ...]) -> tuple[list[str], list[str]]:
+def together(*arguments: str, ready: tuple[str, ...] = ("",)) -> tuple[list[str], list[str]]:
     """Six simulations that start at once: of each its first line that begins with one of `ready`, else "", and what it
     says on stderr until its stdin ends."""
     many = [

@@ -24,7 +24,7 @@ from host.node.node import NoAnswer
 from host.node.staging import deploy
 from host.sim import Shown
 from tests.conftest import Target
-from tests.e2e.conftest import SOON, Processes
+from tests.e2e.conftest import SOON, Processes, gone
 from tests.e2e.scenario import (
     AND,
     LIT,
@@ -38,7 +38,7 @@ from tests.e2e.scenario import (
     plain_client,
     walk,
 )
-from tests.e2e.sim_process import gone, native, started
+from tests.e2e.sim_process import native, started
 from tests.patience import growing
 from tests.pdus import command_words, stage_frames
 

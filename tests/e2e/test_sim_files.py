@@ -17,9 +17,9 @@ from host.core.image import encode
 from host.core.wire import IMAGE_MAX, Command
 from host.errors import NeuronError
 from host.node.staging import deploy
-from tests.e2e.conftest import Processes
+from tests.e2e.conftest import Processes, gone
 from tests.e2e.scenario import AND, LIT, NAND, OR, crc_of, largest, running
-from tests.e2e.sim_process import gone, native, refused, together
+from tests.e2e.sim_process import native, refused, together
 from tests.pdus import stage_frames
 
 # --------------------------------------------------------------------------------------------------------- the flash
@@ -168,7 +168,7 @@ def test_a_link_that_lives_is_not_taken_over(tmp_path: Path) -> None:
 
 def test_of_simulations_that_start_together_one_gets_the_link(tmp_path: Path) -> None:
     link = str(tmp_path / "node")
-    said, errors = together("--link", link, ready=("bus",))
+    said, errors = together("--link", link)
     assert sorted(said) == [""] * 5 + [f"bus {link}\n"]
     assert sorted(errors) == ["", *[f"{link} is in use by another simulation; choose another name\n"] * 5]
     assert os.listdir(tmp_path) == []
