@@ -17,10 +17,9 @@ int16_t fixed_saturate(int64_t value)
 
 int16_t fixed_rescale(int64_t acc, int shift)
 {
-    if (shift > 0)
-        return fixed_saturate((acc + ((int64_t)1 << (shift - 1))) >> shift);
-    return fixed_saturate(acc *
-                          ((int64_t)1 << -shift)); /* a left shift of a negative number is undefined in C */
+    /* A left shift of a negative number is undefined in C. */
+    return fixed_saturate(shift > 0 ? (acc + ((int64_t)1 << (shift - 1))) >> shift
+                                    : acc * ((int64_t)1 << -shift));
 }
 
 int16_t fixed_from_float(float value, int fraction)
@@ -60,5 +59,5 @@ int16_t fixed_tanh(int16_t z)
 
 int16_t fixed_sigmoid(int16_t z)
 {
-    return fixed_saturate(((int64_t)fixed_tanh(z) + 32769) >> 1);
+    return fixed_saturate((fixed_tanh(z) + 32769) >> 1);
 }

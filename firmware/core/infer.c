@@ -3,71 +3,7 @@
 #include <string.h>
 
 #include "core/fixed.h"
-
-/* Two values side by side, in one load. */
-static inline int32_t pair(const int16_t *values)
-{
-    int32_t both;
-    memcpy(&both, values, sizeof both);
-    return both;
-}
-
-/* acc + the products of two pairs, and saturation: each one instruction of a Cortex-M4. */
-#ifdef __ARM_FEATURE_DSP
-#include <arm_acle.h>
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wsign-conversion" /* within the macros of arm_acle.h */
-static inline int32_t mac2(int32_t acc, int32_t weights, int32_t x)
-{
-    return __smlad(weights, x, acc);
-}
-
-static inline int64_t mac2_wide(int64_t acc, int32_t weights, int32_t x)
-{
-    return __smlald(weights, x, acc);
-}
-
-static inline int16_t saturate(int32_t z)
-{
-    return (int16_t)__ssat(z, 16);
-}
-
-static inline int16_t saturate_relu(int32_t z)
-{
-    return (int16_t)__usat(z, 15);
-}
-#pragma GCC diagnostic pop
-#else
-static inline int32_t mac2(int32_t acc, int32_t weights, int32_t x)
-{
-    return acc + (int16_t)weights * (int16_t)x + (weights >> 16) * (x >> 16);
-}
-
-static inline int64_t mac2_wide(int64_t acc, int32_t weights, int32_t x)
-{
-    return acc + (int16_t)weights * (int16_t)x + (weights >> 16) * (x >> 16);
-}
-
-static inline int16_t saturate(int32_t z)
-{
-    return fixed_saturate(z);
-}
-
-static inline int16_t saturate_relu(int32_t z)
-{
-    return z < 0 ? 0 : fixed_saturate(z);
-}
-#endif
-
-/* ------------------------------------------------------------------- layers whose sums fit into 32 bits */
-
-typedef int16_t finisher(int32_t acc, int shift);
-
-static inline int16_t step(int32_t acc, int shift)
-{
-    (void)shift;
-    return acc > 0; /* on the accumulator itself: rounding must not move a decision */
-}
+#include "core/rows.h"
 
 /* Rounded half up; 1 is added when only one bit is left to shift, where it cannot overflow: shift is at
  * least 2. */
@@ -76,112 +12,120 @@ static inline int32_t rescale(int32_t acc, int shift)
     return ((acc >> (shift - 1)) + 1) >> 1;
 }
 
-static inline int16_t linear(int32_t acc, int shift)
+static inline int32_t finish(int32_t acc, int shift, unsigned activation)
 {
-    return saturate(rescale(acc, shift));
+    if (activation == WIRE_ACTIVATION_STEP)
+        return acc > 0; /* on the accumulator itself: rounding must not move a decision */
+    if (activation == WIRE_ACTIVATION_RELU)
+        return rows_saturate_relu(rescale(acc, shift));
+    return rows_saturate(rescale(acc, shift));
 }
 
-static inline int16_t relu(int32_t acc, int shift)
+static inline void finish_two(int16_t *y, int32_t acc0, int32_t acc1, int shift, unsigned activation)
 {
-    return saturate_relu(rescale(acc, shift));
+    if (activation == WIRE_ACTIVATION_RELU) {
+        acc0 = rows_saturate_relu(rescale(acc0, shift));
+        acc1 = rows_saturate_relu(rescale(acc1, shift));
+    } else if (activation == WIRE_ACTIVATION_STEP) {
+        acc0 = acc0 > 0;
+        acc1 = acc1 > 0;
+    } else {
+        acc0 = rows_saturate(rescale(acc0, shift));
+        acc1 = rows_saturate(rescale(acc1, shift));
+    }
+    y[0] = (int16_t)acc0;
+    y[1] = (int16_t)acc1;
 }
 
-/* y = finish(bias + weights * x). Two rows at a time share the loads of x. Inlined once for each `finish`. */
-static inline __attribute__((always_inline)) void narrow(const struct image_layer *layer, const int16_t *x,
-                                                         int16_t *y, finisher *finish)
+/* Of any sum, at any shift. */
+static __attribute__((noinline)) int16_t finish_any(int64_t acc, int shift, unsigned activation)
+{
+    if (activation == WIRE_ACTIVATION_STEP)
+        return acc > 0;
+    const int16_t y = fixed_rescale(acc, shift);
+    return activation == WIRE_ACTIVATION_RELU && y < 0 ? 0 : y;
+}
+
+/* y = activation(bias + weights * x), up to the curve of a sigmoid or tanh, where 32 bits hold the sums. Kept apart
+ * from the next, as GCC has registers enough for either. */
+static __attribute__((noinline)) void narrow(const struct image_layer *layer, const int16_t *x, int16_t *y)
 {
     const int shift = layer->shift;
-    const unsigned stride = layer->stride;
+    const unsigned activation = layer->activation, stride = layer->stride;
+    const int16_t *row = layer->weights, *const last = y + (layer->outputs & ~1u);
     const int32_t *bias = layer->bias;
-    const int16_t *row = layer->weights, *const x_end = x + stride, *const y_end = y + layer->outputs;
-    while (y_end - y >= 2) {
-        const int16_t *below = row + stride;
-        int32_t first = *bias++, second = *bias++;
-        const int16_t *column = x;
-        do {
-            const int32_t both = pair(column);
-            column += 2;
-            first = mac2(first, pair(row), both);
-            row += 2;
-            second = mac2(second, pair(below), both);
-            below += 2;
-        } while (column != x_end);
-        row = below;
-        *y++ = finish(first, shift);
-        *y++ = finish(second, shift);
+    for (; y != last; y += 2) {
+        int32_t acc0 = *bias++, acc1 = *bias++;
+        row = rows_add(&acc0, &acc1, row, x, stride);
+        finish_two(y, acc0, acc1, shift, activation);
     }
-    if (y != y_end) {
-        int32_t acc = *bias;
-        do {
-            acc = mac2(acc, pair(row), pair(x));
-            row += 2;
-            x += 2;
-        } while (x != x_end);
-        *y = finish(acc, shift);
-    }
+    if (layer->outputs % 2 != 0)
+        *y = (int16_t)finish((int32_t)rows_add_one(*bias, row, x, stride), shift, activation);
 }
 
+/* Sums are below 2^38: without their last 7 bits, which round nothing where more are shifted out, 32 hold them. */
+#define SPARE 7
+
 /* The same for any layer. */
-static void wide(const struct image_layer *layer, const int16_t *x, int16_t *y)
+static __attribute__((noinline)) void wide(const struct image_layer *layer, const int16_t *x, int16_t *y)
 {
-    const int16_t *row = layer->weights;
-    for (unsigned j = 0; j < layer->outputs; j++) {
-        int64_t acc = layer->bias[j];
-        for (unsigned i = 0; i < layer->stride; i += 2, row += 2)
-            acc = mac2_wide(acc, pair(row), pair(x + i));
-        if (layer->activation == WIRE_ACTIVATION_STEP) {
-            y[j] = acc > 0; /* on the accumulator itself: rounding must not move a decision */
-            continue;
+    const int shift = layer->shift;
+    const bool usual = shift >= SPARE + 2 && shift <= SPARE + 32;
+    const unsigned activation = layer->activation, stride = layer->stride;
+    const int16_t *row = layer->weights, *const last = y + (layer->outputs & ~1u);
+    const int32_t *bias = layer->bias;
+    for (; y != last; y += 2) {
+        int64_t acc0 = *bias++, acc1 = *bias++;
+        row = rows_add_wide(&acc0, &acc1, row, x, stride);
+        if (usual) {
+            finish_two(y, (int32_t)(acc0 >> SPARE), (int32_t)(acc1 >> SPARE), shift - SPARE, activation);
+        } else {
+            y[0] = finish_any(acc0, shift, activation);
+            y[1] = finish_any(acc1, shift, activation);
         }
-        y[j] = fixed_rescale(acc, layer->shift);
-        if (layer->activation == WIRE_ACTIVATION_RELU && y[j] < 0)
-            y[j] = 0;
     }
+    if (layer->outputs % 2 != 0)
+        *y = finish_any(rows_add_one(*bias, row, x, stride), shift, activation);
 }
 
 static void run_layer(const struct image_layer *layer, const int16_t *x, int16_t *y)
 {
-    if (!layer->narrow)
-        wide(layer, x, y);
-    else if (layer->activation == WIRE_ACTIVATION_STEP)
-        narrow(layer, x, y, step);
-    else if (layer->activation == WIRE_ACTIVATION_RELU)
-        narrow(layer, x, y, relu);
+    if (layer->narrow)
+        narrow(layer, x, y);
     else
-        narrow(layer, x, y, linear);
+        wide(layer, x, y);
 
-    if (layer->activation == WIRE_ACTIVATION_SIGMOID)
+    const bool sigmoid = layer->activation == WIRE_ACTIVATION_SIGMOID;
+    if (sigmoid || layer->activation == WIRE_ACTIVATION_TANH)
         for (unsigned j = 0; j < layer->outputs; j++)
-            y[j] = fixed_sigmoid(y[j]);
-    else if (layer->activation == WIRE_ACTIVATION_TANH)
-        for (unsigned j = 0; j < layer->outputs; j++)
-            y[j] = fixed_tanh(y[j]);
+            y[j] = sigmoid ? fixed_sigmoid(y[j]) : fixed_tanh(y[j]);
 }
 
 void infer(const struct image *image, const int16_t *inputs, int16_t *outputs)
 {
-    int16_t buffer[2][WIRE_UNITS_MAX];
+    int16_t buffer[2][WIRE_UNITS_MAX]; /* by turns: each layer reads the one and writes the other */
+    unsigned left = image->layer_count;
     const int16_t *x = inputs;
     if (image->inputs % 2 != 0) { /* a zero meets the rows' padding */
+        int16_t *copy = buffer[left % 2];
         const unsigned whole = image->inputs - 1u;
         for (unsigned i = 0; i < whole; i += 2) {
-            const int32_t both = pair(inputs + i);
-            memcpy(buffer[1] + i, &both, sizeof both);
+            const int32_t both = rows_pair(inputs + i);
+            memcpy(copy + i, &both, sizeof both);
         }
-        buffer[1][whole] = inputs[whole];
-        buffer[1][whole + 1] = 0;
-        x = buffer[1];
+        copy[whole] = inputs[whole];
+        copy[whole + 1] = 0;
+        x = copy;
     }
-    const unsigned last = image->layer_count - 1u;
-    for (unsigned i = 0; i < last; i++) {
-        const struct image_layer *layer = &image->layers[i];
-        int16_t *y = buffer[i % 2];
+    for (const struct image_layer *layer = image->layers;; layer++) {
+        int16_t *y = --left == 0 ? outputs : buffer[left % 2];
         run_layer(layer, x, y);
+        if (left == 0)
+            return;
         if (layer->outputs % 2 != 0)
             y[layer->outputs] = 0;
         x = y;
     }
-    run_layer(&image->layers[last], x, outputs);
 }
 
 bool infer_led(const struct image *image, const int16_t *outputs)
