@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -10,15 +11,17 @@ import pytest
 
 from host.core.crc import crc16, crc32
 from host.core.fixed import (
+    INT16_MAX,
     INT16_MIN,
     INT32_MAX,
+    INT32_MIN,
     fixed_from_float,
     fixed_rescale,
     fixed_sigmoid,
     fixed_tanh,
     fixed_to_float,
 )
-from host.core.image import ImageError, Layer, Model, decode, encode
+from host.core.image import ImageError, Layer, Model, decode, encode, image_narrow
 from host.core.infer import infer, led
 from host.core.wire import SHIFT_MAX, SHIFT_MIN, SIGMOID_IN_FRACTION, TANH_IN_FRACTION, Activation, Reason
 from tests.elf import Machine
@@ -58,18 +61,41 @@ def test_infer_of_random_models(machine: Machine) -> None:
 # --------------------------------------------------------------------------------- where 32 bits are just enough
 
 
+def end_of_int32(sign: int, over: int) -> int:
+    return INT32_MAX + over if sign > 0 else INT32_MIN - over
+
+
 def edge_model(activation: Activation, shift: int, over: int, sign: int) -> Model:
-    """A layer whose first row can reach INT32_MAX + over, and no more, for inputs of INT16_MIN."""
+    """A layer whose first row can reach the end of int32, or `over` beyond it, for inputs of INT16_MIN."""
     base = {Activation.SIGMOID: SIGMOID_IN_FRACTION, Activation.TANH: TANH_IN_FRACTION}.get(activation, 0)
     weights = np.full((3, 5), -sign * 13107, dtype=np.int16)
     weights[1:] = np.arange(10).reshape(2, 5) * 7
-    largest = 5 * 13107 * -INT16_MIN
-    bias = sign * (INT32_MAX + over - largest)
+    bias = end_of_int32(sign, over) - sign * 5 * 13107 * -INT16_MIN
     out_fraction = {Activation.SIGMOID: 15, Activation.TANH: 15}.get(activation, 0)
     layer = Layer(weights, np.array([bias, -5, 5], dtype=np.int32), activation, base + shift, out_fraction)
     x = np.full((1, 5), INT16_MIN, dtype=np.int16)
     model = Model("edge", (0,) * 5, (layer,), 0, 0, x, np.empty((1, 0), dtype=np.int16))
     return replace(model, vector_outputs=infer(model, x))
+
+
+def edge_behind(activation: Activation, over: int, sign: int) -> Model:
+    """Two layers; the second's outer rows can reach the end of int32, or `over` beyond it, for inputs of 0..INT16_MAX,
+    and go far beyond it for negative ones."""
+    base = {Activation.SIGMOID: SIGMOID_IN_FRACTION, Activation.TANH: TANH_IN_FRACTION}.get(activation, 0)
+    out_fraction = {Activation.SIGMOID: 15, Activation.TANH: 15}.get(activation, 0)
+    apart = np.array([[1, 0], [1, 0], [0, 1]], dtype=np.int16)
+    first = Layer(apart, np.zeros(3, dtype=np.int32), activation, base, out_fraction)
+    row = [sign * 32767, sign * 32767, -sign * 30000]
+    bias = end_of_int32(sign, over) - sign * 2 * 32767 * INT16_MAX
+    weights = np.array([row, [1, -2, 3], row], dtype=np.int16)
+    second = Layer(weights, np.array([bias, 4, bias], dtype=np.int32), Activation.IDENTITY, 16, 0)
+    x = np.array([[INT16_MAX, INT16_MIN]], dtype=np.int16)
+    model = Model("edge", (0, 0), (first, second), 0, 0, x, np.empty((1, 0), dtype=np.int16))
+    return replace(model, vector_outputs=infer(model, x))
+
+
+def edges_behind() -> list[Model]:
+    return [edge_behind(a, over, sign) for a in Activation for over in (0, 1) for sign in (1, -1)]
 
 
 def edge_models() -> list[Model]:
@@ -97,10 +123,44 @@ def test_infer_where_32_bits_are_just_enough(machine: Machine) -> None:
     assert narrow == 2 * (6 * 4 + 1)
 
 
+def test_infer_where_32_bits_are_just_enough_for_what_is_never_negative(machine: Machine) -> None:
+    rng = np.random.default_rng(10)
+    narrow = []
+    for model in edges_behind():
+        check(machine, model, edge_inputs(rng, model))
+        if Inference(machine, encode(model)).narrow(1):
+            narrow.append(model.layers[0].activation)
+    assert narrow == [a for a in (Activation.RELU, Activation.STEP, Activation.SIGMOID) for _sign in (1, -1)]
+
+
+def test_infer_at_every_length_and_shift(machine: Machine) -> None:
+    """Two rows, a last one alone, pairs left over by fours, and every shift of both kernels."""
+    rng = np.random.default_rng(11)
+    shifts: dict[bool, set[int]] = {True: set(), False: set()}
+    for number, (inputs, outputs, largest) in enumerate(
+        itertools.product(range(1, 65), (1, 2, 5), (65535, 64 * 32767))
+    ):
+        activation = (Activation.IDENTITY, Activation.RELU)[int(rng.integers(2))]
+        shift = SHIFT_MIN + number // 2 % (SHIFT_MAX - SHIFT_MIN + 1)
+        bound = min(32767, largest // inputs)
+        weights = rng.integers(-bound, bound + 1, (outputs, inputs)).astype(np.int16)
+        bias = rng.integers(-largest, largest + 1, outputs).astype(np.int32)
+        x = rng.integers(INT16_MIN, INT16_MAX + 1, (2, inputs)).astype(np.int16)
+        layer = Layer(weights, bias, activation, shift, 0)
+        model = Model("length", (0,) * inputs, (layer,), 0, 0, x, np.empty((2, 0), dtype=np.int16))
+        model = replace(model, vector_outputs=infer(model, x))
+        check(machine, model, edge_inputs(rng, model))
+        narrow = Inference(machine, encode(model)).narrow(0)
+        assert narrow == (2 <= shift <= 32 and image_narrow(bias, weights, INT16_MIN))
+        shifts[narrow].add(shift)
+    assert shifts[True] == set(range(2, 33))
+    assert shifts[False] == set(range(SHIFT_MIN, SHIFT_MAX + 1))
+
+
 @pytest.mark.parametrize("build", BUILDS, ids=build_id)
 def test_the_same_on_the_pc(build: tuple[str, list[str]]) -> None:
     rng = np.random.default_rng(6)
-    models = edge_models()
+    models = edge_models() + edges_behind()
     inputs = [edge_inputs(rng, model) for model in models]
     cases = [(encode(model), x) for model, x in zip(models, inputs, strict=True)]
     for model, x, run in zip(models, inputs, Twins(build).run(cases, [3] * len(cases)), strict=True):

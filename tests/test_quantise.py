@@ -232,6 +232,18 @@ def test_32_bits_are_kept_to_where_a_bit_of_precision_buys_them() -> None:
 
 
 @pytest.mark.parametrize(
+    ("before", "fraction"),
+    [(Activation.RELU, 15), (Activation.SIGMOID, 15), (Activation.STEP, 15), (Activation.TANH, 14)],
+)
+def test_behind_what_is_never_negative_32_bits_need_not_cost_a_bit(before: Activation, fraction: int) -> None:
+    """Of weights of both signs only the one or the other can then add up."""
+    hidden = Dense(np.eye(4), np.zeros(4), before)
+    _, report = quantise("behind", [hidden, neuron([0.9, -0.9, 0.9, -0.9], 0.0)], np.ones((1, 4)))
+    assert report.layers[1].narrow
+    assert report.layers[1].weight_fraction == [fraction] * 4
+
+
+@pytest.mark.parametrize(
     ("layers", "ranges", "says"),
     [
         ([neuron([1e12], 0.0)], [(0, 1)], "outputs reach 1e"),

@@ -52,20 +52,22 @@ static bool within(int value, int low, int high)
     return value >= low && value <= high;
 }
 
-/* Whether no inputs can take an accumulator, or any sum on the way to it, out of 32 bits. Twin of the rule by which
- * host/models/quantise.py chooses scales. */
-static bool is_narrow(int32_t bias, const int16_t *weights, unsigned stride)
+int image_lowest(uint8_t activation)
 {
-    if (bias == INT32_MIN)
-        return false;
-    uint32_t largest = (uint32_t)(bias < 0 ? -bias : bias);
-    for (unsigned i = 0; i < stride; i++) {
+    return activation == WIRE_ACTIVATION_IDENTITY || activation == WIRE_ACTIVATION_TANH ? INT16_MIN : 0;
+}
+
+bool image_narrow(int32_t bias, const int16_t *weights, unsigned count, int lowest)
+{
+    uint32_t positive = 0, negative = 0;
+    for (unsigned i = 0; i < count; i++) {
         const int weight = weights[i];
-        largest += (uint32_t)((weight < 0 ? -weight : weight) * -INT16_MIN);
-        if (largest > INT32_MAX)
-            return false;
+        positive += (uint32_t)(weight > 0 ? weight : 0);
+        negative += (uint32_t)(weight < 0 ? -weight : 0);
     }
-    return true;
+    const int64_t low = bias + (int64_t)positive * lowest - (int64_t)negative * INT16_MAX;
+    const int64_t high = bias + (int64_t)positive * INT16_MAX - (int64_t)negative * lowest;
+    return low >= INT32_MIN && high <= INT32_MAX;
 }
 
 static enum wire_reason open_layer_header(struct image_layer *layer, int *shift, struct reader *reader,
@@ -104,7 +106,7 @@ static enum wire_reason open_layer_header(struct image_layer *layer, int *shift,
     return WIRE_REASON_NONE;
 }
 
-static enum wire_reason open_weights(struct image_layer *layer, struct reader *reader, int shift)
+static enum wire_reason open_weights(struct image_layer *layer, struct reader *reader, int shift, int lowest)
 {
     //@ split layer->inputs;
     layer->stride = (uint8_t)((layer->inputs + 1u) & ~1u);
@@ -127,24 +129,31 @@ static enum wire_reason open_weights(struct image_layer *layer, struct reader *r
             return WIRE_REASON_LENGTH;
         if (stride != inputs && row[inputs] != 0)
             return WIRE_REASON_PADDING;
-        layer->narrow = layer->narrow && is_narrow(*bias, row, stride);
+        layer->narrow = layer->narrow && image_narrow(*bias, row, stride, lowest);
     }
     return WIRE_REASON_NONE;
 }
 
+/* What a layer hands on: how many values, and how low they go. */
+struct passed {
+    unsigned count;
+    int lowest;
+};
+
 /* inputs: of this layer, then of the next. */
-static enum wire_reason open_layer(struct image_layer *opened, struct reader *reader, unsigned *inputs)
+static enum wire_reason open_layer(struct image_layer *opened, struct reader *reader, struct passed *inputs)
 {
     struct image_layer layer;
     int shift;
-    enum wire_reason reason = open_layer_header(&layer, &shift, reader, *inputs);
+    enum wire_reason reason = open_layer_header(&layer, &shift, reader, inputs->count);
     if (reason != WIRE_REASON_NONE)
         return reason;
-    reason = open_weights(&layer, reader, shift);
+    reason = open_weights(&layer, reader, shift, inputs->lowest);
     if (reason != WIRE_REASON_NONE)
         return reason;
     *opened = layer;
-    *inputs = layer.outputs;
+    inputs->count = layer.outputs;
+    inputs->lowest = image_lowest(layer.activation);
     return WIRE_REASON_NONE;
 }
 
@@ -220,7 +229,7 @@ enum wire_reason image_open(struct image *image, const void *bytes, size_t lengt
     if (reason != WIRE_REASON_NONE)
         return reason;
 
-    unsigned inputs = head.inputs;
+    struct passed inputs = {head.inputs, INT16_MIN};
     for (unsigned i = 0; i < head.layers; i++) {
         *detail = (uint16_t)i;
         reason = open_layer(&image->layers[i], &reader, &inputs);
@@ -228,7 +237,7 @@ enum wire_reason image_open(struct image *image, const void *bytes, size_t lengt
             return reason;
     }
     *detail = head.layers;
-    if (inputs != head.outputs)
+    if (inputs.count != head.outputs)
         return WIRE_REASON_SIZES;
     *detail = 0;
 

@@ -33,7 +33,7 @@ struct image_layer {
     uint8_t activation;     /* enum wire_activation */
     int8_t shift;           /* bits from the accumulator's scale to the activation's, WIRE_SHIFT_MIN..MAX */
     int8_t out_fraction;    /* fraction bits of the output, WIRE_FRACTION_MIN..MAX */
-    bool narrow;            /* 32 bits hold its accumulators for any inputs: infer.c has a faster way then */
+    bool narrow; /* 32 bits hold its sums, image_narrow, and the shift: infer.c has a faster way then */
 };
 
 /* A checked image. It lives as long as the bytes that it points into. */
@@ -51,6 +51,14 @@ struct image {
     uint8_t vector_count;    /* 1..WIRE_VECTORS_MAX */
     struct image_layer layers[WIRE_LAYERS_MAX];
 };
+
+/* The least value that a layer can be handed by one of this activation, or 0 if that is less: INT16_MIN or 0. The inputs
+ * of a model are as those of an identity. */
+int image_lowest(uint8_t activation);
+
+/* Whether no `count` inputs of lowest..INT16_MAX can take a row's accumulator out of 32 bits. As 0 is among them, no sum
+ * on the way goes beyond the ends of the whole. lowest: INT16_MIN..0. */
+bool image_narrow(int32_t bias, const int16_t *weights, unsigned count, int lowest);
 
 /* Check everything but the self-test, and fill *image. Any `length` bytes are safe to pass; on an error
  * *image is not to be used. `detail` may not be NULL. */

@@ -17,6 +17,7 @@ _Static_assert(FLT_EVAL_METHOD == 0, "each operation rounds to its own type, as 
 struct span {
     int32_t low[WIRE_UNITS_MAX], high[WIRE_UNITS_MAX];
     int8_t fraction[WIRE_UNITS_MAX];
+    int lowest; /* image_lowest */
 };
 
 /* A layer's parameters, wherever they stand. */
@@ -127,17 +128,13 @@ static int all_held(const struct dense *layer, const struct span *before, int fr
     return fraction;
 }
 
-/* Whether no int16 inputs can take the accumulator out of 32 bits. */
 static bool is_narrow(const struct dense *layer, const struct span *before, int fraction)
 {
     for (unsigned j = 0; j < layer->outputs; j++) {
-        int64_t largest = bias_at(layer, fraction, j);
-        largest = largest < 0 ? -largest : largest;
-        for (unsigned i = 0; i < layer->inputs; i++) {
-            const int32_t w = weight_at(layer, before, fraction, j, i);
-            largest += (int64_t)(w < 0 ? -w : w) * -INT16_MIN;
-        }
-        if (largest > INT32_MAX)
+        int16_t row[WIRE_UNITS_MAX];
+        for (unsigned i = 0; i < layer->inputs; i++)
+            row[i] = (int16_t)weight_at(layer, before, fraction, j, i);
+        if (!image_narrow(bias_at(layer, fraction, j), row, layer->inputs, before->lowest))
             return false;
     }
     return true;
@@ -281,6 +278,7 @@ static enum wire_reason put_layer(struct writer *writer, const struct dense *lay
         span->high[j] = activate(acc[j].high, layer->activation, acc_scale, out);
         span->fraction[j] = (int8_t)out;
     }
+    span->lowest = image_lowest(layer->activation);
     return WIRE_REASON_NONE;
 }
 
@@ -318,6 +316,7 @@ static enum wire_reason put_header(struct writer *writer, const struct quantise_
     };
     memcpy(head.name, model->name, sizeof head.name);
     put(writer, &head, sizeof head);
+    span->lowest = INT16_MIN;
     for (unsigned i = 0; i < model->units[0]; i++) {
         const int fraction = input_fraction(model->ranges[i]);
         *detail = (uint16_t)i;

@@ -23,12 +23,13 @@ import itertools
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from host.core.crc import crc32
-from host.core.fixed import Int16
+from host.core.fixed import INT16_MAX, INT16_MIN, INT32_MAX, INT32_MIN, Int16
 from host.core.wire import (
     FRACTION_MAX,
     FRACTION_MIN,
@@ -97,6 +98,20 @@ class Layer:
             Activation.STEP: self.acc_fraction,
         }
         return self.acc_fraction - before.get(self.activation, self.out_fraction)
+
+
+def image_lowest(activation: Activation) -> int:
+    """The least value that a layer can be handed by one of this activation, or 0 if that is less: INT16_MIN or 0. The
+    inputs of a model are as those of an identity."""
+    return INT16_MIN if activation in (Activation.IDENTITY, Activation.TANH) else 0
+
+
+def image_narrow(bias: NDArray[Any], weights: NDArray[Any], lowest: int) -> bool:
+    """Whether no inputs of lowest..INT16_MAX can take an accumulator of these rows out of 32 bits: the board has a
+    faster way then. As 0 is among them, no sum on the way goes beyond the ends of the whole."""
+    ends = weights.astype(np.int64) * lowest, weights.astype(np.int64) * INT16_MAX
+    low, high = np.minimum(*ends).sum(axis=1) + bias, np.maximum(*ends).sum(axis=1) + bias
+    return bool(low.min() >= INT32_MIN and high.max() <= INT32_MAX)
 
 
 @dataclass(frozen=True)

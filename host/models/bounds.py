@@ -61,6 +61,7 @@ class Span:
 
     low..high: of the float reference. q_low..q_high: of the integers. fraction: their scale.
     error: no integer, in its own units, is farther than this from the reference.
+    lowest: `image_lowest` of the layer before.
     """
 
     low: Float
@@ -69,6 +70,7 @@ class Span:
     q_high: Int64
     fraction: NDArray[np.int32]
     error: Float
+    lowest: int = INT16_MIN
 
     @property
     def magnitude(self) -> Float:

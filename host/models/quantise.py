@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from host.core.fixed import INT16_MAX, INT16_MIN, INT32_MAX, VALUE_MAX, Int16, Int64, fixed_from_float
-from host.core.image import Layer, Model, encode, image_size
+from host.core.image import Layer, Model, encode, image_lowest, image_narrow, image_size
 from host.core.infer import dequantise_outputs, infer, infer_layer, quantise_inputs
 from host.core.wire import (
     FRACTION_MAX,
@@ -121,11 +121,6 @@ def _fits(weights: Float, bias: Float) -> bool:
     return bool(inside.all() and (np.abs(bias) <= INT32_MAX).all())
 
 
-def _is_narrow(weights: Float, bias: Float) -> bool:
-    """Whether no int16 inputs can take the accumulator out of 32 bits: the board then has a faster kernel."""
-    return bool((np.abs(weights).sum(axis=1) * -INT16_MIN + np.abs(bias) <= INT32_MAX).all())
-
-
 ACC_LIMITS = {
     Activation.IDENTITY: (FRACTION_MIN + SHIFT_MIN, FRACTION_MAX + SHIFT_MAX),
     Activation.RELU: (FRACTION_MIN + SHIFT_MIN, FRACTION_MAX + SHIFT_MAX),
@@ -136,14 +131,19 @@ ACC_LIMITS = {
 """Accumulator scales that an image can say (an int8, and the shift behind it)."""
 
 
+def _is_narrow(layer: Dense, before: Span, acc_fraction: int) -> bool:
+    weights, bias = (part.astype(np.int64) for part in _scaled(layer, before, acc_fraction))
+    return image_narrow(bias, weights, before.lowest)
+
+
 def _acc_fraction(layer: Dense, before: Span, index: int) -> int:
     """The finest accumulator scale that holds all weights and biases; a bit coarser if 32 bits do then."""
     lowest, highest = ACC_LIMITS[layer.activation]
     for fraction in range(highest, lowest - 1, -1):
         if not _fits(*_scaled(layer, before, fraction)):
             continue
-        if not _is_narrow(*_scaled(layer, before, fraction)) and fraction > lowest:
-            return fraction - _is_narrow(*_scaled(layer, before, fraction - 1))
+        if not _is_narrow(layer, before, fraction) and fraction > lowest:
+            return fraction - _is_narrow(layer, before, fraction - 1)
         return fraction
     largest = max(np.abs(layer.weights).max(), np.abs(layer.bias).max())
     raise NeuronError(
@@ -211,7 +211,7 @@ def _quantise_layer(layer: Dense, before: Span, index: int) -> tuple[Layer, Span
             after = after_linear(sums, relu, _out_fraction(sums, relu, index))
     return (
         Layer(weights, bias, layer.activation, sums.acc_fraction, int(after.fraction[0])),
-        after,
+        replace(after, lowest=image_lowest(layer.activation)),
         sums.error,
     )
 
@@ -365,7 +365,7 @@ def fixed_sums(model: Model, x: Int16) -> Float:
 
 
 def _formats(model: Model) -> list[LayerFormat]:
-    fractions = list(model.input_fraction)
+    fractions, lowest = list(model.input_fraction), INT16_MIN
     formats = []
     for layer in model.layers:
         formats.append(
@@ -374,8 +374,8 @@ def _formats(model: Model) -> list[LayerFormat]:
                 weight_fraction=[layer.acc_fraction - f for f in fractions],
                 acc_fraction=layer.acc_fraction,
                 out_fraction=layer.out_fraction,
-                narrow=_is_narrow(layer.weights.astype(np.float64), layer.bias.astype(np.float64)),
+                narrow=image_narrow(layer.bias, layer.weights, lowest),
             )
         )
-        fractions = [layer.out_fraction] * layer.outputs
+        fractions, lowest = [layer.out_fraction] * layer.outputs, image_lowest(layer.activation)
     return formats
