@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from host.core.image import encode
 from host.core.wire import BAUD_MAX, Activation
 from tests.elf.firmware import firmware_elf
+from tests.elf.inference import Inference
 from tools import bench
 from tools.firmware import flash_size, ram_size
 
@@ -35,8 +37,29 @@ def test_a_neuron(elf: Path, weights: list[float], bias: float, activation: Acti
 
 def test_a_network_of_140_weights(elf: Path) -> None:
     model, error = bench.network()
-    assert bench.infer_instructions(elf, model) <= 600
+    assert bench.infer_instructions(elf, model) <= 540
     assert error < 0.001
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [
+        ("24-16-4", 1_140),
+        ("32-24-8", 1_950),
+        ("64-48-10", 5_850),
+        ("64-16-16-16-8-16-16-64", 6_250),
+        ("10-7-10 narrow", 540),
+        ("10-7-10 wide", 755),
+    ],
+)
+def test_networks_of_narrow_and_wide_layers(elf: Path, name: str, limit: int) -> None:
+    assert bench.infer_instructions(elf, bench.he_network(name)) <= limit
+
+
+def test_the_small_networks_are_what_their_names_say(elf: Path) -> None:
+    for name, narrow in (("narrow", True), ("wide", False)):
+        opened = Inference(bench.started(elf), encode(bench.he_network(f"10-7-10 {name}")))
+        assert [opened.narrow(layer) for layer in (0, 1)] == [narrow, narrow]
 
 
 @pytest.mark.parametrize(("adam", "limit"), [(False, 4_500), (True, 9_500)])
@@ -60,7 +83,8 @@ def test_size(elf: Path) -> None:
     clips = functions.pop("fixed_clips")  # beside the inference: tells of inputs that were cut
     assert sum(functions.values()) <= 1.5 * KIB
     assert clips <= 64
-    assert bench.infer_stack(elf, bench.network()[0]) <= 400
+    for name in ("narrow", "wide"):
+        assert bench.infer_stack(elf, bench.he_network(f"10-7-10 {name}")) <= 400
     assert flash_size(elf) < 48 * KIB
     assert ram_size(elf) < 32 * KIB
 

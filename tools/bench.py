@@ -84,6 +84,37 @@ def network() -> tuple[Model, float]:
     return model, float(np.abs(np.ldexp(infer(model, q).astype(np.float64), -model.out_fraction) - y).max())
 
 
+HE_NETWORKS = {
+    "24-16-4": (24, 16, 4),
+    "32-24-8": (32, 24, 8),
+    "64-48-10": (64, 48, 10),
+    "64-16-16-16-8-16-16-64": (64, 16, 16, 16, 8, 16, 16, 64),
+}
+"""Networks from sensor size upwards. Their first layer at least is wide."""
+
+
+def he_network(name: str) -> Model:
+    """As the project's own quantiser makes a network for inputs of -1..1 of He weights and small biases, from one seed;
+    ReLU, the last layer identity.
+
+    HE_NETWORKS; "10-7-10 narrow", whose sums 32 bits hold; and "10-7-10 wide", whose weights are so alike that 64 are
+    needed in both layers.
+    """
+    rng = np.random.default_rng(1)
+    units = HE_NETWORKS.get(name, (10, 7, 10))
+    layers: list[Dense] = []
+    for inputs, outputs in itertools.pairwise(units):
+        if name == "10-7-10 wide":
+            weights = rng.uniform(0.5, 1, (outputs, inputs))
+        else:
+            weights = rng.normal(0, np.sqrt(2 / inputs), (outputs, inputs))
+        last = len(layers) == len(units) - 2
+        activation = Activation.IDENTITY if last else Activation.RELU
+        layers.append(Dense(weights, rng.normal(0, 0.1, outputs), activation))
+    x = rng.uniform(-1, 1, (300, units[0]))
+    return quantise(name, layers, x, ranges=[(-1, 1)] * units[0])[0]
+
+
 def four_kib_image() -> bytes:
     """A model whose image has exactly 4096 bytes."""
     rng = np.random.default_rng(4096)
