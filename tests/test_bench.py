@@ -56,6 +56,15 @@ def test_networks_of_narrow_and_wide_layers(elf: Path, name: str, limit: int) ->
     assert bench.infer_instructions(elf, bench.he_network(name)) <= limit
 
 
+@pytest.mark.parametrize(("name", "a_mac"), [("64-48-10", 3.5), ("64-16-16-16-8-16-16-64", 4.05)])
+def test_cycles_of_a_mac(elf: Path, name: str, a_mac: float) -> None:
+    model = bench.he_network(name)
+    macs = sum(layer.inputs * layer.outputs for layer in model.layers)
+    in_ram, in_flash = bench.infer_cycles(elf, model)
+    assert in_flash <= a_mac * macs
+    assert 0.6 * macs <= in_flash - in_ram <= 0.75 * macs  # five wait states for 8 weights, and the biases
+
+
 def test_the_small_networks_are_what_their_names_say(elf: Path) -> None:
     for name, narrow in (("narrow", True), ("wide", False)):
         opened = Inference(bench.started(elf), encode(bench.he_network(f"10-7-10 {name}")))

@@ -3,7 +3,8 @@
     python -m tools.bench
 
 The ELF runs on the harness of tests/elf in virtual time, so its figures repeat exactly. An instruction takes one cycle
-there; on the chip loads, branches and the flash's wait states add to that.
+there; on the chip loads, branches and the flash's wait states add to that: see the cycles, which are by the core's
+table, not silicon's.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from host.models.dense import Dense
 from host.models.quantise import quantise
 from tests.elf import Machine
 from tests.elf.chip import CCM, CCM_SIZE
-from tests.elf.inference import Inference
+from tests.elf.cycles import Cycles
+from tests.elf.inference import IMAGE, Inference
 from tests.elf.master import Master
 from tests.pdus import stage_frames, write_pdu
 from tools.environment import ROOT, stop
@@ -157,6 +159,19 @@ def infer_instructions(elf: Path, model: Model) -> int:
             raise AssertionError(f"{model.name}: {outputs} is not {expected}")
         counts.add(instructions)
     return max(counts)
+
+
+def infer_cycles(elf: Path, model: Model) -> tuple[int, int]:
+    """By the Cortex-M4's table (tests/elf/cycles.py), of the first vector: with the image in RAM, and in flash."""
+    image = encode(model)
+    counts = []
+    for flash in ((), (range(IMAGE, IMAGE + len(image)),)):
+        machine = started(elf)
+        inference = Inference(machine, image)
+        with Cycles(machine, elf, flash) as counted:
+            inference.infer(model.vector_inputs[0])
+        counts.append(counted.cycles)
+    return counts[0], counts[1]
 
 
 def crc_instructions(elf: Path) -> int:
@@ -338,6 +353,13 @@ def report(elf: Path) -> Iterator[str]:
     for name, each in small.items():
         yield f"   infer, {name:<32} {infer_instructions(elf, each):>8,}"
     yield f"   infer, {'10-7-10 ReLU':<32} {ours:>8,}"
+    for name in (*HE_NETWORKS, "10-7-10 narrow", "10-7-10 wide"):
+        each = he_network(name)
+        in_ram, in_flash = infer_cycles(elf, each)
+        yield (
+            f"   infer, {name:<32} {infer_instructions(elf, each):>8,}   about {in_flash:,} cycles, "
+            f"{in_ram:,} with the image in RAM"
+        )
     frame, late = frame_instructions(elf)
     yield f"   {'frame of 123 registers to its reply':<39} {frame:>8,}   {late:.1f} us more than 3.5 characters"
     yield f"   {'CRC-32 of 8 KiB':<39} {crc_instructions(elf):>8,}"

@@ -225,6 +225,16 @@ class Engine:
         """Call `action(address)` before each instruction, until unhook()."""
         return self.uc.hook_add(const.UC_HOOK_CODE, lambda uc, address, size, data: action(address))
 
+    def trace_reads(self, action: Callable[[int], None]) -> int:
+        """Call `action(address)` at each read of memory, until unhook()."""
+
+        def on_read(uc: Uc, access: int, address: int, size: int, value: int, data: object) -> None:
+            action(address)
+
+        hook = self.uc.hook_add(const.UC_HOOK_MEM_READ, on_read)
+        self.uc.ctl_flush_tb()
+        return hook
+
     def watch(self, kinds: int, first: int, last: int, forbidden: Callable[[int, bool], bool]) -> int:
         """Stop before any access in first..last that `forbidden(address, is_write)` refuses."""
 

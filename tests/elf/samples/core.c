@@ -342,3 +342,15 @@ __attribute__((naked)) uint32_t it_block(uint32_t a)
 {
     __asm volatile("cmp r0, #5\n itte gt\n movgt r0, #1\n addgt r0, #1\n movle r0, #9\n it_block_end: bx lr");
 }
+__attribute__((naked)) void three_loads(const uint32_t *at)
+{
+    __asm volatile("ldr r1, [r0]\n ldr r2, [r0, #4]\n ldr r3, [r0, #16]\n bx lr");
+}
+__attribute__((naked)) void loads_that_step(const uint32_t *at)
+{
+    __asm volatile("ldr r1, [r0], #4\n ldr r2, [r0], #4\n ldr r3, [r0]\n bx lr");
+}
+__attribute__((naked)) void three_times(void)
+{
+    __asm volatile("movs r1, #3\n 1: subs r1, #1\n bne 1b\n bx lr");
+}
