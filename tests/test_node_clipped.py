@@ -103,6 +103,23 @@ def test_an_int16_is_what_it_is(node: MemoryNode) -> None:
     assert inputs(node) == [HIGHEST, LOWEST]
 
 
+def test_an_int16_keeps_its_value_under_a_new_model(node: MemoryNode) -> None:
+    """It is a number in its own units, at the scale of the model that ran when it was written."""
+    node.write(INPUTS, [0x7FFF, 0x8000])
+    set_floats(node, 2, 0.1)
+    value = 32767 / 8192
+    assert node.read(Table.HOLDING, FLOATS, 6) == float_words(value, -4.0, 0.1)
+    node.deploy(encode(scaled([12, 14, 3])))
+    assert inputs(node, 3) == [1 << 14, LOWEST, 1]
+    assert clipped(node)
+    assert node.read(Table.HOLDING, FLOATS, 6) == float_words(value, -4.0, 0.1)
+    node.write(INPUTS + 1, [0x4000])
+    assert not clipped(node)
+    node.deploy(encode(AND))
+    assert inputs(node) == [HIGHEST, 1 << 13]
+    assert node.read(Table.HOLDING, FLOATS + 1, 4) == float_words(value, 1.0, 0.1)[1:5]
+
+
 def test_inputs_that_the_model_has_not_do_not_count(node: MemoryNode) -> None:
     for first in (2, 33):
         set_floats(node, first, *[math.inf] * 31)

@@ -19,33 +19,45 @@ static bool coil(const struct neuron *neuron, unsigned number)
 
 /* ------------------------------------------------------------------------------------------------- running */
 
-static int8_t input_fraction(const struct neuron *neuron, unsigned index)
-{
-    return neuron->valid && index < neuron->model.inputs ? neuron->model.input_fraction[index] : 0;
-}
-
 static int8_t output_fraction(const struct neuron *neuron)
 {
     return neuron->valid ? neuron->model.layers[neuron->model.layer_count - 1].out_fraction : 0;
 }
 
-static void set_input(struct neuron *neuron, unsigned index, float value)
+/* The bits of `count` inputs, 1..WIRE_UNITS_MAX. */
+static uint64_t bits_of(unsigned first, unsigned count)
 {
-    const int fraction = input_fraction(neuron, index);
-    const uint64_t bit = UINT64_C(1) << index;
-    const int16_t q = fixed_from_float(value, fraction);
-    neuron->inputs_float[index] = value;
-    neuron->inputs[index] = q;
-    neuron->clipped &= ~bit;
-    if ((q == INT16_MAX || q == INT16_MIN) && fixed_clips(value, fraction))
-        neuron->clipped |= bit;
+    return UINT64_MAX >> (64u - count) << first;
+}
+
+/* In its own units. */
+static float input_float(const struct neuron *neuron, unsigned index)
+{
+    if (neuron->integers >> index & 1u)
+        return fixed_to_float(neuron->inputs[index], neuron->fractions[index]);
+    return neuron->inputs_float[index];
+}
+
+/* Take `count` inputs from their floats. */
+static void scale_inputs(struct neuron *neuron, unsigned first, unsigned count)
+{
+    uint64_t clipped = neuron->clipped & ~bits_of(first, count);
+    for (unsigned i = first; i < first + count; i++) {
+        const float value = neuron->inputs_float[i];
+        const int fraction = neuron->fractions[i];
+        const int16_t q = fixed_from_float(value, fraction);
+        neuron->inputs[i] = q;
+        if ((q == INT16_MAX || q == INT16_MIN) && fixed_clips(value, fraction))
+            clipped |= bits_of(i, 1);
+    }
+    neuron->clipped = clipped;
+    neuron->integers &= ~bits_of(first, count);
 }
 
 static void decide(struct neuron *neuron)
 {
     if (!neuron->valid)
         return;
-    memset(neuron->outputs, 0, sizeof neuron->outputs);
     infer(&neuron->model, neuron->inputs, neuron->outputs);
     neuron->decision = infer_led(&neuron->model, neuron->outputs);
     neuron->inferences++;
@@ -57,26 +69,30 @@ static void inputs_changed(struct neuron *neuron)
         decide(neuron);
 }
 
-/* The same values at the new scales. */
-static void rescale_inputs(struct neuron *neuron)
+/* Another model, or NULL: the same values at the new scales, and no outputs yet. */
+static void change_model(struct neuron *neuron, const struct image *model)
 {
     for (unsigned i = 0; i < WIRE_UNITS_MAX; i++)
-        set_input(neuron, i, neuron->inputs_float[i]);
+        neuron->inputs_float[i] = input_float(neuron, i); /* at the old scales */
+    neuron->valid = model != NULL;
+    memset(neuron->fractions, 0, sizeof neuron->fractions);
+    if (model) {
+        neuron->model = *model;
+        memcpy(neuron->fractions, model->input_fraction, model->inputs * sizeof *neuron->fractions);
+    }
+    scale_inputs(neuron, 0, WIRE_UNITS_MAX);
+    memset(neuron->outputs, 0, sizeof neuron->outputs);
 }
 
 void neuron_run(struct neuron *neuron, const struct image *model)
 {
-    neuron->model = *model;
-    neuron->valid = true;
-    rescale_inputs(neuron);
+    change_model(neuron, model);
     decide(neuron);
 }
 
 void neuron_stop(struct neuron *neuron)
 {
-    neuron->valid = false;
-    rescale_inputs(neuron);
-    memset(neuron->outputs, 0, sizeof neuron->outputs);
+    change_model(neuron, NULL);
     neuron->decision = false;
 }
 
@@ -116,13 +132,31 @@ static enum modbus_exception read_inputs(const void *part, uint32_t offset, uint
     return MODBUS_OK;
 }
 
+/* Half a float at each end of the registers asked for is one too. */
+typedef float float_of(const struct neuron *neuron, unsigned index);
+
+static inline enum modbus_exception read_floats(const struct neuron *neuron, float_of *value_of,
+                                                uint32_t offset, uint16_t count, uint16_t *values)
+{
+    const uint32_t end = offset + count;
+    for (uint32_t i = offset; i < end;) {
+        const uint32_t bits = words_float_bits(value_of(neuron, i / 2));
+        if (i % 2 == 0) {
+            *values++ = (uint16_t)(bits >> 16);
+            i++;
+        }
+        if (i < end) {
+            *values++ = (uint16_t)bits;
+            i++;
+        }
+    }
+    return MODBUS_OK;
+}
+
 static enum modbus_exception read_inputs_float(const void *part, uint32_t offset, uint16_t count,
                                                uint16_t *values)
 {
-    const struct neuron *neuron = part;
-    for (uint32_t i = offset; i < offset + count; i++)
-        *values++ = words_half(words_float_bits(neuron->inputs_float[i / 2]), i);
-    return MODBUS_OK;
+    return read_floats(part, input_float, offset, count, values);
 }
 
 static enum modbus_exception read_outputs(const void *part, uint32_t offset, uint16_t count, uint16_t *values)
@@ -132,28 +166,23 @@ static enum modbus_exception read_outputs(const void *part, uint32_t offset, uin
     return MODBUS_OK;
 }
 
+static float output_float(const struct neuron *neuron, unsigned index)
+{
+    return fixed_to_float(neuron->outputs[index], output_fraction(neuron));
+}
+
 static enum modbus_exception read_outputs_float(const void *part, uint32_t offset, uint16_t count,
                                                 uint16_t *values)
 {
-    const struct neuron *neuron = part;
-    const int8_t fraction = output_fraction(neuron);
-    uint32_t bits = 0;
-    for (uint32_t i = offset; i < offset + count; i++) {
-        if (i == offset || i % 2 == 0)
-            bits = words_float_bits(fixed_to_float(neuron->outputs[i / 2], fraction));
-        *values++ = words_half(bits, i);
-    }
-    return MODBUS_OK;
+    return read_floats(part, output_float, offset, count, values);
 }
 
 static enum modbus_exception read_input_fractions(const void *part, uint32_t offset, uint16_t count,
                                                   uint16_t *values)
 {
     const struct neuron *neuron = part;
-    const int8_t *fraction = neuron->model.input_fraction;
-    memset(values, 0, count * sizeof *values);
-    for (uint32_t i = offset; neuron->valid && i < offset + count && i < neuron->model.inputs; i++)
-        *values++ = (uint16_t)fraction[i];
+    for (uint32_t i = offset; i < offset + count; i++)
+        *values++ = (uint16_t)neuron->fractions[i];
     return MODBUS_OK;
 }
 
@@ -179,12 +208,9 @@ static enum modbus_exception read_inferences(const void *part, uint32_t offset, 
 static enum modbus_exception write_inputs(void *part, uint32_t offset, uint16_t count, const uint16_t *values)
 {
     struct neuron *neuron = part;
-    neuron->clipped &= ~(UINT64_MAX >> (64u - count) << offset);
-    for (uint32_t i = offset; i < offset + count; i++) {
-        const int16_t q = (int16_t)*values++;
-        neuron->inputs[i] = q;
-        neuron->inputs_float[i] = fixed_to_float(q, input_fraction(neuron, i));
-    }
+    neuron->clipped &= ~bits_of(offset, count);
+    neuron->integers |= bits_of(offset, count);
+    memcpy(neuron->inputs + offset, values, count * sizeof *values);
     inputs_changed(neuron);
     return MODBUS_OK;
 }
@@ -199,7 +225,8 @@ static enum modbus_exception write_inputs_float(void *part, uint32_t offset, uin
         if (isnan(words_get_float(values + i)))
             return MODBUS_ILLEGAL_VALUE;
     for (uint16_t i = 0; i < count; i += 2)
-        set_input(neuron, (offset + i) / 2, words_get_float(values + i));
+        neuron->inputs_float[(offset + i) / 2] = words_get_float(values + i);
+    scale_inputs(neuron, offset / 2, count / 2);
     inputs_changed(neuron);
     return MODBUS_OK;
 }

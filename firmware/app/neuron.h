@@ -1,7 +1,8 @@
 /* The neuron: a model that runs in place from the flash, what goes into it, what comes out, and the lamp.
  *
- * Inputs are kept as floats in their own units, so that they outlive a change of the model, and as integers at
- * the running model's scales. Without a model inputs can be set all the same, outputs are 0. */
+ * Inputs are kept as integers at the running model's scales, and as floats in their own units, so that they
+ * outlive a change of the model. An input written as an integer becomes a float only when it is read as one, or
+ * the model changes. Without a model inputs can be set all the same, outputs are 0. */
 #ifndef NEURON485_APP_NEURON_H
 #define NEURON485_APP_NEURON_H
 
@@ -17,8 +18,10 @@
 struct neuron {
     bool valid; /* `model` runs */
     struct image model;
-    float inputs_float[WIRE_UNITS_MAX]; /* never NaN */
-    int16_t inputs[WIRE_UNITS_MAX];     /* at the model's scales; those of no model have fraction 0 */
+    int8_t fractions[WIRE_UNITS_MAX];   /* of the inputs, as the model had them when it began; else 0 */
+    int16_t inputs[WIRE_UNITS_MAX];     /* at these scales */
+    float inputs_float[WIRE_UNITS_MAX]; /* never NaN; stale where `integers` says so */
+    uint64_t integers;                  /* bit n: input n was last written as an integer */
     uint64_t clipped;                   /* bit n: input n is beyond its format, and was cut */
     int16_t outputs[WIRE_UNITS_MAX];    /* at the model's scale, 0 behind the last */
     bool decision;                      /* the model's LED output is above its threshold */

@@ -1,7 +1,7 @@
 #include "core/fixed.h"
 
 #include <float.h>
-#include <math.h>
+#include <string.h>
 
 #define TABLES_TANH
 #include "core/tables.h"
@@ -22,27 +22,38 @@ int16_t fixed_rescale(int64_t acc, int shift)
                                     : acc * ((int64_t)1 << -shift));
 }
 
+/* A product with it is exact, or infinite, or so small that it rounds to 0 either way. ldexpf gives the same by
+ * a hundred instructions. */
+static float power_of_two(int exponent)
+{
+    const uint32_t bits = (uint32_t)(exponent + FLT_MAX_EXP - 1) << (FLT_MANT_DIG - 1);
+    float power;
+    memcpy(&power, &bits, sizeof power);
+    return power;
+}
+
 int16_t fixed_from_float(float value, int fraction)
 {
-    float scaled = ldexpf(value, fraction); /* exact, or so small that it rounds to 0 either way */
-    if (scaled >= (float)INT16_MAX)
+    /* floor(v + 1/2) = (floor(2 v) + 1) >> 1, where v + 0.5f would round: 0.49999997f must not become 1. */
+    const float twice = value * power_of_two(fraction + 1);
+    if (twice >= 2.0f * INT16_MAX)
         return INT16_MAX;
-    if (scaled <= (float)INT16_MIN)
+    if (twice <= 2.0f * INT16_MIN)
         return INT16_MIN;
-    float whole = floorf(scaled);
-    /* The difference is exact, where scaled + 0.5f would round: 0.49999997f must not become 1. */
-    return (int16_t)((int32_t)whole + (scaled - whole >= 0.5f));
+    int32_t whole = (int32_t)twice; /* towards 0 */
+    whole -= (float)whole > twice;
+    return (int16_t)((whole + 1) >> 1);
 }
 
 bool fixed_clips(float value, int fraction)
 {
-    const float scaled = ldexpf(value, fraction);
+    const float scaled = value * power_of_two(fraction);
     return scaled >= INT16_MAX + 0.5f || scaled < INT16_MIN - 0.5f;
 }
 
 float fixed_to_float(int16_t q, int fraction)
 {
-    return ldexpf((float)q, -fraction);
+    return (float)q * power_of_two(-fraction);
 }
 
 int16_t fixed_tanh(int16_t z)

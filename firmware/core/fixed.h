@@ -16,7 +16,8 @@ int16_t fixed_saturate(int64_t value);
  * it. */
 int16_t fixed_rescale(int64_t acc, int shift);
 
-/* float32 -> q with `fraction` bits, rounded half up, saturated, infinities too. value must not be NaN. */
+/* float32 -> q with `fraction` bits, rounded half up, saturated, infinities too. value must not be NaN; fraction
+ * WIRE_FRACTION_MIN..WIRE_FRACTION_MAX, here and below. */
 int16_t fixed_from_float(float value, int fraction);
 
 /* Whether fixed_from_float has to saturate: the rounded value is outside of int16. value must not be NaN. */
