@@ -208,11 +208,11 @@ static enum modbus_exception read_write_registers(struct modbus_server *server, 
         return MODBUS_ILLEGAL_ADDRESS;
 
     /* A read that cannot succeed must not let the write happen. */
-    enum modbus_exception exception =
-        reply_registers(server, x, WIRE_TABLE_HOLDING, read_address, read_count);
+    uint16_t values[MODBUS_READ_REGISTERS_MAX];
+    enum modbus_exception exception = server->data.read_registers(server->data.context, WIRE_TABLE_HOLDING,
+                                                                  read_address, read_count, values);
     if (exception)
         return exception;
-    uint16_t values[MODBUS_FC23_WRITE_REGISTERS_MAX];
     get_registers(values, x->request + 10, write_count);
     exception = server->data.write_registers(server->data.context, write_address, write_count, values);
     if (exception)
