@@ -86,6 +86,12 @@ def test_crc_and_frame(elf: Path) -> None:
     assert late_us < 25
 
 
+@pytest.mark.parametrize(("floats", "limit"), [(False, 2_050), (True, 3_350)], ids=["int16", "float32"])
+def test_a_request(elf: Path, floats: bool, limit: int) -> None:
+    """Ten inputs written and ten outputs read in one request, the inference of 549 among them."""
+    assert bench.request_instructions(elf, floats=floats) <= limit
+
+
 def test_size(elf: Path) -> None:
     functions = bench.runtime_functions(elf)
     assert {"infer", "infer_led", "fixed_tanh", "fixed_rescale"} <= functions.keys()

@@ -25,8 +25,10 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 from unicorn import arm_const as arm
 
+from host.core.fixed import fixed_from_float, fixed_to_float
 from host.core.image import Layer, Model, encode
 from host.core.infer import infer
+from host.core.modbus import frame_valid
 from host.core.registers import bytes_registers
 from host.core.wire import BAUD_MAX, BY_NAME, LAYERS_MAX, Activation, Command, Format, Gap, Loss
 from host.models.dense import Dense
@@ -60,6 +62,9 @@ SECTOR_READY_MS = 600
 DEPLOY_BYTES = 4096
 DEPLOY_BAUD = 115200
 CHARACTER_BITS = 11
+REQUESTS = 8
+REPLY_MS = 2
+"""Longer than the longest reply that is asked for here, at BAUD_MAX."""
 
 
 # ---------------------------------------------------------------------------------------------------------- models
@@ -231,18 +236,52 @@ def ready(elf: Path, baud: int) -> Master:
     return master
 
 
-def frame_instructions(elf: Path) -> tuple[int, float]:
-    """From the last byte of 123 registers to the first of the reply: instructions, and microseconds after the 3.5
-    characters of silence."""
-    master = ready(elf, BAUD_MAX)
+def asked(master: Master, pdu: bytes) -> tuple[int, float, bytes]:
+    """From the last byte of a request to the first of its reply: instructions, and microseconds after the 3.5
+    characters of silence. And the reply."""
     machine, bus = master.machine, master.machine.bus
-    request = master.frame(write_pdu(BY_NAME["STAGE"].address, bytes_registers(bytes(range(246)))))
     heard = len(bus.received)
-    end = bus.send(request, delay_us=100)
+    end = bus.send(master.frame(pdu), delay_us=100)
     machine.run_until(lambda: machine.us >= end, 10_000)
     before = machine.instructions
     machine.run_until(lambda: len(bus.received) > heard, 10_000)
-    return machine.instructions - before, bus.received[heard].start_us - end - 3.5 * CHARACTER_BITS
+    instructions = machine.instructions - before
+    machine.run(milliseconds=REPLY_MS)
+    return instructions, bus.received[heard].start_us - end - 3.5 * CHARACTER_BITS, bus.data[heard:]
+
+
+def frame_instructions(elf: Path) -> tuple[int, float]:
+    """Of a write of 123 registers: instructions and microseconds as in asked()."""
+    pdu = write_pdu(BY_NAME["STAGE"].address, bytes_registers(bytes(range(246))))
+    return asked(ready(elf, BAUD_MAX), pdu)[:2]
+
+
+def request_instructions(elf: Path, *, floats: bool) -> int:
+    """Of a function 23 that writes the ten inputs of 10-7-10 and reads its ten outputs, all as int16 or all as float32:
+    instructions as in asked(), of the costliest of some; each answer is checked."""
+    master, (model, _) = ready(elf, BAUD_MAX), network()
+    image = encode(model)
+    crc = int.from_bytes(image[-4:], "little")
+    master.stage(image)
+    master.command(Command.VERIFY, len(image), crc)
+    master.command(Command.COMMIT, crc=crc)
+    master.machine.run(milliseconds=SECTOR_READY_MS)
+    code, suffix = ("f", "_FLOAT") if floats else ("h", "")
+    size = struct.calcsize(f">{model.inputs}{code}")
+    reads, writes = BY_NAME[f"RESULTS{suffix}"].address, BY_NAME[f"INPUTS{suffix}"].address
+    counts = []
+    for row in np.random.default_rng(485).uniform(-1, 1, (REQUESTS, model.inputs)):
+        q = np.array([fixed_from_float(*pair) for pair in zip(row, model.input_fraction, strict=True)])
+        y = infer(model, q)
+        sent, wanted = (row, fixed_to_float(y, model.out_fraction)) if floats else (q, y)
+        pdu = struct.pack(
+            f">BHHHHB{model.inputs}{code}", 23, reads, size // 2, writes, size // 2, size, *sent
+        )
+        instructions, _, reply = asked(master, pdu)
+        if not frame_valid(reply) or reply[3:-2] != struct.pack(f">{model.outputs}{code}", *wanted):
+            raise AssertionError(f"{model.name}: {row} gives {reply.hex(' ')}")
+        counts.append(instructions)
+    return max(counts)
 
 
 @dataclass(frozen=True)
@@ -362,6 +401,8 @@ def report(elf: Path) -> Iterator[str]:
         )
     frame, late = frame_instructions(elf)
     yield f"   {'frame of 123 registers to its reply':<39} {frame:>8,}   {late:.1f} us more than 3.5 characters"
+    for name, floats in {"int16": False, "float32": True}.items():
+        yield f"   {f'10-7-10 in one function 23, {name}':<39} {request_instructions(elf, floats=floats):>8,}"
     yield f"   {'CRC-32 of 8 KiB':<39} {crc_instructions(elf):>8,}"
     yield ""
     yield "10-7-10 ReLU beside other runtimes (*: theirs were measured once, and are not run here)"
