@@ -71,11 +71,11 @@ def test_the_small_networks_are_what_their_names_say(elf: Path) -> None:
         assert [opened.narrow(layer) for layer in (0, 1)] == [narrow, narrow]
 
 
-@pytest.mark.parametrize(("adam", "limit"), [(False, 4_500), (True, 9_500)])
+@pytest.mark.parametrize(("adam", "limit"), [(False, 3_400), (True, 7_050)])
 def test_a_step_of_training(elf: Path, adam: bool, limit: int) -> None:
     step = bench.training(elf, adam=adam)
     assert step.instructions <= limit
-    assert step.ends_epoch <= limit + 900
+    assert step.ends_epoch <= limit + 700
     assert step.ram <= 3 * KIB
 
 

@@ -41,6 +41,7 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
     "sgd": {"batch": 1},
     "sgd shuffled": {"batch": 1, "shuffle": True, "seed": 7},
     "minibatch": {"batch": 5},
+    "minibatch of 8": {"batch": 8},
     "minibatch shuffled": {"batch": 5, "shuffle": True, "seed": 8},
     "adam": {"adam": True},
     "adam one by one": {"adam": True, "batch": 1, "shuffle": True},

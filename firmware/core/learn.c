@@ -64,68 +64,54 @@ static real magnitude(real z)
     return z < 0 ? -z : z;
 }
 
-static real activate(unsigned activation, real z)
-{
-    real e;
-    switch (activation) {
-    case WIRE_ACTIVATION_RELU:
-        return z > 0 ? z : 0;
-    case WIRE_ACTIVATION_SIGMOID:
-        e = LEARN(exp)(-magnitude(z));
-        return (z < 0 ? e : 1) / (1 + e);
-    case WIRE_ACTIVATION_TANH:
-        e = LEARN(exp)(-2 * magnitude(z));
-        return (z < 0 ? e - 1 : 1 - e) / (1 + e);
-    default:
-        return z;
-    }
-}
-
-/* delta at z from that at a = activate(z) */
-static real through(unsigned activation, real delta, real a)
+/* a = activation(z) of a layer's outputs */
+static void activate(unsigned activation, real *restrict a, const real *restrict z, unsigned outputs)
 {
     switch (activation) {
     case WIRE_ACTIVATION_RELU:
-        return a > 0 ? delta : 0;
+        for (unsigned j = 0; j < outputs; j++)
+            a[j] = z[j] > 0 ? z[j] : 0;
+        break;
     case WIRE_ACTIVATION_SIGMOID:
-        return delta * (a * (1 - a));
+        for (unsigned j = 0; j < outputs; j++) {
+            const real e = LEARN(exp)(-magnitude(z[j]));
+            a[j] = (z[j] < 0 ? e : 1) / (1 + e);
+        }
+        break;
     case WIRE_ACTIVATION_TANH:
-        return delta * (1 - a * a);
+        for (unsigned j = 0; j < outputs; j++) {
+            const real e = LEARN(exp)(-2 * magnitude(z[j]));
+            a[j] = (z[j] < 0 ? e - 1 : 1 - e) / (1 + e);
+        }
+        break;
     default:
-        return delta;
+        for (unsigned j = 0; j < outputs; j++)
+            a[j] = z[j];
     }
 }
 
-/* ------------------------------------------------------------------------------------------------- rows */
-
-static real dot(const real *restrict w, const real *restrict x, unsigned n)
+/* delta at z from that at a = activation(z) */
+static void through(unsigned activation, real *restrict delta, const real *restrict a, unsigned outputs)
 {
-    real z = 0;
-    for (; n; n--)
-        z += *w++ * *x++;
-    return z;
+    switch (activation) {
+    case WIRE_ACTIVATION_RELU:
+        for (unsigned j = 0; j < outputs; j++)
+            delta[j] = a[j] > 0 ? delta[j] : 0;
+        break;
+    case WIRE_ACTIVATION_SIGMOID:
+        for (unsigned j = 0; j < outputs; j++)
+            delta[j] = delta[j] * (a[j] * (1 - a[j]));
+        break;
+    case WIRE_ACTIVATION_TANH:
+        for (unsigned j = 0; j < outputs; j++)
+            delta[j] = delta[j] * (1 - a[j] * a[j]);
+        break;
+    default:
+        break;
+    }
 }
 
-/* back += delta * w */
-static void pass_back(real *restrict back, const real *restrict w, real delta, unsigned n)
-{
-    for (; n; n--)
-        *back++ += *w++ * delta;
-}
-
-/* gradient += delta * x */
-static void accumulate(real *restrict gradient, const real *restrict x, real delta, unsigned n)
-{
-    for (; n; n--)
-        *gradient++ += delta * *x++;
-}
-
-/* w -= rate * (delta * x) */
-static void step_at_once(real *restrict w, const real *restrict x, real delta, real rate, unsigned n)
-{
-    for (; n; n--)
-        *w++ -= rate * (delta * *x++);
-}
+#include "core/learn_rows.h"
 
 /* ---------------------------------------------------------------------------------------------- a sample */
 
@@ -136,14 +122,10 @@ static void forward(struct learner_type *l, const real *x)
     real *z = l->deltas, *a = l->values;
     for (unsigned k = 0; k < config->layers; k++) {
         unsigned inputs = config->units[k], outputs = config->units[k + 1];
-        const real *bias = w + outputs * inputs;
-        for (unsigned j = 0; j < outputs; j++, w += inputs) {
-            z[j] = dot(w, x, inputs);
-            if (config->bias)
-                z[j] += bias[j];
-            a[j] = activate(config->activation[k], z[j]);
-        }
-        w += config->bias ? outputs : 0;
+        const real *bias = config->bias ? w + outputs * inputs : NULL;
+        sum_rows(z, w, bias, x, inputs, outputs);
+        activate(config->activation[k], a, z, outputs);
+        w += (inputs + config->bias) * outputs;
         x = a;
         z += outputs;
         a += outputs;
@@ -154,33 +136,36 @@ static void forward(struct learner_type *l, const real *x)
 static real measure(struct learner_type *l, const real *y)
 {
     const struct learn_config *config = &l->config;
-    unsigned outputs = config->units[config->layers], last = config->activation[config->layers - 1];
+    const unsigned outputs = config->units[config->layers], loss_kind = config->loss;
     const real *a = l->values + l->units - outputs;
     real *delta = l->deltas + l->units - outputs;
+    const real slope = loss_kind == WIRE_LOSS_HALF ? 1 : 2;
     real loss = 0;
     for (unsigned j = 0; j < outputs; j++) {
-        real error = a[j] - y[j];
-        if (config->loss == WIRE_LOSS_CROSS) {
-            real z = delta[j];
+        const real error = a[j] - y[j], z = delta[j];
+        if (loss_kind == WIRE_LOSS_CROSS) {
             loss += ((z > 0 ? z : 0) - z * y[j]) + LEARN(log1p)(LEARN(exp)(-magnitude(z)));
-            delta[j] = error / (real)outputs;
-            continue;
+            delta[j] = error;
+        } else {
+            loss += error * error;
+            delta[j] = slope * error;
         }
-        loss += error * error;
-        real slope = config->loss == WIRE_LOSS_HALF ? error : 2 * error;
-        if (config->loss != WIRE_LOSS_SUM)
-            slope /= (real)outputs;
-        delta[j] = through(last, slope, a[j]);
     }
-    if (config->loss != WIRE_LOSS_SUM)
+    if (loss_kind != WIRE_LOSS_SUM) {
         loss /= (real)outputs;
-    return config->loss == WIRE_LOSS_HALF ? R(0.5) * loss : loss;
+        for (unsigned j = 0; j < outputs; j++)
+            delta[j] /= (real)outputs;
+    }
+    if (loss_kind != WIRE_LOSS_CROSS)
+        through(config->activation[config->layers - 1], delta, a, outputs);
+    return loss_kind == WIRE_LOSS_HALF ? R(0.5) * loss : loss;
 }
 
-/* From the deltas of the last layer to the gradient of every parameter; sgd steps at once. */
+/* From the deltas of the last layer to the gradient of every parameter; sgd steps at once. A bias is a weight of 1. */
 static void backward(struct learner_type *l, const real *sample)
 {
     const struct learn_config *config = &l->config;
+    const real one = 1;
     size_t first = l->count, unit = l->units; /* of the layer, in the parameters and in values and deltas */
     for (unsigned k = config->layers; k-- > 0;) {
         unsigned inputs = config->units[k], outputs = config->units[k + 1];
@@ -188,45 +173,61 @@ static void backward(struct learner_type *l, const real *sample)
         unit -= outputs;
         const real *delta = l->deltas + unit;
         const real *x = k ? l->values + unit - inputs : sample;
-        real *back = k ? l->deltas + unit - inputs : NULL;
-        for (unsigned i = 0; back && i < inputs; i++)
-            back[i] = 0;
         real *w = l->parameters + first;
-        for (unsigned j = 0; j < outputs; j++, w += inputs) {
-            if (back)
-                pass_back(back, w, delta[j], inputs);
-            if (l->gradient)
-                accumulate(l->gradient + first + j * inputs, x, delta[j], inputs);
-            else
-                step_at_once(w, x, delta[j], l->rate, inputs);
+        if (k) {
+            real *back = l->deltas + unit - inputs;
+            pass_back(back, w, delta, inputs, outputs);
+            through(config->activation[k - 1], back, x, inputs);
         }
-        for (unsigned j = 0; config->bias && j < outputs; j++)
-            if (l->gradient)
-                l->gradient[first + outputs * inputs + j] += delta[j];
-            else
-                w[j] -= l->rate * delta[j];
-        for (unsigned i = 0; back && i < inputs; i++)
-            back[i] = through(config->activation[k - 1], back[i], x[i]);
+        const unsigned biases = config->bias ? outputs : 0;
+        if (l->gradient) {
+            accumulate(l->gradient + first, x, delta, inputs, outputs);
+            accumulate(l->gradient + first + outputs * inputs, &one, delta, 1, biases);
+        } else {
+            step_at_once(w, x, delta, l->rate, inputs, outputs);
+            step_at_once(w + outputs * inputs, &one, delta, l->rate, 1, biases);
+        }
     }
 }
 
 /* ---------------------------------------------------------------------------------------- a batch's step */
 
-static void descend(struct learner_type *l, real samples)
+/* The sums over the samples of a batch become means. The inverse of a power of two is exact, and a product takes
+ * a tenth of the time. */
+static void divide(real *sums, uint32_t count, uint32_t samples)
 {
-    real *w = l->parameters;
-    for (uint32_t i = 0; i < l->count; i++)
-        w[i] -= l->rate * (l->gradient[i] / samples);
+    const real divisor = (real)samples, inverse = 1 / divisor;
+    if (samples == 1)
+        return;
+    if ((samples & (samples - 1)) == 0)
+        for (uint32_t i = 0; i < count; i++)
+            sums[i] *= inverse;
+    else
+        for (uint32_t i = 0; i < count; i++)
+            sums[i] /= divisor;
 }
 
-static void adam(struct learner_type *l, real samples)
+/* The gradient begins at 0 again, here and in adam. */
+static void descend(struct learner_type *l)
+{
+    real *restrict w = l->parameters, *restrict gradient = l->gradient;
+    const real rate = l->rate;
+    for (uint32_t i = 0, count = l->count; i < count; i++) {
+        w[i] -= rate * gradient[i];
+        gradient[i] = 0;
+    }
+}
+
+static void adam(struct learner_type *l)
 {
     l->correction[0] = R(0.9) * l->correction[0] + R(0.1);
     l->correction[1] = R(0.999) * l->correction[1] + R(0.001);
     real step = l->rate / l->correction[0], root = square_root(l->correction[1]);
     real *restrict w = l->parameters, *restrict m = l->moment[0], *restrict v = l->moment[1];
-    for (uint32_t i = 0; i < l->count; i++) {
-        real g = l->gradient[i] / samples;
+    real *restrict gradient = l->gradient;
+    for (uint32_t i = 0, count = l->count; i < count; i++) {
+        real g = gradient[i];
+        gradient[i] = 0;
         m[i] = R(0.9) * m[i] + R(0.1) * g;
         v[i] = R(0.999) * v[i] + R(0.001) * (g * g);
         w[i] -= step * (m[i] / (square_root(v[i]) / root + R(1e-8)));
@@ -235,14 +236,15 @@ static void adam(struct learner_type *l, real samples)
 
 static void update(struct learner_type *l)
 {
-    real samples = l->config.loss == WIRE_LOSS_SUM ? 1 : (real)l->in_batch;
-    l->loss = l->batch_loss / samples;
-    if (l->config.adam)
-        adam(l, samples);
-    else if (l->gradient)
-        descend(l, samples);
+    const uint32_t samples = l->config.loss == WIRE_LOSS_SUM ? 1 : l->in_batch;
+    l->loss = l->batch_loss;
+    divide(&l->loss, 1, samples);
     if (l->gradient)
-        memset(l->gradient, 0, l->count * sizeof *l->gradient);
+        divide(l->gradient, l->count, samples);
+    if (l->config.adam)
+        adam(l);
+    else if (l->gradient)
+        descend(l);
     l->batch_loss = 0;
     l->in_batch = 0;
 }
@@ -264,10 +266,9 @@ static void diverge(struct learner_type *l)
 static void end_epoch(struct learner_type *l)
 {
     real change = magnitude(l->loss - l->epoch_loss);
-    real doubt =
-        0 * l->loss; /* 0 times what is not finite is NaN; one isfinite after the other costs twice */
+    real doubt = 0 * l->loss; /* 0 times what is finite is 0, else NaN, and stays so; isfinite costs more */
     for (uint32_t i = 0; i < l->count; i++)
-        doubt += 0 * l->parameters[i];
+        doubt *= l->parameters[i];
     l->epoch++;
     l->sample = 0;
     if (doubt != 0)
