@@ -88,7 +88,7 @@ def test_crc_and_frame(elf: Path) -> None:
 
 @pytest.mark.parametrize(("floats", "limit"), [(False, 2_050), (True, 3_350)], ids=["int16", "float32"])
 def test_a_request(elf: Path, floats: bool, limit: int) -> None:
-    """Ten inputs written and ten outputs read in one request, the inference of 549 among them."""
+    """Ten inputs written and ten outputs read in one request, the inference among them."""
     assert bench.request_instructions(elf, floats=floats) <= limit
 
 
