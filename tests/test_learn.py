@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from host.training import fast, grid
 from host.training.fit import Epoch, Fit, epochs, fit
 from host.training.plan import random_start
 from host.training.stability import mean_loss, stable_rate
+from tests.learn_builds import BUILDS, built
 
 IDENTITY, RELU, STEP, SIGMOID, TANH = Activation
 WX, WXB, AND, LOGISTIC = (BUILT_IN[name] for name in ("wx", "wxb", "and", "logistic"))
@@ -41,13 +43,15 @@ def wxb(**options: Any) -> Fit:
     return fit(replace(LINE_B, **options), WXB.x, WXB.y, [0.0, 0.0])
 
 
-@pytest.fixture(params=["python", "c"])
-def by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ways that an epoch may be computed."""
-    c = request.param == "c"
-    if c and fast.library(True) is None:
-        pytest.skip("no C compiler")
-    monkeypatch.setattr(fast, "pays", lambda config, samples: c)
+@pytest.fixture(params=["python", *BUILDS])
+def by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """All ways that an epoch may be computed."""
+    if request.param in BUILDS:
+        with built(*BUILDS[request.param]):
+            yield
+    else:
+        monkeypatch.setattr(fast, "pays", lambda config, samples: False)
+        yield
 
 
 # ---------------------------------------------------------------------------------------------------- figures
@@ -128,6 +132,7 @@ def test_a_grid_s_axis_has_the_numbers_that_people_write() -> None:
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parent / "golden" / "torch.json").read_text())
 
 
+@pytest.mark.usefixtures("by")
 @pytest.mark.parametrize("case", GOLDEN, ids=str)
 def test_pytorch_trains_alike(case: str) -> None:
     """Vectors of tests/golden/make_torch.py."""
@@ -222,26 +227,6 @@ def test_float32_is_float32() -> None:
     end = wx(batch=1, epochs=3, dtype=np.float32)[-1]
     assert end.w[0] == float(np.float32(end.w[0]))
     assert end.w[0] != wx(batch=1, epochs=3)[-1].w[0]
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("loss", [Loss.MEAN, Loss.HALF, Loss.SUM])
-@pytest.mark.parametrize(("features", "bias"), [(1, False), (10, True), (16, True), (17, True)])
-@pytest.mark.parametrize("samples", [1, 2, 63, 64, 65, 129, 1000])
-def test_the_wide_loop_is_the_written_order(
-    samples: int, features: int, bias: bool, loss: Loss, dtype: type
-) -> None:
-    if fast.library(True) is None:
-        pytest.skip("no C compiler")
-    rate = 1e-5 if loss is Loss.SUM else 0.01
-    config = Config((features, 1), (IDENTITY,), bias=bias, loss=loss, epochs=4, rate=rate, dtype=dtype)
-    generator = np.random.default_rng(samples)
-    x, y = generator.normal(size=(samples, features)), generator.normal(size=samples)
-    start = generator.normal(size=config.count).tolist()
-    learner = begin(config, x, y, start)
-    for loss_c, parameters in fast.epochs(config, x, y, start):
-        step(learner)
-        assert (loss_c, parameters) == (float(learner.loss), [float(v) for v in learner.parameters])
 
 
 # --------------------------------------------------------------------------------------- exp, log1p, randomness

@@ -6,29 +6,25 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/learn_exp.h"
+
 #undef LEARN
 #ifdef LEARN_FLOAT32
 typedef float real;
 #define LEARN(verb) learn32_##verb
 #define learner_type learn32
 #define square_root sqrtf
-#define scale_by_power ldexpf
-#define EXP_LOWEST (-87)
-#define EXP_TERMS 8
-#define LOG_TERMS 8
-#define LN2_HIGH 0.693359375
-#define LN2_LOW (-2.12194440e-4)
+#define exp_inside learn_exp32
+#define log1p_inside learn_log1p32
+#define EXP_LOWEST LEARN_EXP_LOWEST32
 #else
 typedef double real;
 #define LEARN(verb) learn64_##verb
 #define learner_type learn64
 #define square_root sqrt
-#define scale_by_power ldexp
-#define EXP_LOWEST (-708)
-#define EXP_TERMS 14
-#define LOG_TERMS 17
-#define LN2_HIGH 6.93147180369123816490e-01
-#define LN2_LOW 1.90821492927058770002e-10
+#define exp_inside learn_exp64
+#define log1p_inside learn_log1p64
+#define EXP_LOWEST LEARN_EXP_LOWEST64
 #endif
 _Static_assert(FLT_EVAL_METHOD == 0, "each operation rounds to its own type, as it is written");
 #define R(constant) ((real)(constant)) /* folded by the compiler: no float64 is left in a float32 build */
@@ -39,22 +35,12 @@ real LEARN(exp)(real x)
 {
     if (!(x >= EXP_LOWEST))
         return x < EXP_LOWEST ? 0 : x; /* NaN stays NaN */
-    int k = (int)(x * R(1.4426950408889634) - R(0.5));
-    real r = (x - (real)k * R(LN2_HIGH)) - (real)k * R(LN2_LOW);
-    real sum = 1; /* 1 + r / 1 (1 + r / 2 (1 + ... r / (terms - 1))) */
-    for (int n = EXP_TERMS - 1; n > 0; n--)
-        sum = 1 + r * sum / (real)n;
-    return scale_by_power(sum, k);
+    return exp_inside(x);
 }
 
 real LEARN(log1p)(real e)
 {
-    real s = e / (2 + e);
-    real square = s * s;
-    real sum = 0;
-    for (int n = LOG_TERMS - 1; n >= 0; n--)
-        sum = sum * square + R(2) / (real)(2 * n + 1);
-    return s * sum;
+    return log1p_inside(e);
 }
 
 /* ------------------------------------------------------------------------------------------ activations */

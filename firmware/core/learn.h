@@ -34,7 +34,7 @@
  * exp of x <= 0: Cody and Waite's reduction by ln 2 in two parts, then the Taylor series for |r| <= ln 2 / 2;
  * 0 below -708 (float32 -87). log1p of 0..1: the series of 2 atanh(e / (2 + e)). The error of exp is below
  * 1.5 units of the last place, that of log1p below 3 (tests/test_learn.py). sigmoid and tanh come from
- * exp(-|z|) and exp(-2|z|). sqrt and ldexp are libm's, which are exact. */
+ * exp(-|z|) and exp(-2|z|). sqrt is libm's, which is exact; learn_exp.h has exp and log1p. */
 #ifndef NEURON485_CORE_LEARN_H
 #define NEURON485_CORE_LEARN_H
 
