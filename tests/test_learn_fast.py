@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from host.boards.compiler import DIALECT, ROOT
 from host.core import learn
 from host.core.learn import Config, begin, step
 from host.core.wire import Activation, Loss
@@ -92,6 +93,14 @@ class TestEveryBuild:
         assert (bits(rows_fast(*case)) == bits(expected)).all()
 
     @pytest.mark.parametrize("dtype", DTYPES)
+    def test_cross_entropy_that_is_certain_is_0(self, dtype: type) -> None:
+        config, x, _, start = neuron("cross", 200, 10, False, dtype)
+        case = config, x * 1e6, x @ start > 0, start
+        expected = rows_python(*case)
+        assert (expected == [0, *np.array(start, dtype)]).all()
+        assert (bits(rows_fast(*case)) == bits(expected)).all()
+
+    @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("first", [math.inf, math.nan])
     def test_cross_entropy_of_what_is_not_finite(self, first: float, dtype: type) -> None:
         config, x, y, start = neuron("cross", 100, 3, True, dtype)
@@ -137,6 +146,17 @@ class TestEveryBuild:
             x = values.astype(dtype)
             ours = np.array([function(float(value)) for value in x], dtype)
             assert (bits(ours) == bits(twin(x))).all(), name
+
+
+@pytest.mark.parametrize("cc", COMPILERS)
+def test_a_library_is_told_by_all_that_it_is_made_of(cc: str) -> None:
+    """Else one of an older state would be taken for it."""
+    sources = [str(path) for path in fast.SOURCES]
+    said = subprocess.run(
+        [cc, *DIALECT, "-MM", *sources], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    names = {word for word in said.replace("\\\n", " ").split() if not word.endswith(":")}
+    assert {(ROOT / name).resolve() for name in names} == {*fast.SOURCES, *fast.HEADERS}
 
 
 def fuses(cc: str) -> bool:
