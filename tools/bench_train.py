@@ -121,7 +121,6 @@ def torch_epochs(config: Config, x: Any, y: Any, start: list[float]) -> dict[str
     network = modules[0] if len(modules) == 1 else torch.nn.Sequential(*modules)
     optimiser = torch.optim.SGD(network.parameters(), lr=config.rate)
     batch = config.batch or len(x)
-
     every = torch.get_num_threads()
 
     def epoch(threads: int) -> None:
