@@ -34,7 +34,15 @@ HEADERS = [
     HERE / "fast_bits.h",
     *(
         ROOT / "firmware" / "core" / name
-        for name in ("learn.h", "learn_bits.h", "learn_exp.h", "learn_exp_bits.h", "pcg32.h", "wire.h")
+        for name in (
+            "learn.h",
+            "learn_bits.h",
+            "learn_exp.h",
+            "learn_exp_bits.h",
+            "learn_rows.h",
+            "pcg32.h",
+            "wire.h",
+        )
     ),
 ]
 FLAGS = ["-O3", "-march=native", "-shared", "-fPIC", *WARNINGS]
