@@ -15,7 +15,7 @@ from host.core.fixed import fixed_to_float
 from host.core.registers import unpack
 from host.core.wire import BY_NAME
 from host.errors import NeuronError, command, counted
-from host.node.node import NodeError
+from host.node.client import NodeError
 from host.node.staging import set_coils, taken
 from host.show.terminal import warn
 

@@ -16,9 +16,9 @@ from host.cli.line import Line, add_line_options, line_of
 from host.cli.parser import Parser, add_json_option, program, whole
 from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, BAUD_MAX, BAUD_MIN, Reason
 from host.errors import command
+from host.node.client import NoAnswer, NodeError
 from host.node.identity import in_words
 from host.node.line import FORMATS, GAPS, Settings, read_settings, read_unsaved, save_settings
-from host.node.node import NoAnswer, NodeError
 from host.show.terminal import warn
 
 

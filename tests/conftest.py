@@ -112,7 +112,7 @@ def _patient(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if request.config.getoption("--port") is None:
             patch.setattr("host.node.node.DEFAULT_TIMEOUT", ANSWER)
-            patch.setattr("host.node.node.BUSY_SECONDS", PATIENCE)
+            patch.setattr("host.node.client.BUSY_SECONDS", PATIENCE)
         yield
 
 

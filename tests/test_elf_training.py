@@ -22,7 +22,8 @@ from host.core import learn
 from host.core.image import encode
 from host.core.wire import Activation, Loss
 from host.errors import NeuronError
-from host.node.node import Node, NodeError
+from host.node.client import NodeError
+from host.node.node import Node
 from host.node.staging import commit_staged
 from host.training.onboard import chains, read_standing, train_on_board
 from tests.patience import ANSWER, PATIENCE

@@ -171,9 +171,9 @@ def libraries(path) -> set[str]:
     return found
 
 
-def test_only_node_and_client_know_the_modbus_library() -> None:
-    knowing = {module for module, path in MODULES.items() if "pymodbus" in libraries(path)}
-    assert knowing == {"host.node.node", "host.node.client"}
+def test_only_the_link_knows_the_serial_library() -> None:
+    knowing = {module for module, path in MODULES.items() if libraries(path) & {"serial", "pymodbus"}}
+    assert knowing == {"host.node.link"}
 
 
 def test_the_package_needs_nothing_of_the_repository() -> None:

@@ -35,7 +35,8 @@ from host.core.wire import (
 from host.errors import NeuronError
 from host.models.dense import dense_layers
 from host.models.quantise import default_ranges, quantise
-from host.node.node import Node, NodeError, Refused
+from host.node.client import NodeError
+from host.node.node import Node, Refused
 from host.node.staging import commit_staged, deploy
 from host.training import onboard
 from host.training.onboard import (
@@ -199,7 +200,7 @@ def test_the_running_image_is_watched_while_the_board_trains(tmp_path: Path) -> 
 
 def node_busy(node: Node) -> None:
     """A write to the stage, which the training will need, without the patience for a busy node."""
-    from host.node import node as module
+    from host.node import client as module
 
     patience, module.BUSY_SECONDS = module.BUSY_SECONDS, 0.0
     try:

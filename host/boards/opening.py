@@ -30,7 +30,7 @@ def open_node(
 ) -> Iterator[Node]:
     """Open the way to a node and shake hands. port: as PORT_HELP says; timeout: seconds for one answer,
     None: as usual; a simulated node may take longer, as its computer may be busy."""
-    from host.node.client import SERVED  # the Modbus client library: only for those who talk
+    from host.node.link import SERVED
     from host.node.node import DEFAULT_TIMEOUT, open_line
 
     if (baud, line_format) != (DEFAULT_BAUD, DEFAULT_FORMAT):

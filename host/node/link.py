@@ -1,50 +1,178 @@
-"""Opening the Modbus client on a port: a serial device or a serial server. With host/node/node.py the only module that
-knows the client library."""
+"""The line to the nodes: frames out, answers back, over a serial device or a serial server. Alone in knowing pyserial.
+
+Nothing here sleeps where it could wait: an answer is taken when its last byte is there.
+"""
 
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import select
 import socket
 import sys
+import time
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
-from pymodbus.client import ModbusSerialClient, ModbusTcpClient
-from pymodbus.framer import FramerType
-
-from host.core.modbus import FRAME_MIN, frame_text, frame_valid
-from host.core.wire import Format
+from host.core.modbus import FRAME_MAX, FRAME_MIN, find_reply, frame_seal, frame_text, frame_valid, reply_size
+from host.core.wire import Format, Gap
 from host.errors import NeuronError
 
-# The library logs what we report ourselves, in one line.
-logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL + 1)
-
+if TYPE_CHECKING:
+    import serial
 
 SERVED = "socket://"
 """How a port begins that a serial server has."""
 EXAMPLES = "such as /dev/ttyUSB0 or COM3"
+READ_SIZE = 4096
+SPIN_SECONDS = 0.0002
+"""The end of a silence is waited for awake: a sleep may take so much longer than asked for (Linux: 50 us of timer
+slack, and the way back to the processor)."""
 
 
 class PortError(NeuronError):
     """A port cannot be opened."""
 
 
-class Ear:
-    """Hears the bytes of the line as the library sends and receives them; shows them on stderr where that is wanted."""
+class Gone(NeuronError):
+    """The device or the connection is there no longer."""
 
-    def __init__(self, trace: bool) -> None:
+
+# ------------------------------------------------------------------------------------------------------- time
+
+
+def character_seconds(baud: int, line_format: Format) -> float:
+    """Start, data, parity and stop bits of one character."""
+    return (10 if line_format is Format.F8N1 else 11) / baud
+
+
+def silence_seconds(baud: int, line_format: Format, gap: Gap) -> float:
+    """Seconds that must pass between two frames. Twin of link_silence_us in firmware/app/link.c."""
+    if gap is Gap.STANDARD and baud > 19200:
+        return 0.00175
+    return 3.5 * character_seconds(baud, line_format)
+
+
+def wait_until(moment: float) -> None:
+    """Return at this moment of the monotonic clock, not before it and hardly after it."""
+    while (left := moment - time.monotonic()) > 0:
+        if left > SPIN_SECONDS:
+            time.sleep(left - SPIN_SECONDS)
+
+
+# --------------------------------------------------------------------------------------------------- channels
+
+
+class Channel(Protocol):
+    """Bytes both ways. OSError, or b"" from something that is ready, where the other end has gone."""
+
+    def send(self, data: bytes) -> None: ...
+
+    def hear(self, seconds: float) -> bytes:
+        """What comes within so many seconds, as soon as something does; b"" where nothing does."""
+
+    def close(self) -> None: ...
+
+
+def _ready(descriptor: int, seconds: float) -> bool:
+    return bool(select.select([descriptor], [], [], max(0.0, seconds))[0])
+
+
+class SerialChannel:
+    """A serial device."""
+
+    def __init__(self, port: serial.Serial) -> None:
+        self._port = port
+
+    def send(self, data: bytes) -> None:
+        self._port.write(data)
+
+    def hear(self, seconds: float) -> bytes:
+        if sys.platform == "win32":  # select knows no serial devices there
+            self._port.timeout = max(0.0, seconds)
+            return self._port.read(1) + self._port.read(self._port.in_waiting)
+        if not _ready(self._port.fileno(), seconds):
+            return b""
+        data = os.read(self._port.fileno(), READ_SIZE)
+        if not data:
+            raise OSError(errno.EIO, "the device has gone")
+        return data
+
+    def close(self) -> None:
+        self._port.close()
+
+
+class TcpChannel:
+    """A connection to a serial server."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def send(self, data: bytes) -> None:
+        self._connection.sendall(data)
+
+    def hear(self, seconds: float) -> bytes:
+        if not _ready(self._connection.fileno(), seconds):
+            return b""
+        data = self._connection.recv(READ_SIZE)
+        if not data:
+            raise OSError(errno.ECONNRESET, "the server has hung up")
+        return data
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+# ------------------------------------------------------------------------------------------------------- link
+
+
+class Link:
+    """The way to all nodes of a line. character: seconds that one takes; silence: seconds between two frames; timeout:
+    seconds for an answer to begin, beside what the characters take; trace: show every frame on stderr."""
+
+    def __init__(
+        self, channel: Channel, where: str, *, character: float, silence: float, timeout: float, trace: bool
+    ) -> None:
+        self.where = where
+        self.timeout = timeout
+        self.silence = silence
+        self._channel = channel
+        self._character = character
         self._trace = trace
+        self._quiet_since = time.monotonic()  # somebody may just have spoken before us
         self._heard = b""
 
-    def __call__(self, sending: bool, data: bytes) -> bytes:
-        if data and not sending:
-            self._heard = data
+    def exchange(self, address: int, request: bytes) -> bytes | None:
+        """Send a request's PDU when the line has been silent for long enough; the PDU that answers it, or None where
+        none came in time. What came before the request is dropped, and so is what answers something else."""
+        frame = frame_seal(bytes([address]) + request)
+        try:
+            wait_until(self._quiet_since + self.silence)
+            while self._channel.hear(0):
+                pass
+            self._show("->", frame)
+            self._channel.send(frame)
+            return self._answer(address, request, self._character * (len(frame) + reply_size(request)))
+        except OSError as error:
+            raise Gone(f"{self.where} has gone: check the cable or the adapter") from error
+
+    def _answer(self, address: int, request: bytes, on_the_wire: float) -> bytes | None:
+        heard, reply = b"", None
+        deadline = time.monotonic() + on_the_wire + self.timeout
+        while reply is None and (left := deadline - time.monotonic()) > 0:
+            more = self._channel.hear(left)
+            self._quiet_since = time.monotonic()
+            if more:
+                heard += more
+                reply = find_reply(address, request, heard)
+        if heard:
+            self._heard = heard
+            self._show("<-", heard)
+        return reply
+
+    def _show(self, way: str, data: bytes) -> None:
         if self._trace:
-            print(f"{'->' if sending else '<-'} {frame_text(data)}", file=sys.stderr)
-        return data
+            print(f"{way} {frame_text(data)}", file=sys.stderr)
 
     def forget(self) -> None:
         """Another request begins."""
@@ -57,8 +185,15 @@ class Ear:
 
     @property
     def heard_frame(self) -> bool:
-        """Whether it begins with a whole frame, whoever's."""
-        return any(frame_valid(self._heard[:size]) for size in range(FRAME_MIN, len(self._heard) + 1))
+        """Whether a frame begins what was last heard, whoever's."""
+        sizes = range(FRAME_MIN, min(FRAME_MAX, len(self._heard)) + 1)
+        return any(frame_valid(self._heard[:size]) for size in sizes)
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+# ---------------------------------------------------------------------------------------------------- opening
 
 
 def _no_device(port: str) -> str | None:
@@ -103,22 +238,22 @@ def _why_closed(port: str) -> str:
     return f"{port} cannot be opened with these line settings: try another --baud or --parity"
 
 
-def _open_tcp(port: str, timeout: float, ear: Ear) -> Any:
+def _open_tcp(port: str, timeout: float) -> TcpChannel:
     host, colon, number = port.removeprefix(SERVED).rpartition(":")
     if not colon or not host or not number.isdecimal() or not 0 < int(number) < 65536:
         raise PortError(f"{port} is no socket://host:port")
     try:
-        socket.getaddrinfo(host, int(number), type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
+        connection = socket.create_connection((host, int(number)), timeout)
+    except (socket.gaierror, UnicodeError):
         raise PortError(
             f"no computer named {host} is known here: is the name of the serial server right?"
         ) from None
-    client: Any = ModbusTcpClient(
-        host, port=int(number), framer=FramerType.RTU, timeout=timeout, retries=0, trace_packet=ear
-    )
-    if not client.connect():
-        raise PortError(f"nothing answers at {host}:{number}: is the serial server running and reachable?")
-    return client
+    except OSError:
+        raise PortError(
+            f"nothing answers at {host}:{number}: is the serial server running and reachable?"
+        ) from None
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return TcpChannel(connection)
 
 
 def _is_pty(port: str) -> bool:
@@ -126,34 +261,53 @@ def _is_pty(port: str) -> bool:
     return os.path.realpath(port).startswith(("/dev/pts/", "/dev/ttys"))
 
 
-def _open_serial(port: str, baud: int, line_format: Format, timeout: float, ear: Ear) -> Any:
+def _refusals() -> tuple[type[Exception], ...]:
+    """What pyserial raises where a port cannot be opened."""
+    if sys.platform == "win32":
+        return (OSError, ValueError)
+    import termios
+
+    return (OSError, ValueError, termios.error)
+
+
+def _open_serial(port: str, baud: int, line_format: Format, timeout: float) -> SerialChannel:
+    import serial
+
     name = line_format.name[1:]
-    client: Any = ModbusSerialClient(
+    try:
+        device = serial.Serial(
+            port,
+            baudrate=baud,
+            bytesize=8,
+            parity="N" if _is_pty(port) else name[1],
+            stopbits=int(name[2]),
+            timeout=0,
+            write_timeout=timeout,
+            exclusive=True,
+        )
+    except _refusals():
+        raise PortError(_why_closed(port)) from None
+    # USB adapters keep what they hear for 16 ms otherwise; not every driver can be told.
+    with suppress(AttributeError, ValueError, OSError):
+        device.set_low_latency_mode(True)
+    return SerialChannel(device)
+
+
+def open_link(port: str, *, baud: int, line_format: Format, timeout: float, trace: bool = False) -> Link:
+    """The line behind a port, opened: a serial device or socket://host:port. PortError says why not. Its silence is
+    the standard's, which every node hears."""
+    served = port.startswith(SERVED)
+    channel = _open_tcp(port, timeout) if served else _open_serial(port, baud, line_format, timeout)
+    return Link(
+        channel,
         port,
-        baudrate=baud,
-        bytesize=8,
-        parity="N" if _is_pty(port) else name[1],
-        stopbits=int(name[2]),
+        character=character_seconds(baud, line_format),
+        silence=silence_seconds(baud, line_format, Gap.STANDARD),
         timeout=timeout,
-        retries=0,
-        trace_packet=ear,
+        trace=trace,
     )
-    if not client.connect():
-        raise PortError(_why_closed(port))
-    return client
 
 
-def open_client(port: str, *, baud: int, line_format: Format, timeout: float, ear: Ear) -> Any:
-    """The library's client, connected. port: a serial device or socket://host:port; PortError says why not."""
-    if port.startswith(SERVED):
-        return _open_tcp(port, timeout, ear)
-    return _open_serial(port, baud, line_format, timeout, ear)
-
-
-def drop_input(client: Any) -> None:
-    """Drop what came after its time. On a serial port the library does so itself before it sends."""
-    channel = client.socket
-    if isinstance(channel, socket.socket):
-        with suppress(OSError):
-            while select.select([channel], [], [], 0)[0] and channel.recv(4096):
-                pass
+def require_port(port: str, *, baud: int, line_format: Format, timeout: float) -> None:
+    """PortError where a port cannot be opened now."""
+    open_link(port, baud=baud, line_format=line_format, timeout=timeout).close()

@@ -1,28 +1,16 @@
-"""An open link to one node. With client.py the only module that knows the Modbus client library.
-
-The library frames requests and replies; what must not go wrong here, we do ourselves: every reply is checked against
-its request, a lost or damaged one is asked for again, and the silence between frames is kept.
-"""
+"""An open node: its registers by name, its identity, its inference, and the way to it."""
 
 from __future__ import annotations
 
-import random
-import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from pymodbus.exceptions import ModbusException
-from pymodbus.pdu import ModbusPDU
-
-from host.core.fixed import Int16
 from host.core.modbus import (
-    DEVICE_BUSY,
     DEVICE_FAILURE,
-    EXCEPTION_TEXT,
+    FC23_WRITE_REGISTERS_MAX,
     READ_REGISTERS_MAX,
     WRITE_REGISTERS_MAX,
 )
@@ -40,24 +28,23 @@ from host.core.wire import (
     State,
     Table,
 )
-from host.errors import NeuronError
-from host.node.client import Ear, drop_input, open_client
+from host.node import client
+from host.node.client import Answered, Client, NodeError
 from host.node.identity import IDENTITY, Identity, checked_fraction, identity_of, in_words
+from host.node.link import Link, open_link
 from host.progress import Progress
 
-ATTEMPTS = 4
-BUSY_SECONDS = 10.0
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+    from host.core.fixed import Int16
+
 DEFAULT_TIMEOUT = 1.0
-SETTLE_SECONDS = 0.05
-FC23_FLOATS_MAX = 60
-
-
-class NodeError(NeuronError):
-    """The node, or the way to it, failed us."""
-
-
-class NoAnswer(NodeError):
-    """Nothing, or nothing whole, came back."""
+WRITE_READ_FLOATS = FC23_WRITE_REGISTERS_MAX // 2 * 2
+"""Registers of floats that one function 23 writes."""
+POLL_SECONDS = 0.002
+"""Between two looks at a node that is at work."""
 
 
 class Refused(NodeError):
@@ -71,183 +58,22 @@ class Refused(NodeError):
         self.detail = detail
 
 
-class Answered(NodeError):
-    """The node answered with a Modbus exception."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(
-            f"the node answered exception {code} ({EXCEPTION_TEXT.get(code, 'unknown')}): is it a neuron485 node?"
-        )
-        self.code = code
-
-
 @dataclass(frozen=True)
 class Result:
     """Outputs of the node for rows of inputs. outputs: int16 (rows, outputs); led: bool (rows)."""
 
     outputs: Int16
-    led: np.typing.NDArray[np.bool_]
+    led: NDArray[np.bool_]
 
 
-class Node:
-    """One node on an open line.
+class Node(Client):
+    """One node on an open line, with what its registers mean."""
 
-    A value of more than one register travels within one frame. `timeout` is in seconds, for one answer.
-    """
-
-    def __init__(
-        self, client: Any, address: int, silence: float, timeout: float, where: str, ear: Ear
-    ) -> None:
-        self.address = address
-        self.where = where
-        self.timeout = timeout
+    def __init__(self, link: Link, address: int) -> None:
+        super().__init__(link, address)
         self.lamp: Callable[[], bool] | None = None
         """Looks at the lamp itself, where it can be seen from here."""
-        self._client = client
-        self._ear = ear
-        self._silence = silence
-        self._spoke = 0.0
-        self._in_step = True
-        self._mark = 0
         self._given: tuple[Register, Sequence[int]] | None = None
-
-    # ----------------------------------------------------------------------------------------------- requests
-
-    def _once(
-        self, function: int, send: Callable[[], ModbusPDU], good: Callable[[ModbusPDU], bool]
-    ) -> ModbusPDU:
-        wait = self._spoke + self._silence - time.monotonic()
-        if wait > 0:
-            time.sleep(wait)
-        try:
-            drop_input(self._client)
-            reply = send()
-        except (ModbusException, OSError, struct.error, IndexError, ValueError) as error:
-            if not self._client.connected:
-                raise NodeError(f"{self.where} has gone: check the cable or the adapter") from error
-            raise NoAnswer(str(error)) from error
-        finally:
-            self._spoke = time.monotonic()
-        if reply.function_code & 0x7F != function:
-            raise NoAnswer("the reply was to another request")
-        if reply.isError():
-            raise Answered(reply.exception_code)
-        if not good(reply):
-            raise NoAnswer("the reply was to another request")
-        return reply
-
-    def doubt(self) -> None:
-        """A reply may have been late or doubled: get in step before the next request."""
-        self._in_step = False
-
-    def _get_in_step(self) -> None:
-        """A late reply must not answer the next request: an echo of our own comes back behind all of them."""
-        time.sleep(SETTLE_SECONDS * random.uniform(1, 3))  # two masters in step would collide each time
-        self._mark = (self._mark + 1) & 0xFFFF
-        mark = self._mark.to_bytes(2, "big")
-        self._once(
-            8,
-            lambda: self._client.diag_query_data(mark, device_id=self.address),
-            lambda reply: getattr(reply, "message", None) == mark,
-        )
-        self._in_step = True
-
-    def _call(
-        self, function: int, send: Callable[[], ModbusPDU], good: Callable[[ModbusPDU], bool]
-    ) -> ModbusPDU:
-        """One transaction, repeated while answers are lost or the node is busy. All our requests may be
-        repeated."""
-        deadline = time.monotonic() + BUSY_SECONDS
-        attempt = 0
-        self._ear.forget()
-        while True:
-            try:
-                if not self._in_step:
-                    self._get_in_step()
-                return self._once(function, send, good)
-            except Answered as error:
-                if error.code != DEVICE_BUSY:
-                    raise
-                if time.monotonic() > deadline:
-                    raise NodeError("the node stays busy: wait until it is idle, then try again") from error
-                time.sleep(SETTLE_SECONDS)
-            except NoAnswer as error:
-                attempt += 1
-                self.doubt()
-                if attempt == ATTEMPTS:
-                    raise NoAnswer(
-                        f"no answer from address {self.address} on {self.where}{self._look_at()}"
-                    ) from error
-
-    def _look_at(self) -> str:
-        """What is to be looked at when no answer came, by what came in place of one."""
-        if self._ear.heard_frame:
-            return (
-                " in time, but frames that are not for us: is another master on the line (there may be only one), "
-                "or --timeout too short?"
-            )
-        if self._ear.heard:
-            return (
-                ", but something that is no frame: check baud rate and parity, wiring (A/B) and termination; "
-                "is another master on the line?"
-            )
-        return ": check power, wiring (A/B), address, baud rate and parity"
-
-    def read(self, table: Table, address: int, count: int) -> list[int]:
-        """Registers of table INPUT or HOLDING, or bits of DISCRETE or COIL."""
-        client = self._client
-        functions = {
-            Table.INPUT: (client.read_input_registers, 4),
-            Table.HOLDING: (client.read_holding_registers, 3),
-            Table.DISCRETE: (client.read_discrete_inputs, 2),
-            Table.COIL: (client.read_coils, 1),
-        }
-        function, code = functions[table]
-        bits = table in (Table.DISCRETE, Table.COIL)
-        size = -(-count // 8) * 8 if bits else count
-
-        def values(reply: ModbusPDU) -> list[Any]:
-            return list(reply.bits if bits else reply.registers)
-
-        reply = self._call(
-            code,
-            lambda: function(address, count=count, device_id=self.address),
-            lambda reply: len(values(reply)) == size,
-        )
-        return [int(value) for value in values(reply)[:count]]
-
-    def write(self, address: int, values: Sequence[int]) -> None:
-        """Holding registers, by function 16."""
-        self._call(
-            16,
-            lambda: self._client.write_registers(address, list(values), device_id=self.address),
-            lambda reply: reply.address == address and reply.count == len(values),
-        )
-
-    def write_coil(self, address: int, value: bool) -> None:
-        """One coil, by function 5."""
-        self._call(
-            5,
-            lambda: self._client.write_coil(address, value, device_id=self.address),
-            lambda reply: reply.address == address,
-        )
-
-    def write_read(
-        self, address: int, values: Sequence[int], read_address: int, read_count: int
-    ) -> list[int]:
-        """Write holding registers, then read some, in one transaction (function 23)."""
-        reply = self._call(
-            23,
-            lambda: self._client.readwrite_registers(
-                read_address=read_address,
-                read_count=read_count,
-                write_address=address,
-                values=list(values),
-                device_id=self.address,
-            ),
-            lambda reply: len(reply.registers) == read_count,
-        )
-        return [int(value) for value in reply.registers]
 
     def read_block(self, block: Block) -> dict[str, Any]:
         """The values of rows that stand side by side, by name, in one request."""
@@ -278,7 +104,7 @@ class Node:
 
     def wait_idle(self) -> Identity:
         """The node's identity once it neither erases nor commits."""
-        deadline = time.monotonic() + BUSY_SECONDS
+        deadline = time.monotonic() + client.BUSY_SECONDS
         while True:
             identity = self.identity()
             if identity.state is State.IDLE:
@@ -291,7 +117,7 @@ class Node:
                     else f", as {in_words(reason, identity.detail)} ({reason.name})"
                 )
                 raise NodeError(f"the node is still {identity.state.name.lower()}{why}: wait, then try again")
-            time.sleep(self._silence)
+            time.sleep(POLL_SECONDS)
 
     def read_words(self, row: Register, count: int, offset: int = 0) -> list[int]:
         """`count` registers of a row, from an offset on, in as few requests as it takes."""
@@ -339,7 +165,7 @@ class Node:
         y, leds = [], []
         for values in rows:
             self._given = row, values
-            if len(values) <= 2 * FC23_FLOATS_MAX:
+            if len(values) <= WRITE_READ_FLOATS:
                 words = self.write_read(row.address, values, results, 1 + outputs)
             else:
                 self._write_wide(row, values)
@@ -347,11 +173,13 @@ class Node:
             output, led = self._result(words)
             y.append(output)
             leds.append(led)
+        import numpy as np
+
         return Result(np.array(y, np.int16).reshape(len(y), outputs), np.array(leds, np.bool_))
 
     def _write_wide(self, row: Register, values: Sequence[int]) -> None:
         """More inputs than one frame holds: HOLD keeps the neuron still until all of them stand."""
-        hold, half = BY_NAME["HOLD"].address, 2 * FC23_FLOATS_MAX
+        hold, half = BY_NAME["HOLD"].address, WRITE_READ_FLOATS
         self.write_coil(hold, True)
         try:
             self.write(row.address, values[:half])
@@ -364,8 +192,10 @@ class Node:
         row = BY_NAME["INPUTS"]
         return self._evaluate(row, [pack(row, values) for values in x.tolist()], outputs)
 
-    def evaluate_float(self, x: np.typing.ArrayLike, outputs: int) -> Result:
+    def evaluate_float(self, x: ArrayLike, outputs: int) -> Result:
         """Rows of float32 inputs (rows, inputs), in their own units: the node quantises them."""
+        import numpy as np
+
         row = BY_NAME["INPUTS_FLOAT"]
         with np.errstate(over="ignore"):  # the node clips what is infinite too
             rows = np.atleast_2d(np.asarray(x, dtype=np.float32))
@@ -378,7 +208,7 @@ class Node:
     def write_inputs(self, words: Sequence[int]) -> None:
         """The registers of the first inputs, as `read_inputs` gives them."""
         row = BY_NAME["INPUTS_FLOAT"]
-        if len(words) <= 2 * FC23_FLOATS_MAX:
+        if len(words) <= WRITE_READ_FLOATS:
             self.write(row.address, words)
         else:
             self._write_wide(row, words)
@@ -402,12 +232,6 @@ class Node:
 # ---------------------------------------------------------------------------------------------------- opening
 
 
-def _silence(baud: int, line_format: Format) -> float:
-    """Seconds that must pass between two frames: 3.5 characters, 1750 us above 19200 baud."""
-    bits = 10 if line_format is Format.F8N1 else 11
-    return 0.00175 if baud > 19200 else 3.5 * bits / baud
-
-
 @contextmanager
 def open_line(
     port: str,
@@ -420,11 +244,10 @@ def open_line(
 ) -> Iterator[Node]:
     """Open the way to a node and shake hands. port: a serial device or socket://host:port; timeout: seconds for one
     answer; trace: every frame on stderr."""
-    ear = Ear(trace)
-    client = open_client(port, baud=baud, line_format=line_format, timeout=timeout, ear=ear)
+    link = open_link(port, baud=baud, line_format=line_format, timeout=timeout, trace=trace)
     try:
-        node = Node(client, address, _silence(baud, line_format), timeout, port, ear)
+        node = Node(link, address)
         node.handshake()
         yield node
     finally:
-        client.close()
+        link.close()

@@ -15,8 +15,9 @@ from host.core.image import Model, decode, image_crc
 from host.core.infer import dequantise_outputs, infer, led, self_test
 from host.core.wire import IMAGE_MAX, REGISTERS, Command, Reason, Table
 from host.errors import NeuronError
+from host.node.client import NodeError
 from host.node.identity import Identity, in_words
-from host.node.node import Node, NodeError
+from host.node.node import Node
 from host.progress import Progress, silent
 
 PROVING = "prove; the lamp follows"

@@ -33,8 +33,9 @@ from host.core.wire import (
 from host.errors import NeuronError
 from host.models.dense import dense_layers
 from host.models.quantise import quantise
+from host.node.client import NodeError
 from host.node.identity import Strange, checked, known
-from host.node.node import Node, NodeError
+from host.node.node import Node
 from host.progress import Progress, silent
 from host.training.fit import epochs
 from host.training.plan import Plan

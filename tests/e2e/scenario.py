@@ -19,7 +19,8 @@ from host.core.registers import placed, unpack
 from host.core.wire import BY_NAME, DEFAULT_BAUD, UNITS_MAX, Activation, Command, Table
 from host.models.dense import Dense
 from host.models.quantise import quantise
-from host.node.node import NoAnswer, Node
+from host.node.client import NoAnswer
+from host.node.node import Node
 from tests.patience import ANSWER, growing
 
 if TYPE_CHECKING:
@@ -151,12 +152,11 @@ def restart(node: Node) -> None:
 @contextmanager
 def answering_within(node: Node, seconds: float) -> Iterator[None]:
     """The node has only so long for an answer."""
-    line = node._client.comm_params
-    before, line.timeout_connect = line.timeout_connect, seconds
+    before, node.link.timeout = node.link.timeout, seconds
     try:
         yield
     finally:
-        line.timeout_connect = before
+        node.link.timeout = before
 
 
 # ------------------------------------------------------------------------------------- a Modbus client of another make

@@ -14,7 +14,8 @@ from host.boards.opening import open_node
 from host.boards.simulated import simulate
 from host.core.image import Model, encode
 from host.core.wire import BY_NAME, DEFAULT_ADDRESS, Command
-from host.node.node import NoAnswer, Node, NodeError
+from host.node.client import NoAnswer, NodeError
+from host.node.node import Node
 from host.node.staging import deploy, rollback
 from tests.e2e.bad_line import BadLine, Fault, bad_line
 from tests.e2e.scenario import ask_together, crc_of, neuron, running
@@ -36,7 +37,7 @@ TCP_TOO = [Fault.REQUEST_REPEATED, Fault.REPLY_REPEATED_LATE, Fault.REPLY_LATE, 
 @pytest.fixture(autouse=True)
 def _no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
     """This line delivers nothing while the host waits."""
-    monkeypatch.setattr("host.node.node.SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr("host.node.client.SETTLE_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ from host.boards.opening import open_node
 from host.core.image import encode
 from host.core.infer import infer, led
 from host.core.wire import BY_NAME, IMAGE_MAX, WIRE_VERSION, Command, Reason, State, Table
-from host.node.node import Node, NodeError, Refused
+from host.node.client import NodeError
+from host.node.node import Node, Refused
 from host.node.staging import deploy, rollback
 from tests.conftest import Target
 from tests.e2e.scenario import (

@@ -22,7 +22,7 @@ from host.boards.opening import open_node
 from host.boards.simulated import NODES_MAX, simulate
 from host.core.image import encode
 from host.core.wire import WIRE_VERSION
-from host.node.node import NodeError
+from host.node.client import NodeError
 from host.node.staging import deploy as deploy_to
 from tests.e2e.scenario import AND, OR, largest
 from tests.e2e.stand_in import exception, silence, stand_in, version
@@ -193,7 +193,7 @@ def test_another_wire_version(fails: Fails, found: int, update: str) -> None:
 
 @pytest.mark.parametrize("after_handshake", [False, True])
 def test_a_node_that_stays_busy(fails: Fails, after_handshake: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("host.node.node.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("host.node.client.BUSY_SECONDS", 0.1)
     with stand_in(exception(6, after_handshake)) as port:
         assert fails(port) == "the node stays busy: wait until it is idle, then try again"
 

@@ -53,8 +53,8 @@ def memory() -> Iterator[MemoryNode]:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever lies does so until nobody listens any more."""
-    monkeypatch.setattr("host.node.node.BUSY_SECONDS", 0.05)
-    monkeypatch.setattr("host.node.node.SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr("host.node.client.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("host.node.client.SETTLE_SECONDS", 0.0)
     monkeypatch.setattr("host.training.onboard.STILL_SECONDS", 0.2)
     monkeypatch.setattr("host.training.onboard.POLL_SECONDS", 0.001)
 

@@ -20,7 +20,8 @@ from host.boards.simulated import Sim, simulate
 from host.core.image import Layer, Model, encode
 from host.core.wire import BY_NAME, Activation, Command, Reason, State
 from host.data.dataset import BUILT_IN
-from host.node.node import NoAnswer, Node, NodeError, Refused, Result
+from host.node.client import NoAnswer, NodeError
+from host.node.node import Node, Refused, Result
 from host.node.staging import PROVING, commit_staged, evaluate_rows, inputs_kept, rollback, stage
 from host.node.staging import deploy as deploy_to
 from host.show import tables
@@ -314,7 +315,7 @@ def test_new_settings_that_the_node_did_not_take_are_told_from_wiring(
 
 
 def test_a_commit_that_waits_for_the_supply_says_so(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("host.node.node.BUSY_SECONDS", 0.0)
+    monkeypatch.setattr("host.node.client.BUSY_SECONDS", 0.0)
     waiting = replace(node.identity(), state=State.COMMITTING, reason=Reason.SUPPLY)
     monkeypatch.setattr(Node, "identity", lambda self: waiting)
     with pytest.raises(

@@ -15,7 +15,8 @@ from host.core.crc import crc32
 from host.core.image import HEADER, encode
 from host.core.modbus import DEVICE_FAILURE
 from host.core.wire import BY_NAME, DEFAULT_ADDRESS, IMAGE_MAX, REASON_TEXT, Command, Reason, Table
-from host.node.node import Answered, Node, Refused
+from host.node.client import Answered
+from host.node.node import Node, Refused
 from host.node.staging import deploy, rollback, stage
 from tests.conftest import Target
 from tests.e2e.scenario import (

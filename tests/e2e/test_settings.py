@@ -11,7 +11,8 @@ import pytest
 from host.boards.opening import open_node
 from host.core.image import encode
 from host.core.wire import BY_NAME, DEFAULT_BAUD, DEFAULT_FORMAT, Command, Format, Table
-from host.node.node import NoAnswer, Node
+from host.node.client import NoAnswer
+from host.node.node import Node
 from host.node.staging import deploy
 from tests.conftest import Target
 from tests.e2e.scenario import AND, LIT, OR, ask_together, lamp_bit, restart, walk

@@ -20,7 +20,7 @@ from host.boards.simulated import Sim, simulate
 from host.core.image import encode
 from host.core.wire import BY_NAME, DEFAULT_BAUD, Command, Table
 from host.errors import NeuronError
-from host.node.node import NoAnswer
+from host.node.client import NoAnswer
 from host.node.staging import deploy
 from host.sim import Shown
 from tests.conftest import Target

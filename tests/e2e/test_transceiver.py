@@ -15,7 +15,7 @@ from host.boards.simulated import SOURCES, simulate
 from host.core.image import encode
 from host.core.wire import BY_NAME, Command
 from host.errors import NeuronError
-from host.node.node import NodeError
+from host.node.client import NodeError
 from host.node.staging import deploy
 from tests.e2e.scenario import AND
 from tests.programs import one_builds
