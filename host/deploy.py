@@ -56,7 +56,7 @@ def _as_json(identity: Identity, **more: object) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
         prog=program("deploy"),
-        description="Send a saved image to a node and prove it there: the lamp follows its test rows for a moment, "
+        description="Send a saved image to a node and prove it there: the lamp follows a test row for a moment, "
         "then\nthe inputs are put back. Without an image: say what runs there.",
     )
     parser.add_argument("port", metavar="PORT", help=PORT_HELP)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from host.node.node import Node
+    from host.node.proof import Row
 
 
 @command
@@ -96,11 +97,14 @@ def train_there(node: Node, trained: Trained, out: Console | None) -> dict[str, 
 def deploy_to(
     node: Node, trained: Trained, out: Console | None, *, staged: bool = False, prove: bool = True
 ) -> dict[str, Any]:
-    """Deploy, or commit what is staged; then, unless nothing is to be proven, evaluate the data's rows there."""
+    """Deploy, or commit what is staged; unless nothing is to be proven, by the data's rows."""
     from host.node.staging import commit_staged, deploy
 
+    rows = tables.rows_to_show(trained.data)
     with progress(out, keep=True) as update:
-        deployed = (commit_staged if staged else deploy)(node, trained.image, progress=update, prove=prove)
+        deployed = (commit_staged if staged else deploy)(
+            node, trained.image, progress=update, prove=prove, x=rows
+        )
     if deployed.already:
         say(out, "  it ran there already: nothing was written; the model to go back to stays")
     unproven = "" if prove else ", not proven"
@@ -115,20 +119,15 @@ def deploy_to(
         "sequence": deployed.sequence,
         "seconds": deployed.seconds,
         "already": deployed.already,
-        **(evaluate_there(node, trained, out) if prove else {}),
+        **(show_rows(deployed.rows, trained, out, " in Renode" if node.lamp else "") if prove else {}),
     }
 
 
-def evaluate_there(node: Node, trained: Trained, out: Console | None) -> dict[str, Any]:
-    """Evaluate the data's rows on the node, over the bus, and compare with the float model. The inputs are left as they
-    were found."""
-    from host.node.staging import evaluate_rows, inputs_kept
-
-    with inputs_kept(node, trained.model.inputs):
-        rows = evaluate_rows(node, trained.model, tables.rows_to_show(trained.data))
+def show_rows(rows: Sequence[Row], trained: Trained, out: Console | None, where: str) -> dict[str, Any]:
+    """What the node made of the data's rows, beside the float model."""
     say(out)
     header, *lines = tables.node_table(rows, trained.data, drawn=can_draw())
-    say(out, header + (" in Renode" if node.lamp else ""))
+    say(out, header + where)
     for line, row in zip(lines, rows, strict=True):
         say(out, line, style="bold red" if row.led else None)
     _, expected = reference(trained.layers, np.array([row.inputs for row in rows]))

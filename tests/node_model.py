@@ -197,6 +197,8 @@ class NodeModel:
                 self.verified,
                 self.decision,
                 self.clipped,
+                self.missed != 0,
+                any(self.coils),
             )
         ]
 
@@ -256,6 +258,8 @@ class NodeModel:
                 "INPUTS_FLOAT": self._float_words(self.float_bits),
                 "ADDRESS": self.settings_words,
                 "COMMAND": self.command,
+                "RESULT_SEQUENCE": self.identity()["SEQUENCE"],
+                "RESULT_CRC": self.identity()["MODEL_CRC"],
                 "RESULT_BITS": [sum(bit << i for i, bit in enumerate(self.discretes()))],
                 "RESULTS": self.outputs,
                 "RESULTS_FLOAT": self._float_words(real),
@@ -371,6 +375,7 @@ class NodeModel:
             Command.NONE: lambda: None,
             Command.VERIFY: lambda: self._verify(length, crc),
             Command.COMMIT: lambda: self._commit(crc, runs),
+            Command.INSTALL: lambda: self._install(length, crc, runs),
             Command.ROLLBACK: lambda: self._rollback(crc, runs),
             Command.SAVE_SETTINGS: self._save,
             Command.RESTART: self._restart,
@@ -380,7 +385,7 @@ class NodeModel:
         }
         if code not in list(Command):
             raise self._refuse(Reason.COMMAND, code=VALUE)
-        if self.committing and code in (Command.VERIFY, Command.COMMIT, Command.ROLLBACK):
+        if self.committing and code in (Command.VERIFY, Command.COMMIT, Command.INSTALL, Command.ROLLBACK):
             if code == Command.VERIFY or _crc(self.staged) != crc:
                 raise Refused(BUSY)
             return
@@ -427,6 +432,10 @@ class NodeModel:
             self.models.commit(self.staged)
         elif not runs:
             raise self._refuse(Reason.NOT_VERIFIED)
+
+    def _install(self, length: int, crc: int, runs: bool) -> None:
+        self._verify(length, crc)
+        self._commit(crc, runs)
 
     def _rollback(self, crc: int, runs: bool) -> None:
         previous = self.models.previous

@@ -54,9 +54,9 @@ def test_a_float32_keeps_its_bits(value: float) -> None:
 def test_a_block_is_read_whole_and_by_name() -> None:
     block = Block.between("WIRE_VERSION", "FAULT_FILE")
     values = block.unpack(list(range(block.count)))
-    assert (block.address, block.count) == (0x0200, 0x33)
-    assert values["UID"] == bytes.fromhex("000200030004000500060007")
-    assert values["SEQUENCE"] == 0x000B000C
+    assert (block.address, block.count) == (0x0200, 0x2C)
+    assert values["MODEL_NAME"] == bytes.fromhex("000c000d000e000f0010001100120013")
+    assert values["MODEL_CRC"] == 0x00020003
 
 
 def test_what_would_leave_registers_unsaid_is_our_own_fault() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,8 @@ import pytest
 from host import settings
 from host.boards.opening import open_node
 from host.boards.simulated import Sim, simulate
-from host.core.wire import Format
-from host.node.line import read_settings
+from host.core.wire import Format, Gap
+from host.node.line import read_settings, save_settings
 
 
 @pytest.fixture
@@ -51,6 +52,20 @@ def test_through_a_serial_server_only_the_node_changes(sim: Sim, capsys: pytest.
     port = f"socket://{sim.tcp}"
     assert shown(capsys, port, "--new-address", "3") == {**DEFAULTS, "address": 3}
     assert shown(capsys, port, "--address", "3") == {**DEFAULTS, "address": 3}
+
+
+def test_the_silence_that_a_node_asks_for_is_kept(sim: Sim) -> None:
+    """Also behind a serial server, where only the node knows how fast it speaks."""
+    with open_node(sim.port) as node:
+        assert node.link.gap is Gap.STANDARD
+        wanted = replace(read_settings(node), baud=115200, line_format=Format.F8N1, gap=Gap.TRUE_CHARACTERS)
+        save_settings(node, wanted)
+    assert sim.wait(lambda now: "node 1 115200 8N1" in now.lines)
+    with open_node(sim.port, baud=115200, line_format=Format.F8N1) as node:
+        assert node.link.gap is Gap.TRUE_CHARACTERS
+    with open_node(f"socket://{sim.tcp}") as node:
+        link = node.link
+        assert (link.baud, link.line_format, link.gap) == (115200, Format.F8N1, Gap.TRUE_CHARACTERS)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ FRAME = frame_seal(bytes([NODE]) + REQUEST)
 REPLY = bytes([4, 2, 0x12, 0x34])
 ANSWER = frame_seal(bytes([NODE]) + REPLY)
 STEP = 1e-5
+CHARACTER = 11 / 9600
+SILENCE = 3.5 * CHARACTER
 
 
 class Clock:
@@ -74,7 +76,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
     clock = Clock()
     monkeypatch.setattr(module, "time", clock)
     wire = Wire(clock)
-    return Link(wire, "here", character=0.001, silence=0.004, timeout=0.5, trace=False), wire, clock
+    return Link(wire, "here", 9600, Format.F8E1, timeout=0.5, trace=False), wire, clock
 
 
 def test_the_silence_is_kept_from_the_last_byte_on(opened: Opened) -> None:
@@ -86,18 +88,20 @@ def test_the_silence_is_kept_from_the_last_byte_on(opened: Opened) -> None:
     assert link.exchange(NODE, REQUEST) == REPLY
     (first, frame), (second, _) = wire.sent
     assert frame == FRAME
-    assert 0 <= first - born - 0.004 <= 5 * STEP, "whoever spoke before us is heard out"
-    assert 0 <= second - (first + 0.020) - 0.004 <= 5 * STEP, "and not much longer"
-    assert all(seconds < 0.004 for seconds in clock.slept)
+    assert 0 <= first - born - SILENCE <= 5 * STEP, "whoever spoke before us is heard out"
+    assert 0 <= second - (first + 0.020) - SILENCE <= 5 * STEP, "and not much longer"
+    assert all(seconds < SILENCE for seconds in clock.slept)
 
 
 def test_a_shorter_silence_is_kept_as_well(opened: Opened) -> None:
     link, wire, clock = opened
     link.exchange(NODE, REQUEST)
-    link.silence, clock.slept = SPIN_SECONDS / 2, []
+    link.baud, link.gap, clock.slept = 1_000_000, Gap.TRUE_CHARACTERS, []
+    silence = silence_seconds(1_000_000, Format.F8E1, Gap.TRUE_CHARACTERS)
+    assert silence < SPIN_SECONDS
     before = clock.now
     link.exchange(NODE, REQUEST)
-    assert abs(wire.sent[1][0] - before - link.silence) <= 5 * STEP
+    assert abs(wire.sent[1][0] - before - silence) <= 5 * STEP
     assert clock.slept == [], "a sleep would last too long"
 
 
@@ -105,7 +109,7 @@ def test_no_answer_is_waited_for_as_long_as_it_may_take(opened: Opened) -> None:
     link, wire, clock = opened
     assert link.exchange(NODE, REQUEST) is None
     characters = len(FRAME) + len(ANSWER)
-    assert clock.now - wire.sent[0][0] == pytest.approx(0.5 + characters * 0.001, abs=10 * STEP)
+    assert clock.now - wire.sent[0][0] == pytest.approx(0.5 + characters * CHARACTER, abs=10 * STEP)
     assert not link.heard
 
 
@@ -130,7 +134,7 @@ def test_every_frame_is_shown(capsys: pytest.CaptureFixture[str], monkeypatch: p
     clock = Clock()
     monkeypatch.setattr(module, "time", clock)
     wire = Wire(clock)
-    link = Link(wire, "here", character=0.001, silence=0.004, timeout=0.5, trace=True)
+    link = Link(wire, "here", 9600, Format.F8E1, timeout=0.5, trace=True)
     wire.pieces = [(0.001, ANSWER[:4]), (0.002, ANSWER[4:])]
     link.exchange(NODE, REQUEST)
     wire.pieces = [(0.001, ANSWER[:4])]

@@ -20,7 +20,7 @@ from tests.pdus import command_pdu, write_pdu
 
 FUNCTION, ADDRESS, VALUE, FAILURE, BUSY = 1, 2, 3, 4, 6
 KNOWN = [1, 2, 3, 4, 5, 6, 8, 15, 16, 17, 22, 23, 43]
-COILS, DISCRETES = 3, 8
+COILS, DISCRETES = 3, 10
 INPUTS = BY_NAME["INPUTS"].address
 FLOATS = BY_NAME["INPUTS_FLOAT"].address
 STAGE = BY_NAME["STAGE"].address
@@ -67,6 +67,14 @@ def test_read_coils_and_discretes(node: MemoryNode) -> None:
     assert node.ask(pdu(1, 1, 1)) == bytes([1, 1, 0])
     assert node.ask(pdu(2, 0, 8)) == bytes([2, 1, 1])  # LED, forced by LAMP_TEST
     assert node.ask(pdu(2, 6, 1)) == bytes([2, 1, 0])
+    assert node.ask(pdu(2, 0, 10)) == bytes([2, 2, 1, 0b10])  # HELD
+    node.factory()
+    node.work()
+    node.health(dead_crystal=True)
+    node.power_cycle()
+    node.work()
+    assert node.ask(pdu(2, 0, 9)) == bytes([2, 2, 0b1000, 1])  # FAULT, ATTENTION
+    assert node.ask(pdu(2, 3, 6)) == bytes([2, 1, 0b100001])
 
 
 @pytest.mark.parametrize(("function", "size"), [(1, COILS), (2, DISCRETES)])

@@ -242,6 +242,11 @@ class Traffic(RuleBasedStateMachine):
         self.stage(image)
         self.command(Command.VERIFY, len(image), int.from_bytes(image[-4:], "little"))
 
+    @rule(image=images, wrong=st.sampled_from([0, 0, 0, 1]))
+    def install(self, image: bytes, wrong: int) -> None:
+        self.stage(image)
+        self.command(Command.INSTALL, len(image), int.from_bytes(image[-4:], "little") ^ wrong)
+
     @rule(wrong=st.sampled_from([0, 0, 0, 1]))
     def commit(self, wrong: int) -> None:
         self.command(Command.COMMIT, crc=int.from_bytes(self.model.staged[-4:], "little") ^ wrong)

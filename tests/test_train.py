@@ -17,8 +17,10 @@ import pytest
 
 from host import train
 from host.core.image import decode, image_crc
-from host.core.infer import infer, led, quantise_inputs, self_test
+from host.core.infer import infer, led, self_test
 from host.core.wire import Format
+from host.node import proof
+from host.node.identity import Running
 from host.node.node import Result
 from host.node.staging import Deployed
 from host.progress import Progress
@@ -40,16 +42,17 @@ class FakeNode:
     def read_inputs(self, count: int) -> list[float]:
         return self.standing
 
-    def write_inputs(self, inputs: list[float]) -> None:
-        self.standing = inputs
+    def doubt(self) -> None:
+        raise AssertionError("it computes what it should")
 
-    def inputs_are_ours(self) -> bool:
-        return True
+    def put_back(self, found: list[float]) -> Running:
+        self.standing = found
+        return Running(7, image_crc(self.images[-1]), False)
 
-    def evaluate_float(self, x: np.ndarray, outputs: int) -> Result:
+    def evaluate(self, x: np.ndarray, outputs: int, *, whose: bool) -> Result:
         model = decode(self.images[-1])
-        self.standing, self.asked = x.tolist(), self.asked + 1
-        y = infer(model, quantise_inputs(model, np.atleast_2d(x)))
+        self.standing, self.asked = x[0].tolist(), self.asked + 1
+        y = infer(model, x)
         return Result(y, led(model, y))
 
 
@@ -62,13 +65,20 @@ def node(monkeypatch: pytest.MonkeyPatch) -> FakeNode:
         fake.opened.append((port, options))
         yield fake
 
-    def deploy(node: FakeNode, image: bytes, *, progress: Progress, prove: bool) -> Deployed:
+    def deploy(node: Any, image: bytes, *, progress: Progress, prove: bool, x: np.ndarray) -> Deployed:
         for done in range(0, len(image) + 1, 4):
             progress("stage", done, len(image))
         progress("commit", 1, 1)
         node.images.append(image)
         already = node.images.count(image) > 1
-        return Deployed(1, image_crc(image), 7, 0.25, already, ("the last bus was lost",) if already else ())
+        rows: list[proof.Row] = []
+        if prove:
+            model = decode(image)
+            q, took = proof.quantised(model, x)
+            with proof.inputs_kept(node, node.read_inputs(model.inputs)):
+                rows = proof.rows_of(model, x, took, proof.prove(node, model, q))
+        said = ("the last bus was lost",) if already else ()
+        return Deployed(1, image_crc(image), 7, 0.25, already, said, tuple(rows))
 
     monkeypatch.setattr("host.cli.line.open_node", open_node)
     monkeypatch.setattr("host.node.staging.deploy", deploy)

@@ -41,6 +41,8 @@ static enum modbus_exception execute(struct commands *commands, const uint16_t w
         return models_verify(commands->models, length, crc);
     case WIRE_COMMAND_COMMIT:
         return models_commit(commands->models, crc);
+    case WIRE_COMMAND_INSTALL:
+        return models_install(commands->models, length, crc);
     case WIRE_COMMAND_ROLLBACK:
         return models_rollback(commands->models, crc);
     case WIRE_COMMAND_SAVE_SETTINGS:

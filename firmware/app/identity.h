@@ -5,7 +5,7 @@
 
 #include "app/rows.h"
 
-#define IDENTITY_ROWS 3u
+#define IDENTITY_ROWS 4u
 extern const struct row identity_rows[IDENTITY_ROWS]; /* their part is NULL */
 
 #endif

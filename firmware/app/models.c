@@ -10,7 +10,7 @@
 #define BAD_RECORD                                                                                           \
     (((2u << WIRE_REASON_SELF_TEST) - (1u << WIRE_REASON_MAGIC)) | 1u << WIRE_REASON_ROTTEN_MODEL |          \
      1u << WIRE_REASON_ROTTEN_RUNNING)
-#define AT(name) (WIRE_INPUT_##name - WIRE_INPUT_SEQUENCE)
+#define AT(name) (WIRE_INPUT_##name - WIRE_INPUT_MODEL_CRC)
 #define IDENTITY_WORDS (AT(STAGED_CRC) + WIRE_INPUT_STAGED_CRC_SIZE)
 
 /* An image ends with its own CRC-32. */
@@ -173,6 +173,14 @@ enum modbus_exception models_commit(struct models *models, uint32_t crc)
     return runs(models, crc) ? MODBUS_OK : refusal_answer(models->refusal, WIRE_REASON_NOT_VERIFIED);
 }
 
+enum modbus_exception models_install(struct models *models, uint32_t length, uint32_t crc)
+{
+    /* While it is committed, the stage is taken: a repeated command is for models_commit to know. */
+    const enum modbus_exception exception =
+        models->committing ? MODBUS_OK : models_verify(models, length, crc);
+    return exception ? exception : models_commit(models, crc);
+}
+
 uint32_t models_previous_crc(const struct models *models)
 {
     const struct store_record *previous = &models->store.previous;
@@ -224,7 +232,7 @@ bool models_step(struct models *models)
 
 /* ----------------------------------------------------------------------------------------------- registers */
 
-/* SEQUENCE ... STAGED_CRC: the running model, the previous and the staged one. */
+/* MODEL_CRC ... STAGED_CRC: the running model, the previous and the staged one. */
 static enum modbus_exception read_identity(const void *part, uint32_t offset, uint16_t count,
                                            uint16_t *values)
 {
@@ -244,6 +252,23 @@ static enum modbus_exception read_identity(const void *part, uint32_t offset, ui
     words_put32(words + AT(PREVIOUS_SEQUENCE), models->store.previous.sequence);
     words_put32(words + AT(PREVIOUS_CRC), models_previous_crc(models));
     words_put32(words + AT(STAGED_CRC), models->verified ? models->staged.crc : 0);
+    memcpy(values, words + offset, count * sizeof *values);
+    return MODBUS_OK;
+}
+
+#define WHOSE_AT(name) (WIRE_HOLDING_##name - WIRE_HOLDING_RESULT_SEQUENCE)
+#define WHOSE_WORDS (WHOSE_AT(RESULT_CRC) + WIRE_HOLDING_RESULT_CRC_SIZE)
+
+/* RESULT_SEQUENCE and RESULT_CRC: the model whose results stand behind them. */
+static enum modbus_exception read_whose(const void *part, uint32_t offset, uint16_t count, uint16_t *values)
+{
+    const struct models *models = part;
+    const struct image *model = neuron_model(models->neuron);
+    uint16_t words[WHOSE_WORDS] = {0};
+    if (model) {
+        words_put32(words + WHOSE_AT(RESULT_SEQUENCE), models->store.active.sequence);
+        words_put32(words + WHOSE_AT(RESULT_CRC), model->crc);
+    }
     memcpy(values, words + offset, count * sizeof *values);
     return MODBUS_OK;
 }
@@ -280,7 +305,8 @@ _Static_assert(2 * WIRE_HOLDING_STAGE_SIZE == WIRE_IMAGE_MAX && 2 * WIRE_INPUT_I
                "two bytes a register");
 
 const struct row models_rows[] = {
+    {WIRE_TABLE_HOLDING, WIRE_HOLDING_RESULT_SEQUENCE, WHOSE_WORDS, read_whose, NULL},
     {WIRE_TABLE_HOLDING, WIRE_HOLDING_STAGE, WIRE_HOLDING_STAGE_SIZE, read_stage, write_stage},
-    {WIRE_TABLE_INPUT, WIRE_INPUT_SEQUENCE, IDENTITY_WORDS, read_identity, NULL},
+    {WIRE_TABLE_INPUT, WIRE_INPUT_MODEL_CRC, IDENTITY_WORDS, read_identity, NULL},
     {WIRE_TABLE_INPUT, WIRE_INPUT_IMAGE, WIRE_INPUT_IMAGE_SIZE, read_image, NULL},
 };

@@ -42,10 +42,11 @@ void models_boot(struct models *models, struct neuron *neuron, struct trainer *t
 
 /* The commands. length: bytes in the stage, refused where they are no image; crc: CRC-32 of the image that is
  * meant. MODBUS_DEVICE_BUSY while the stage is taken, MODBUS_DEVICE_FAILURE with the reason. Repeated, because
- * the first reply was lost, COMMIT and ROLLBACK find their work done; and so does a COMMIT of the very bytes that
- * run. */
+ * the first reply was lost, COMMIT, INSTALL and ROLLBACK find their work done; and so does a COMMIT of the very bytes
+ * that run. INSTALL is VERIFY and, where that is accepted, COMMIT. */
 enum modbus_exception models_verify(struct models *models, uint32_t length, uint32_t crc);
 enum modbus_exception models_commit(struct models *models, uint32_t crc);
+enum modbus_exception models_install(struct models *models, uint32_t length, uint32_t crc);
 enum modbus_exception models_rollback(struct models *models, uint32_t crc);
 
 /* What waits in the stage is no longer to be committed. */
@@ -63,7 +64,7 @@ bool models_step(struct models *models);
 /* Check the next `bytes` of the running image, a multiple of 4, for rounds in which no store works. */
 void models_check(struct models *models, uint32_t bytes);
 
-#define MODELS_ROWS 3u
+#define MODELS_ROWS 4u
 extern const struct row models_rows[MODELS_ROWS];
 
 #endif

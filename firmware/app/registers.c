@@ -12,8 +12,11 @@ static enum modbus_exception read_bits(void *context, enum wire_table table, uin
     const bool coils = table == WIRE_TABLE_COIL;
     if ((uint32_t)address + count > (coils ? NEURON_COILS : STATUS_DISCRETES))
         return MODBUS_ILLEGAL_ADDRESS;
-    const unsigned bits = coils ? parts->neuron.coils : status_bits(&parts->status);
-    packed[0] = (uint8_t)((bits >> address) & ((1u << count) - 1u));
+    const unsigned all = coils ? parts->neuron.coils : status_bits(&parts->status);
+    const unsigned bits = (all >> address) & ((1u << count) - 1u);
+    packed[0] = (uint8_t)bits;
+    if (count > 8)
+        packed[1] = (uint8_t)(bits >> 8);
     return MODBUS_OK;
 }
 

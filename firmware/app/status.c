@@ -1,6 +1,8 @@
 #include "app/status.h"
 
-_Static_assert(WIRE_DISCRETE_CLIPPED == STATUS_DISCRETES - 1, "the last discrete input");
+#include "port/port.h"
+
+_Static_assert(WIRE_DISCRETE_HELD == STATUS_DISCRETES - 1, "the last discrete input");
 
 static enum wire_state state(const struct status *status)
 {
@@ -13,6 +15,12 @@ static enum wire_state state(const struct status *status)
     return status->trainer->state == WIRE_TRAINING_RUNNING ? WIRE_STATE_TRAINING : WIRE_STATE_IDLE;
 }
 
+/* Whether there is something that people should know, whichever register says what. */
+static bool attention(const struct status *status)
+{
+    return status->refusal->faults != 0 || port_start()->file[0] != 0 || status->link->missed != 0;
+}
+
 unsigned status_bits(const struct status *status)
 {
     const struct neuron *neuron = status->neuron;
@@ -23,7 +31,9 @@ unsigned status_bits(const struct status *status)
            (unsigned)(state(status) != WIRE_STATE_IDLE) << WIRE_DISCRETE_BUSY |
            (unsigned)status->models->verified << WIRE_DISCRETE_STAGED |
            (unsigned)neuron->decision << WIRE_DISCRETE_DECISION |
-           (unsigned)neuron_clipped(neuron) << WIRE_DISCRETE_CLIPPED;
+           (unsigned)neuron_clipped(neuron) << WIRE_DISCRETE_CLIPPED |
+           (unsigned)attention(status) << WIRE_DISCRETE_ATTENTION |
+           (unsigned)(neuron->coils != 0) << WIRE_DISCRETE_HELD;
 }
 
 static enum modbus_exception read_state(const void *part, uint32_t offset, uint16_t count, uint16_t *values)

@@ -54,6 +54,7 @@ enum wire_command {
     WIRE_COMMAND_TRAIN = 6,
     WIRE_COMMAND_RESUME = 7,
     WIRE_COMMAND_STOP = 8,
+    WIRE_COMMAND_INSTALL = 9,
 };
 
 enum wire_state {
@@ -148,6 +149,8 @@ enum wire_table {
 #define WIRE_DISCRETE_STAGED 0x0005u /* a verified image waits for COMMIT */
 #define WIRE_DISCRETE_DECISION 0x0006u /* the model's LED output is above its threshold */
 #define WIRE_DISCRETE_CLIPPED 0x0007u /* an input is beyond what its format holds, and was cut to the nearest */
+#define WIRE_DISCRETE_ATTENTION 0x0008u /* FAULTS, FAULT_FILE or MISSED have something to say */
+#define WIRE_DISCRETE_HELD 0x0009u /* a coil is set, and holds the lamp or the outputs */
 
 #define WIRE_HOLDING_INPUTS 0x0000u /* inputs of the neuron, q; see INPUT_FRACTION */
 #define WIRE_HOLDING_INPUTS_SIZE 64u
@@ -158,11 +161,15 @@ enum wire_table {
 #define WIRE_HOLDING_BAUD_SIZE 2u
 #define WIRE_HOLDING_FORMAT 0x0203u /* 0 8E1, 1 8O1, 2 8N1, 3 8N2; default 0 */
 #define WIRE_HOLDING_GAP 0x0204u /* silence that ends a frame: 0 STANDARD, 1 TRUE_CHARACTERS */
-#define WIRE_HOLDING_COMMAND 0x0300u /* 0 NONE, 1 VERIFY, 2 COMMIT, 3 ROLLBACK, 4 SAVE_SETTINGS, 5 RESTART, 6 TRAIN, 7 RESUME, 8 STOP */
-#define WIRE_HOLDING_LENGTH 0x0301u /* VERIFY: bytes of the staged image */
+#define WIRE_HOLDING_COMMAND 0x0300u /* 0 NONE, 1 VERIFY, 2 COMMIT, 3 ROLLBACK, 4 SAVE_SETTINGS, 5 RESTART, 6 TRAIN, 7 RESUME, 8 STOP, 9 INSTALL */
+#define WIRE_HOLDING_LENGTH 0x0301u /* VERIFY, INSTALL: bytes of the staged image */
 #define WIRE_HOLDING_LENGTH_SIZE 2u
-#define WIRE_HOLDING_CRC 0x0303u /* VERIFY, COMMIT: the image's CRC-32; ROLLBACK: that of the previous model */
+#define WIRE_HOLDING_CRC 0x0303u /* VERIFY, COMMIT, INSTALL: the image's CRC-32; ROLLBACK: that of the previous model */
 #define WIRE_HOLDING_CRC_SIZE 2u
+#define WIRE_HOLDING_RESULT_SEQUENCE 0x03FCu /* read only: SEQUENCE, so that one request tells whose results */
+#define WIRE_HOLDING_RESULT_SEQUENCE_SIZE 2u
+#define WIRE_HOLDING_RESULT_CRC 0x03FEu /* read only: MODEL_CRC, likewise */
+#define WIRE_HOLDING_RESULT_CRC_SIZE 2u
 #define WIRE_HOLDING_RESULT_BITS 0x0400u /* read only: the discrete inputs, number n in bit n */
 #define WIRE_HOLDING_RESULTS 0x0401u /* read only: OUTPUTS, so that one function 23 sets inputs and reads them */
 #define WIRE_HOLDING_RESULTS_SIZE 64u
@@ -207,44 +214,49 @@ enum wire_table {
 #define WIRE_INPUT_OUTPUTS_SIZE 64u
 #define WIRE_INPUT_OUTPUTS_FLOAT 0x0100u /* the same outputs in their own units */
 #define WIRE_INPUT_OUTPUTS_FLOAT_SIZE 128u
+#define WIRE_INPUT_ADDRESS_IN_FORCE 0x01FBu /* node address as spoken now */
+#define WIRE_INPUT_BAUD_IN_FORCE 0x01FCu /* baud rate as spoken now */
+#define WIRE_INPUT_BAUD_IN_FORCE_SIZE 2u
+#define WIRE_INPUT_FORMAT_IN_FORCE 0x01FEu /* character format as spoken now */
+#define WIRE_INPUT_GAP_IN_FORCE 0x01FFu /* silence that ends a frame, as kept now */
 #define WIRE_INPUT_WIRE_VERSION 0x0200u /* version of this table */
-#define WIRE_INPUT_FIRMWARE_VERSION 0x0201u /* major * 256 + minor */
-#define WIRE_INPUT_UID 0x0202u /* unique identity of the chip */
-#define WIRE_INPUT_UID_SIZE 6u
-#define WIRE_INPUT_STATE 0x0208u /* 0 IDLE, 1 ERASING, 2 COMMITTING, 3 TRAINING */
-#define WIRE_INPUT_REASON 0x0209u /* why the last command, or the stored model, was refused */
-#define WIRE_INPUT_DETAIL 0x020Au /* where: the layer or the self-test vector, from 0; for WEAR: minutes to wait */
-#define WIRE_INPUT_SEQUENCE 0x020Bu /* of the running model: goes up by one with every commit; 0 without a model */
-#define WIRE_INPUT_SEQUENCE_SIZE 2u
-#define WIRE_INPUT_MODEL_CRC 0x020Du /* CRC-32 of the running image, its identity */
+#define WIRE_INPUT_STATE 0x0201u /* 0 IDLE, 1 ERASING, 2 COMMITTING, 3 TRAINING */
+#define WIRE_INPUT_MODEL_CRC 0x0202u /* CRC-32 of the running image, its identity */
 #define WIRE_INPUT_MODEL_CRC_SIZE 2u
-#define WIRE_INPUT_MODEL_LENGTH 0x020Fu /* bytes of the running image */
+#define WIRE_INPUT_SEQUENCE 0x0204u /* of the running model: goes up by one with every commit; 0 without a model */
+#define WIRE_INPUT_SEQUENCE_SIZE 2u
+#define WIRE_INPUT_MODEL_LENGTH 0x0206u /* bytes of the running image */
 #define WIRE_INPUT_MODEL_LENGTH_SIZE 2u
-#define WIRE_INPUT_MODEL_LAYERS 0x0211u /* layers of the running model */
-#define WIRE_INPUT_MODEL_INPUTS 0x0212u /* inputs of the running model */
-#define WIRE_INPUT_MODEL_OUTPUTS 0x0213u /* outputs of the running model */
-#define WIRE_INPUT_MODEL_VECTORS 0x0214u /* self-test vectors of the running model */
-#define WIRE_INPUT_MODEL_NAME 0x0215u /* name of the running model, ASCII, NUL padded */
+#define WIRE_INPUT_MODEL_LAYERS 0x0208u /* layers of the running model */
+#define WIRE_INPUT_MODEL_INPUTS 0x0209u /* inputs of the running model */
+#define WIRE_INPUT_MODEL_OUTPUTS 0x020Au /* outputs of the running model */
+#define WIRE_INPUT_MODEL_VECTORS 0x020Bu /* self-test vectors of the running model */
+#define WIRE_INPUT_MODEL_NAME 0x020Cu /* name of the running model, ASCII, NUL padded */
 #define WIRE_INPUT_MODEL_NAME_SIZE 8u
-#define WIRE_INPUT_PREVIOUS_SEQUENCE 0x021Du /* of the model that ROLLBACK brings back; 0: there is none */
+#define WIRE_INPUT_PREVIOUS_SEQUENCE 0x0214u /* of the model that ROLLBACK brings back; 0: there is none */
 #define WIRE_INPUT_PREVIOUS_SEQUENCE_SIZE 2u
-#define WIRE_INPUT_PREVIOUS_CRC 0x021Fu /* its CRC-32 */
+#define WIRE_INPUT_PREVIOUS_CRC 0x0216u /* its CRC-32 */
 #define WIRE_INPUT_PREVIOUS_CRC_SIZE 2u
-#define WIRE_INPUT_STAGED_CRC 0x0221u /* CRC-32 of the verified image that waits for COMMIT; 0: none */
+#define WIRE_INPUT_STAGED_CRC 0x0218u /* CRC-32 of the verified image that waits for COMMIT; 0: none */
 #define WIRE_INPUT_STAGED_CRC_SIZE 2u
-#define WIRE_INPUT_UPTIME 0x0223u /* milliseconds since start, wraps */
+#define WIRE_INPUT_REASON 0x021Au /* why the last command, or the stored model, was refused */
+#define WIRE_INPUT_DETAIL 0x021Bu /* where: the layer or the self-test vector, from 0; for WEAR: minutes to wait */
+#define WIRE_INPUT_UPTIME 0x021Cu /* milliseconds since start, wraps */
 #define WIRE_INPUT_UPTIME_SIZE 2u
-#define WIRE_INPUT_INFERENCES 0x0225u /* inferences since start, wraps */
+#define WIRE_INPUT_INFERENCES 0x021Eu /* inferences since start, wraps */
 #define WIRE_INPUT_INFERENCES_SIZE 2u
-#define WIRE_INPUT_START_CAUSE 0x0227u /* why the node last started: 0 POWER, 1 PIN, 2 SOFTWARE, 3 WATCHDOG, 4 FAULT */
-#define WIRE_INPUT_FAULT_LINE 0x0228u /* after a FAULT: line of the source file; 0 for a processor fault */
-#define WIRE_INPUT_FAULT_PC 0x0229u /* after a FAULT of the processor: the address of the instruction */
+#define WIRE_INPUT_START_CAUSE 0x0220u /* why the node last started: 0 POWER, 1 PIN, 2 SOFTWARE, 3 WATCHDOG, 4 FAULT */
+#define WIRE_INPUT_FAULT_LINE 0x0221u /* after a FAULT: line of the source file; 0 for a processor fault */
+#define WIRE_INPUT_FAULT_PC 0x0222u /* after a FAULT of the processor: the address of the instruction */
 #define WIRE_INPUT_FAULT_PC_SIZE 2u
-#define WIRE_INPUT_FAULT_FILE 0x022Bu /* after a FAULT: source file or kind, ASCII, NUL padded */
+#define WIRE_INPUT_FAULT_FILE 0x0224u /* after a FAULT: source file or kind, ASCII, NUL padded */
 #define WIRE_INPUT_FAULT_FILE_SIZE 8u
-#define WIRE_INPUT_FAULTS 0x0233u /* what FAULT stands for: reason n in bit n; damage until a commit or a save mends it */
+#define WIRE_INPUT_FAULTS 0x022Cu /* what FAULT stands for: reason n in bit n; damage until a commit or a save mends it */
 #define WIRE_INPUT_FAULTS_SIZE 2u
-#define WIRE_INPUT_MISSED 0x0235u /* broadcasts lost since start, as they came while the node was busy; wraps */
+#define WIRE_INPUT_MISSED 0x022Eu /* broadcasts lost since start, as they came while the node was busy; wraps */
+#define WIRE_INPUT_FIRMWARE_VERSION 0x022Fu /* major * 256 + minor */
+#define WIRE_INPUT_UID 0x0230u /* unique identity of the chip */
+#define WIRE_INPUT_UID_SIZE 6u
 #define WIRE_INPUT_TRAIN_STATE 0x0240u /* 0 NONE, 1 RUNNING, 2 PAUSED, 3 DONE, 4 CONVERGED, 5 DIVERGED, 6 STOPPED, 7 REFUSED */
 #define WIRE_INPUT_TRAIN_EPOCH 0x0241u /* whole epochs done */
 #define WIRE_INPUT_TRAIN_EPOCH_SIZE 2u
@@ -254,11 +266,6 @@ enum wire_table {
 #define WIRE_INPUT_TRAIN_CHAIN_SIZE 2u
 #define WIRE_INPUT_TRAIN_PARAMETERS 0x0249u /* byte of ARENA at which the parameters begin */
 #define WIRE_INPUT_TRAIN_PARAMETERS_SIZE 2u
-#define WIRE_INPUT_ADDRESS_IN_FORCE 0x0280u /* node address as spoken now */
-#define WIRE_INPUT_BAUD_IN_FORCE 0x0281u /* baud rate as spoken now */
-#define WIRE_INPUT_BAUD_IN_FORCE_SIZE 2u
-#define WIRE_INPUT_FORMAT_IN_FORCE 0x0283u /* character format as spoken now */
-#define WIRE_INPUT_GAP_IN_FORCE 0x0284u /* silence that ends a frame, as kept now */
 #define WIRE_INPUT_INPUT_FRACTION 0x0300u /* fraction bits of each input: value = q * 2^-fraction */
 #define WIRE_INPUT_INPUT_FRACTION_SIZE 64u
 #define WIRE_INPUT_OUTPUT_FRACTION 0x0340u /* fraction bits of the outputs */

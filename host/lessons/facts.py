@@ -21,7 +21,8 @@ from host.core.fixed import fixed_from_float
 from host.core.learn import Config
 from host.core.wire import BY_NAME, Loss
 from host.models.dense import reference
-from host.node.staging import Row, deploy, evaluate_rows
+from host.node.proof import Row
+from host.node.staging import deploy
 from host.show import tables
 from host.training import grid
 from host.training.fit import Epoch, Fit, epochs, fit
@@ -246,10 +247,11 @@ ASK, TELL = (1, 1, 4, 5, 4, 4, 2), (1, 1, 1, 2, 2, 2)
 
 
 def on_node(result: Trained) -> tuple[list[Row], list[bytes]]:
-    """Deploy to a simulated node and walk the rows; the frames of the last row, as `--trace` shows them."""
+    """Deploy to a simulated node, by the rows of the data; then the frames of one evaluation of the last, as `--trace`
+    shows them."""
     with contextlib.redirect_stderr(io.StringIO()) as heard, open_node("sim", trace=True) as node:
-        deploy(node, result.image)
-        rows = evaluate_rows(node, result.model, tables.rows_to_show(result.data))
+        rows = list(deploy(node, result.image, x=tables.rows_to_show(result.data)).rows)
+        node.evaluate_float(rows[-1].inputs, result.model.outputs)
     frames = [line.split("  ")[0] for line in heard.getvalue().splitlines() if line[:3] in ("-> ", "<- ")]
     return rows, [bytes.fromhex(frame[3:]) for frame in frames[-2:]]
 

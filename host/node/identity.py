@@ -1,18 +1,21 @@
-"""What a node says of itself: the block of input registers from WIRE_VERSION to MISSED.
+"""What a node says of itself: the block of input registers from WIRE_VERSION to UID, and the little of it that every
+command needs.
 
 A node is a stranger: what it says is checked before anybody believes or shows it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeVar
 
-from host.core.image import CRC, HEADER
 from host.core.registers import Block
 from host.core.wire import (
+    BAUD_MAX,
+    BAUD_MIN,
+    BY_NAME,
     FRACTION_MAX,
     FRACTION_MIN,
     IMAGE_MAX,
@@ -21,6 +24,8 @@ from host.core.wire import (
     UNITS_MAX,
     VECTORS_MAX,
     WIRE_VERSION,
+    Format,
+    Gap,
     Reason,
     Start,
     State,
@@ -29,7 +34,11 @@ from host.errors import NeuronError, counted
 
 E = TypeVar("E", bound=IntEnum)
 
-IDENTITY = Block.between("WIRE_VERSION", "MISSED")
+IDENTITY = Block.between("WIRE_VERSION", "UID")
+STATUS = Block.between("GAP_IN_FORCE", "MODEL_CRC")
+STATUS_SERVED = Block.between("BAUD_IN_FORCE", "MODEL_CRC")
+"""Behind a serial server only the node knows how fast it speaks."""
+RUNNING = Block.between("RESULT_SEQUENCE", "RESULT_BITS")
 
 
 class Strange(NeuronError):
@@ -64,6 +73,49 @@ def checked_fraction(name: str, value: int) -> int:
 def in_words(reason: Reason, detail: int) -> str:
     """A reason for people."""
     return REASON_TEXT[reason].replace("DETAIL", str(detail))
+
+
+@dataclass(frozen=True)
+class Status:
+    """What every command needs to know of a node: the silence it wants, and what it runs. model_crc 0: no model."""
+
+    gap: Gap
+    state: State
+    model_crc: int
+
+
+def status_of(values: Mapping[str, int]) -> Status:
+    """The status that the values of the block STATUS are."""
+    return Status(
+        gap=known(Gap, "GAP_IN_FORCE", values["GAP_IN_FORCE"]),
+        state=known(State, "STATE", values["STATE"]),
+        model_crc=values["MODEL_CRC"],
+    )
+
+
+def speed_of(values: Mapping[str, int]) -> tuple[int, Format]:
+    """How fast a node speaks, by the values of the block STATUS_SERVED."""
+    return (
+        checked("BAUD_IN_FORCE", values["BAUD_IN_FORCE"], BAUD_MIN, BAUD_MAX),
+        known(Format, "FORMAT_IN_FORCE", values["FORMAT_IN_FORCE"]),
+    )
+
+
+@dataclass(frozen=True)
+class Running:
+    """Which model gave the results that stand in a node. sequence 0: none. attention: the identity has something to
+    say that people should know."""
+
+    sequence: int
+    model_crc: int
+    attention: bool
+
+
+def running_of(words: Sequence[int]) -> Running:
+    """What the registers of the block RUNNING say."""
+    values = RUNNING.unpack(words)
+    attention = bool(values["RESULT_BITS"] >> BY_NAME["ATTENTION"].address & 1)
+    return Running(values["RESULT_SEQUENCE"], values["RESULT_CRC"], attention)
 
 
 @dataclass(frozen=True)
@@ -136,7 +188,9 @@ def identity_of(words: Sequence[int]) -> Identity:
     )
 
 
-def _check_model(values: dict[str, int]) -> None:
+def _check_model(values: Mapping[str, int]) -> None:
+    from host.core.image import CRC, HEADER  # with it comes numpy
+
     limits = {
         "MODEL_LENGTH": (HEADER.size + CRC.size, IMAGE_MAX),
         "MODEL_LAYERS": (1, LAYERS_MAX),

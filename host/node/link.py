@@ -127,17 +127,21 @@ class TcpChannel:
 
 
 class Link:
-    """The way to all nodes of a line. character: seconds that one takes; silence: seconds between two frames; timeout:
-    seconds for an answer to begin, beside what the characters take; trace: show every frame on stderr."""
+    """The way to a node. baud, line_format: how fast is spoken; gap: the silence that is kept between frames; timeout:
+    seconds for an answer, beside what the characters take; trace: show every frame on stderr.
+
+    Another node of the same line may want a longer silence before it listens: it takes a link of its own, which begins
+    with the standard's.
+    """
 
     def __init__(
-        self, channel: Channel, where: str, *, character: float, silence: float, timeout: float, trace: bool
+        self, channel: Channel, where: str, baud: int, line_format: Format, *, timeout: float, trace: bool
     ) -> None:
         self.where = where
+        self.baud, self.line_format = baud, line_format
+        self.gap = Gap.STANDARD  # which every node hears
         self.timeout = timeout
-        self.silence = silence
         self._channel = channel
-        self._character = character
         self._trace = trace
         self._quiet_since = time.monotonic()  # somebody may just have spoken before us
         self._heard = b""
@@ -147,12 +151,13 @@ class Link:
         none came in time. What came before the request is dropped, and so is what answers something else."""
         frame = frame_seal(bytes([address]) + request)
         try:
-            wait_until(self._quiet_since + self.silence)
+            wait_until(self._quiet_since + silence_seconds(self.baud, self.line_format, self.gap))
             while self._channel.hear(0):
                 pass
             self._show("->", frame)
             self._channel.send(frame)
-            return self._answer(address, request, self._character * (len(frame) + reply_size(request)))
+            characters = len(frame) + reply_size(request)
+            return self._answer(address, request, characters * character_seconds(self.baud, self.line_format))
         except OSError as error:
             raise Gone(f"{self.where} has gone: check the cable or the adapter") from error
 
@@ -173,6 +178,11 @@ class Link:
     def _show(self, way: str, data: bytes) -> None:
         if self._trace:
             print(f"{way} {frame_text(data)}", file=sys.stderr)
+
+    @property
+    def served(self) -> bool:
+        """Whether a serial server speaks for us, at a speed of its own."""
+        return self.where.startswith(SERVED)
 
     def forget(self) -> None:
         """Another request begins."""
@@ -294,20 +304,7 @@ def _open_serial(port: str, baud: int, line_format: Format, timeout: float) -> S
 
 
 def open_link(port: str, *, baud: int, line_format: Format, timeout: float, trace: bool = False) -> Link:
-    """The line behind a port, opened: a serial device or socket://host:port. PortError says why not. Its silence is
-    the standard's, which every node hears."""
+    """The line behind a port, opened: a serial device or socket://host:port. PortError says why not."""
     served = port.startswith(SERVED)
     channel = _open_tcp(port, timeout) if served else _open_serial(port, baud, line_format, timeout)
-    return Link(
-        channel,
-        port,
-        character=character_seconds(baud, line_format),
-        silence=silence_seconds(baud, line_format, Gap.STANDARD),
-        timeout=timeout,
-        trace=trace,
-    )
-
-
-def require_port(port: str, *, baud: int, line_format: Format, timeout: float) -> None:
-    """PortError where a port cannot be opened now."""
-    open_link(port, baud=baud, line_format=line_format, timeout=timeout).close()
+    return Link(channel, port, baud, line_format, timeout=timeout, trace=trace)

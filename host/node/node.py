@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from host.core.modbus import (
     DEVICE_FAILURE,
     FC23_WRITE_REGISTERS_MAX,
+    ILLEGAL_ADDRESS,
     READ_REGISTERS_MAX,
     WRITE_REGISTERS_MAX,
 )
@@ -20,6 +21,7 @@ from host.core.wire import (
     DEFAULT_ADDRESS,
     DEFAULT_BAUD,
     DEFAULT_FORMAT,
+    UNITS_MAX,
     WIRE_VERSION,
     Command,
     Format,
@@ -30,7 +32,21 @@ from host.core.wire import (
 )
 from host.node import client
 from host.node.client import Answered, Client, NodeError
-from host.node.identity import IDENTITY, Identity, checked_fraction, identity_of, in_words
+from host.node.identity import (
+    IDENTITY,
+    RUNNING,
+    STATUS,
+    STATUS_SERVED,
+    Identity,
+    Running,
+    Status,
+    checked_fraction,
+    identity_of,
+    in_words,
+    running_of,
+    speed_of,
+    status_of,
+)
 from host.node.link import Link, open_link
 from host.progress import Progress
 
@@ -43,6 +59,8 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT = 1.0
 WRITE_READ_FLOATS = FC23_WRITE_REGISTERS_MAX // 2 * 2
 """Registers of floats that one function 23 writes."""
+RESULTS = Block.between("RESULT_BITS", "RESULTS")
+WHOSE_RESULTS = Block.between("RESULT_CRC", "RESULTS")
 POLL_SECONDS = 0.002
 """Between two looks at a node that is at work."""
 
@@ -60,10 +78,15 @@ class Refused(NodeError):
 
 @dataclass(frozen=True)
 class Result:
-    """Outputs of the node for rows of inputs. outputs: int16 (rows, outputs); led: bool (rows)."""
+    """Outputs of the node for rows of inputs. outputs: int16 (rows, outputs); led: bool (rows); busy: an erase or a
+    commit was under way; held: a coil held the lamp or the outputs; model_crc: of the model that gave the last, where
+    that was asked for."""
 
     outputs: Int16
     led: NDArray[np.bool_]
+    busy: bool = False
+    held: bool = False
+    model_crc: int = 0
 
 
 class Node(Client):
@@ -73,6 +96,7 @@ class Node(Client):
         super().__init__(link, address)
         self.lamp: Callable[[], bool] | None = None
         """Looks at the lamp itself, where it can be seen from here."""
+        self._greeting: Status | None = None
         self._given: tuple[Register, Sequence[int]] | None = None
 
     def read_block(self, block: Block) -> dict[str, Any]:
@@ -90,34 +114,52 @@ class Node(Client):
     # ----------------------------------------------------------------------------------------------- identity
 
     def handshake(self) -> None:
-        """Is there a node, and does it speak our version?"""
-        found = self.read_value("WIRE_VERSION")
+        """Is there a node, and does it speak our version? From then on its silences are kept."""
+        try:
+            values = self.read_block(STATUS_SERVED if self.link.served else STATUS)
+        except Answered as error:
+            if error.code != ILLEGAL_ADDRESS:
+                raise
+            values = self.read_block(Block.of(["WIRE_VERSION"]))  # which stands there in every version
+        found = values["WIRE_VERSION"]
         if found != WIRE_VERSION:
             raise NodeError(
                 f"the node speaks wire version {found}, this program {WIRE_VERSION}: "
                 f"update the {'firmware' if found < WIRE_VERSION else 'program'}"
             )
+        if self.link.served:
+            self.link.baud, self.link.line_format = speed_of(values)
+        self._greeting = status_of(values)
+        self.link.gap = self._greeting.gap
+
+    def status(self) -> Status:
+        """What the node says in short. The handshake's answer serves while nothing has been asked since."""
+        return self._greeting or status_of(self.read_block(STATUS))
+
+    def _ask(self, request: bytes) -> bytes:
+        self._greeting = None
+        return super()._ask(request)
 
     def identity(self) -> Identity:
         """What the node says of itself, in one request."""
         return identity_of(self.read(Table.INPUT, IDENTITY.address, IDENTITY.count))
 
+    def running(self) -> Running:
+        """Which model gave the results that stand there."""
+        return running_of(self.read(Table.HOLDING, RUNNING.address, RUNNING.count))
+
     def wait_idle(self) -> Identity:
         """The node's identity once it neither erases nor commits."""
         deadline = time.monotonic() + client.BUSY_SECONDS
-        while True:
-            identity = self.identity()
-            if identity.state is State.IDLE:
-                return identity
-            if time.monotonic() > deadline:
-                reason = identity.reason
-                why = (
-                    ""
-                    if reason is Reason.NONE
-                    else f", as {in_words(reason, identity.detail)} ({reason.name})"
-                )
-                raise NodeError(f"the node is still {identity.state.name.lower()}{why}: wait, then try again")
+        identity = self.identity()
+        while identity.state is not State.IDLE:
             time.sleep(POLL_SECONDS)
+            overdue = time.monotonic() > deadline
+            if overdue or self.read_value("STATE") == State.IDLE:
+                identity = self.identity()
+            if overdue and identity.state is not State.IDLE:
+                raise NodeError(_still_busy(identity))
+        return identity
 
     def read_words(self, row: Register, count: int, offset: int = 0) -> list[int]:
         """`count` registers of a row, from an offset on, in as few requests as it takes."""
@@ -143,39 +185,53 @@ class Node(Client):
         """The running image, `length` bytes of it."""
         return self.read_bytes("IMAGE", length)
 
-    def command(self, code: Command, doing: str, length: int = 0, crc: int = 0) -> None:
-        """Have the node carry out a command; Refused when it will not."""
+    def command(
+        self, code: Command, doing: str, length: int = 0, crc: int = 0, *, inputs: int = 0
+    ) -> list[int]:
+        """Have the node carry out a command; Refused when it will not. inputs: so many are read along with its answer,
+        as read_inputs does."""
+        address, words = placed(COMMAND=code, LENGTH=length, CRC=crc)
         try:
-            self.write_values(COMMAND=code, LENGTH=length, CRC=crc)
+            if inputs:
+                return self.write_read(address, words, BY_NAME["INPUTS_FLOAT"].address, 2 * inputs)
+            self.write(address, words)
         except Answered as error:
             if error.code != DEVICE_FAILURE:
                 raise
             identity = self.identity()
             raise Refused(doing, identity.reason, identity.detail) from error
+        return []
 
     # -------------------------------------------------------------------------------------------------- infer
 
-    def _result(self, words: Sequence[int]) -> tuple[list[int], bool]:
-        outputs = unpack(BY_NAME["RESULTS"], words[1:])
-        return outputs, bool(words[0] >> BY_NAME["LED"].address & 1)
+    def _evaluate(
+        self, row: Register, rows: Sequence[Sequence[int]], outputs: int, whose: bool = False
+    ) -> Result:
+        """Write each row of registers, read the outputs and the lamp that follow from it; whose: and which model."""
+        import numpy as np
 
-    def _evaluate(self, row: Register, rows: Sequence[Sequence[int]], outputs: int) -> Result:
-        """Write each row of registers, read the outputs and the lamp that follow from it."""
-        results = BY_NAME["RESULT_BITS"].address
-        y, leds = [], []
+        block = WHOSE_RESULTS if whose else RESULTS
+        start, count = block.address, block.count - UNITS_MAX + outputs
+        y, leds, all_bits, crc = [], [], 0, 0
         for values in rows:
             self._given = row, values
             if len(values) <= WRITE_READ_FLOATS:
-                words = self.write_read(row.address, values, results, 1 + outputs)
+                words = self.write_read(row.address, values, start, count)
             else:
                 self._write_wide(row, values)
-                words = self.read(Table.HOLDING, results, 1 + outputs)
-            output, led = self._result(words)
-            y.append(output)
-            leds.append(led)
-        import numpy as np
-
-        return Result(np.array(y, np.int16).reshape(len(y), outputs), np.array(leds, np.bool_))
+                words = self.read(Table.HOLDING, start, count)
+            found = block.unpack(words)
+            bits, crc = found["RESULT_BITS"], found.get("RESULT_CRC", 0)
+            y.append(found["RESULTS"])
+            leds.append(_bit(bits, "LED"))
+            all_bits |= bits
+        return Result(
+            np.array(y, np.int16).reshape(len(y), outputs),
+            np.array(leds, np.bool_),
+            _bit(all_bits, "BUSY"),
+            _bit(all_bits, "HELD"),
+            crc,
+        )
 
     def _write_wide(self, row: Register, values: Sequence[int]) -> None:
         """More inputs than one frame holds: HOLD keeps the neuron still until all of them stand."""
@@ -187,10 +243,10 @@ class Node(Client):
         finally:
             self.write_coil(hold, False)
 
-    def evaluate(self, x: Int16, outputs: int) -> Result:
-        """Rows of int16 inputs (rows, inputs), at the model's scales."""
+    def evaluate(self, x: Int16, outputs: int, *, whose: bool = False) -> Result:
+        """Rows of int16 inputs (rows, inputs), at the model's scales; whose: ask which model gave the results."""
         row = BY_NAME["INPUTS"]
-        return self._evaluate(row, [pack(row, values) for values in x.tolist()], outputs)
+        return self._evaluate(row, [pack(row, values) for values in x.tolist()], outputs, whose)
 
     def evaluate_float(self, x: ArrayLike, outputs: int) -> Result:
         """Rows of float32 inputs (rows, inputs), in their own units: the node quantises them."""
@@ -205,13 +261,16 @@ class Node(Client):
         """The registers of the first `count` inputs, in their own units."""
         return self.read_words(BY_NAME["INPUTS_FLOAT"], 2 * count)
 
-    def write_inputs(self, words: Sequence[int]) -> None:
-        """The registers of the first inputs, as `read_inputs` gives them."""
+    def put_back(self, words: Sequence[int]) -> Running:
+        """The first inputs become what `read_inputs` has found, unless another master has written them since: its own
+        are newer. Then, which model runs."""
         row = BY_NAME["INPUTS_FLOAT"]
-        if len(words) <= WRITE_READ_FLOATS:
-            self.write(row.address, words)
-        else:
+        if not self.inputs_are_ours():
+            return self.running()
+        if len(words) > WRITE_READ_FLOATS:
             self._write_wide(row, words)
+            return self.running()
+        return running_of(self.write_read(row.address, words, RUNNING.address, RUNNING.count))
 
     def inputs_are_ours(self) -> bool:
         """Whether the inputs that were last evaluated here still stand: no other master has written."""
@@ -227,6 +286,17 @@ class Node(Client):
     def output_fraction(self) -> int:
         """Fraction bits of the outputs."""
         return checked_fraction("OUTPUT_FRACTION", self.read_value("OUTPUT_FRACTION"))
+
+
+def _bit(bits: int, name: str) -> bool:
+    """A discrete input in the register RESULT_BITS."""
+    return bool(bits >> BY_NAME[name].address & 1)
+
+
+def _still_busy(identity: Identity) -> str:
+    reason = identity.reason
+    why = "" if reason is Reason.NONE else f", as {in_words(reason, identity.detail)} ({reason.name})"
+    return f"the node is still {identity.state.name.lower()}{why}: wait, then try again"
 
 
 # ---------------------------------------------------------------------------------------------------- opening

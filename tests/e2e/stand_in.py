@@ -11,8 +11,9 @@ import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from host.core.modbus import frame_seal, frame_valid
-from host.core.wire import BY_NAME, WIRE_VERSION
+from host.core.modbus import frame_seal, frame_valid, read_pdu
+from host.core.wire import WIRE_VERSION
+from host.node.identity import STATUS
 
 Answer = Callable[[bytes], bytes | None]
 """The reply's PDU to a request's, or None: silence."""
@@ -31,10 +32,11 @@ def version(number: int) -> Answer:
 
 def exception(code: int, after_handshake: bool = False) -> Answer:
     """Every request is answered with this exception; if wanted, a good handshake comes first."""
+    words = STATUS.pack({row.name: 0 for row in STATUS.rows} | {"WIRE_VERSION": WIRE_VERSION})
 
     def answer(pdu: bytes) -> bytes:
-        if after_handshake and pdu == struct.pack(">BHH", 4, BY_NAME["WIRE_VERSION"].address, 1):
-            return struct.pack(">BBH", 4, 2, WIRE_VERSION)
+        if after_handshake and pdu == read_pdu(4, STATUS.address, STATUS.count):
+            return struct.pack(f">BB{len(words)}H", 4, 2 * len(words), *words)
         return bytes([pdu[0] | 0x80, code])
 
     return answer

@@ -13,7 +13,7 @@ import pytest
 from host.boards.opening import open_node
 from host.boards.simulated import simulate
 from host.core.image import Model, encode
-from host.core.wire import BY_NAME, DEFAULT_ADDRESS, Command
+from host.core.wire import BY_NAME, Command
 from host.node.client import NoAnswer, NodeError
 from host.node.node import Node
 from host.node.staging import deploy, rollback
@@ -27,8 +27,8 @@ QUICK = 0.06
 OLD = neuron("old", (1, 1), -0.5)
 NEW = neuron("new", (1, 1), -1.5)
 
-COMMIT = struct.pack(">BBHHBH", DEFAULT_ADDRESS, 16, BY_NAME["COMMAND"].address, 5, 10, Command.COMMIT)
-"""How the frame begins that tells the node to commit."""
+INSTALL = struct.pack(">HHBH", BY_NAME["COMMAND"].address, 5, 10, Command.INSTALL)
+"""Where the frame that tells the node to commit says so; functions 16 and 23 alike."""
 
 TCP_TOO = [Fault.REQUEST_REPEATED, Fault.REPLY_REPEATED_LATE, Fault.REPLY_LATE, Fault.BEHIND, Fault.ALL_LOST]
 """A TCP port is another way in, with buffers of its own: what may leave something in them is tried there too."""
@@ -85,7 +85,7 @@ def attempt(
     after = NEW if before is OLD else OLD
     line.arm(fault, k)
     outcome = deploy_over(line, after, timeout)
-    told_to_commit = any(frame.startswith(COMMIT) for frame in line.delivered)
+    told_to_commit = any(INSTALL in frame for frame in line.delivered)
     now = run(line)
     if outcome is None:
         assert now is after
@@ -135,11 +135,13 @@ def test_a_commit_that_was_lost_behind_another_answer_is_given_again(
         deploy_over(pty_line, NEW)
     command, unheard = Node.command, []
 
-    def deaf(node: Node, code: Command, doing: str, length: int = 0, crc: int = 0) -> None:
-        if code in (Command.COMMIT, Command.ROLLBACK) and not unheard:
+    def deaf(
+        node: Node, code: Command, doing: str, length: int = 0, crc: int = 0, *, inputs: int = 0
+    ) -> list[int]:
+        if code in (Command.INSTALL, Command.ROLLBACK) and not unheard:
             unheard.append(code)
-        else:
-            command(node, code, doing, length, crc)
+            return node.read_inputs(inputs) if inputs else []
+        return command(node, code, doing, length, crc, inputs=inputs)
 
     monkeypatch.setattr(Node, "command", deaf)
     with open_node(pty_line.port, timeout=ANSWER) as node:
@@ -147,4 +149,4 @@ def test_a_commit_that_was_lost_behind_another_answer_is_given_again(
             assert rollback(node).model_crc == crc_of(OLD)
         else:
             assert deploy(node, encode(NEW)).crc == crc_of(NEW)
-    assert unheard == [Command.ROLLBACK if back else Command.COMMIT]
+    assert unheard == [Command.ROLLBACK if back else Command.INSTALL]

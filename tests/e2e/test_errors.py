@@ -21,7 +21,8 @@ from host.boards.compiler import ROOT
 from host.boards.opening import open_node
 from host.boards.simulated import NODES_MAX, simulate
 from host.core.image import encode
-from host.core.wire import WIRE_VERSION
+from host.core.modbus import read_pdu
+from host.core.wire import BY_NAME, WIRE_VERSION
 from host.node.client import NodeError
 from host.node.staging import deploy as deploy_to
 from tests.e2e.scenario import AND, OR, largest
@@ -189,6 +190,17 @@ def test_another_wire_version(fails: Fails, found: int, update: str) -> None:
         assert fails(port) == (
             f"the node speaks wire version {found}, this program {WIRE_VERSION}: update the {update}"
         )
+
+
+def test_an_older_node_that_has_other_registers(fails: Fails) -> None:
+    """Only WIRE_VERSION stands where it always stood."""
+
+    def old(pdu: bytes) -> bytes:
+        alone = pdu == read_pdu(4, BY_NAME["WIRE_VERSION"].address, 1)
+        return struct.pack(">BBH", 4, 2, WIRE_VERSION - 1) if alone else bytes([pdu[0] | 0x80, 2])
+
+    with stand_in(old) as port:
+        assert fails(port).endswith(f"this program {WIRE_VERSION}: update the firmware")
 
 
 @pytest.mark.parametrize("after_handshake", [False, True])

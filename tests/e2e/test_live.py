@@ -22,7 +22,8 @@ from host.core.wire import BY_NAME, Activation, Command, Reason, State
 from host.data.dataset import BUILT_IN
 from host.node.client import NoAnswer, NodeError
 from host.node.node import Node, Refused, Result
-from host.node.staging import PROVING, commit_staged, evaluate_rows, inputs_kept, rollback, stage
+from host.node.proof import inputs_kept
+from host.node.staging import PROVING, commit_staged, rollback, stage
 from host.node.staging import deploy as deploy_to
 from host.show import tables
 from tests.e2e.scenario import AND, NAND, OR, crc_of, with_vectors
@@ -96,7 +97,7 @@ def test_also_when_it_is_interrupted(node: Node, monkeypatch: pytest.MonkeyPatch
 def test_inputs_that_another_master_has_written_meanwhile_stay(node: Node) -> None:
     deploy_to(node, encode(AND))
     node.evaluate_float([0.0, 0.0], 1)
-    with inputs_kept(node, 2):
+    with inputs_kept(node, node.read_inputs(2)):
         node.evaluate_float([1.0, 1.0], 1)
         node.write_values(INPUTS_FLOAT=[0.5, 0.25])
         newest = node.read_inputs(2)
@@ -107,7 +108,7 @@ def test_another_master_in_the_way_of_a_proof_is_named(node: Node, monkeypatch: 
     """It writes before each of our evaluations is answered."""
     evaluate = Node.evaluate
 
-    def disturbed(self: Node, x: np.ndarray, outputs: int) -> Result:
+    def disturbed(self: Node, x: np.ndarray, outputs: int, **more: bool) -> Result:
         evaluate(self, x, outputs)
         self.write_values(INPUTS=[77, 77])
         return Result(np.array([[77]], np.int16), np.array([False]))
@@ -208,8 +209,7 @@ def test_what_was_clipped_is_said(sim: Sim, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_rows_that_were_clipped_are_marked(node: Node) -> None:
-    deploy_to(node, encode(AND))
-    rows = evaluate_rows(node, AND, [[0, 0], [1e6, 1]])
+    rows = deploy_to(node, encode(AND), x=[[0, 0], [1e6, 1]]).rows
     assert [row.clipped for row in rows] == [False, True]
     assert rows[1].used == [32767 / 2.0 ** AND.input_fraction[0], 1.0]
     lines = tables.node_table(rows, BUILT_IN["and"])

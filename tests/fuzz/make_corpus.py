@@ -122,21 +122,24 @@ def frames() -> dict[str, bytes]:
         crc = int.from_bytes(image[-4:], "little")
         return stage(image) + command(Command.VERIFY, len(image), crc) + command(Command.COMMIT, crc=crc)
 
+    def install(image: bytes) -> bytes:
+        return command(Command.INSTALL, len(image), int.from_bytes(image[-4:], "little"))
+
     settings = write(at["ADDRESS"], [9, 1, 0xC200, 2, 1]) + command(Command.SAVE_SETTINGS)
     floats = write(at["INPUTS_FLOAT"], [0x3F80, 0, 0xC000, 0])
     requests = {
         "read-coils": frame(1, 0, 3),
-        "read-discretes": frame(2, 0, 7),
+        "read-discretes": frame(2, 0, 10),
         "read-inputs": frame(3, 0, 64),
         "read-floats": frame(3, at["INPUTS_FLOAT"], 120),
         "read-settings": frame(3, at["ADDRESS"], 5),
         "read-command": frame(3, at["COMMAND"], 5),
-        "read-results": frame(3, at["RESULT_BITS"], 65),
+        "read-results": frame(3, at["RESULT_SEQUENCE"], 69),
         "read-results-float": frame(3, at["RESULTS_FLOAT"], 124),
         "read-stage": frame(3, at["STAGE"] + 4096 - 125, 125),
         "read-outputs": frame(4, 0, 64),
         "read-outputs-float": frame(4, at["OUTPUTS_FLOAT"], 124),
-        "read-identity": frame(4, at["WIRE_VERSION"], 39),
+        "read-identity": frame(4, at["BAUD_IN_FORCE"], 58),
         "read-fractions": frame(4, at["INPUT_FRACTION"], 65),
         "read-image": frame(4, at["IMAGE"], 30),
         "coils": frame(5, 0, 0xFF00) + frame(15, 0, 3, b"\1\2") + frame(2, 0, 7),
@@ -153,6 +156,7 @@ def frames() -> dict[str, bytes]:
         "settings": settings + work(200) + frame(3, 0, 1),
         "restart": command(Command.RESTART) + work(1) + frame(3, 0, 1),
         "deploy": deploy(two) + work(120) + work(120) + floats,
+        "install": stage(two) + install(two) + work(120) + work(120) + install(two) + floats,
         "deploy-cut": deploy(two) + work(20) + command(Command.RESTART) + stage(one),
         "rollback": right(Command.ROLLBACK) + work(200) + work(200) + right(Command.ROLLBACK) + work(50),
         "restage": item(RESTAGE) + right(Command.VERIFY) + right(Command.COMMIT) + work(255) + work(255),

@@ -1,0 +1,169 @@
+"""The proof that a node computes what we compute: rows of inputs over the bus, every output and the lamp exactly as our
+own twin has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from host.core.fixed import Int16, fixed_clips, fixed_from_float, fixed_to_float
+from host.core.image import Model
+from host.core.infer import dequantise_outputs, infer, led
+from host.core.wire import REGISTERS, Table
+from host.errors import NeuronError
+from host.node.client import NodeError
+from host.node.identity import Running
+from host.node.node import Node, Result
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Inputs as a node takes them. q: at the model's scales; used: the same in its own units; clipped: those that are
+    beyond what the formats hold, not only rounded."""
+
+    q: list[int]
+    used: list[float]
+    clipped: list[bool]
+
+    def warnings(self, inputs: Sequence[float]) -> list[str]:
+        return [
+            f"input {i + 1} is {inputs[i]:g}, beyond what the model can hold: the node used {self.used[i]:g}"
+            for i, beyond in enumerate(self.clipped)
+            if beyond
+        ]
+
+
+def taken(inputs: Sequence[float], fractions: Sequence[int]) -> Taken:
+    """What a node makes of inputs; fractions: of its model's inputs."""
+    with np.errstate(over="ignore"):  # what float32 cannot hold is clipped as well
+        values = np.asarray(inputs, dtype=np.float32)
+    pairs = list(zip(values, fractions, strict=True))
+    q = [int(fixed_from_float(value, f)) for value, f in pairs]
+    used = [float(fixed_to_float(value, f)) for value, f in zip(q, fractions, strict=True)]
+    return Taken(q, used, [bool(fixed_clips(value, f)) for value, f in pairs])
+
+
+@dataclass(frozen=True)
+class Row:
+    """One evaluation on the node, in the model's own units. used: the inputs that it took; clipped: one of them was
+    beyond what the model can hold."""
+
+    inputs: list[float]
+    outputs: list[float]
+    led: bool
+    used: list[float]
+    clipped: bool
+
+
+def set_coils(node: Node) -> list[str]:
+    """The coils that are set: each holds the lamp, or the outputs."""
+    names = [row.name for row in REGISTERS if row.table is Table.COIL]
+    return [name for name, bit in zip(names, node.read(Table.COIL, 0, len(names)), strict=True) if bit]
+
+
+@dataclass
+class Kept:
+    """running: which model ran when the inputs had been put back."""
+
+    running: Running | None = None
+
+
+@contextmanager
+def inputs_kept(node: Node, found: Sequence[int]) -> Iterator[Kept]:
+    """Leave the inputs as they were found, by node.read_inputs or along with a command, whatever is evaluated
+    meanwhile, and however that ends.
+
+    Inputs that another master has written meanwhile are newer than ours: they stay.
+    """
+    kept = Kept()
+    try:
+        yield kept
+    except BaseException:
+        with suppress(NeuronError):  # of a node that has gone, the first failure says more
+            node.put_back(found)
+        raise
+    kept.running = node.put_back(found)
+
+
+def vector_of(model: Model) -> Int16:
+    """The row (1, inputs) of the model's self-test to prove it by: the first that lights the lamp, if one does; outputs
+    of 0 and a dark lamp are also what no model gives."""
+    lit = led(model, infer(model, model.vector_inputs))
+    return model.vector_inputs[[int(np.argmax(lit))]]
+
+
+def quantised(model: Model, x: ArrayLike) -> tuple[Int16, list[Taken]]:
+    """Rows of inputs (rows, inputs), in their own units, as a node takes them."""
+    rows = np.atleast_2d(np.asarray(x, dtype=np.float64))
+    took = [taken(row.tolist(), model.input_fraction) for row in rows]
+    return np.array([each.q for each in took], np.int16).reshape(rows.shape), took
+
+
+def prove(
+    node: Node,
+    model: Model,
+    q: Int16,
+    *,
+    crc: int = 0,
+    settle: Callable[[], object] | None = None,
+    done: Callable[[int], None] = lambda row: None,
+) -> list[bool]:
+    """Evaluate rows (rows, inputs) on the node and compare with our own twin, exactly: NodeError where they differ. The
+    lamps, looked at where they can be seen, else as the node says.
+
+    settle: makes sure that the commit of the image with this CRC-32 has ended, where one may be under way; done(row):
+    after each.
+    """
+    expected = infer(model, q)
+    lamps, seen = led(model, expected), []
+    for i, (y, lit) in enumerate(zip(expected, lamps, strict=True)):
+        # A reply that came twice looks like the answer to the next row.
+        remedies: list[Callable[[], object]] = [node.doubt]
+        unsettled = settle is not None and i == 0
+        if settle and unsettled:
+            remedies.insert(0, settle)
+        while True:
+            result = node.evaluate(q[i : i + 1], model.outputs, whose=unsettled)
+            pending = unsettled and (result.busy or result.model_crc != crc)
+            if not pending and not result.held and (result.outputs[0] == y).all() and result.led[0] == lit:
+                break
+            if not remedies:
+                raise _not_proven(node, i, result, y)
+            remedies.pop(0)()
+            unsettled = False
+        seen.append(node.lamp() if node.lamp else bool(result.led[0]))
+        done(i)
+    return seen
+
+
+def rows_of(model: Model, x: ArrayLike, took: Sequence[Taken], lamps: Sequence[bool]) -> list[Row]:
+    """What was proven for rows of inputs (rows, inputs), in their own units."""
+    outputs = dequantise_outputs(model, infer(model, np.array([each.q for each in took], np.int16)))
+    rows = np.atleast_2d(np.asarray(x, dtype=np.float64))
+    return [
+        Row(inputs.tolist(), output.tolist(), lit, each.used, any(each.clipped))
+        for inputs, output, lit, each in zip(rows, outputs, lamps, took, strict=True)
+    ]
+
+
+def _not_proven(node: Node, row: int, result: Result, expected: Int16) -> NodeError:
+    """Why the node does not compute what it should, as far as its registers tell."""
+    if not node.inputs_are_ours():
+        return NodeError(
+            f"the model runs, but could not be proven: another master writes the node's inputs (row {row}); "
+            "stop it for a moment, or go without the proof (--no-prove)"
+        )
+    coils = set_coils(node)
+    if coils:
+        return NodeError(
+            f"the model runs, but could not be proven: coil {coils[0]} is set and holds the lamp or the outputs; "
+            "clear it, or go without the proof (--no-prove)"
+        )
+    return NodeError(
+        f"the node computes {result.outputs[0].tolist()} for row {row}, expected {expected.tolist()}: "
+        "is another master at work, or its firmware of another version?"
+    )
