@@ -43,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     plans = [make_plan(options_of(args, name)) for name in models_of(args)]
     if args.on_board:
         require_room(plans[-1])
+    if args.deploy is not None:
+        line.require(args.deploy)
     trained: list[Trained] = []
     for plan in plans:
         with progress(out) as update:

@@ -81,6 +81,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> FakeNode:
         return Deployed(1, image_crc(image), 7, 0.25, already, said, tuple(rows))
 
     monkeypatch.setattr("host.cli.line.open_node", open_node)
+    monkeypatch.setattr("host.cli.line.require_port", lambda port, **options: None)
     monkeypatch.setattr("host.node.staging.deploy", deploy)
     return fake
 

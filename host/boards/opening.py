@@ -18,6 +18,40 @@ SIMULATED = {"sim": "a simulated node", "renode": "the board in Renode"}
 PORT_HELP = "a serial device (/dev/ttyUSB0, COM3), socket://host:port for a serial server, sim, or renode"
 
 
+def _require_settings_that_do_something(port: str, baud: int, line_format: Format) -> None:
+    from host.node.link import SERVED
+
+    if (baud, line_format) == (DEFAULT_BAUD, DEFAULT_FORMAT):
+        return
+    if port.startswith(SERVED):
+        raise NeuronError(
+            f"--baud, --parity and --stop-bits do nothing with {port}: the serial server has its own settings"
+        )
+    if port == "renode":
+        raise NeuronError("--baud, --parity and --stop-bits do nothing with renode: its line has no speed")
+
+
+def require_port(port: str, *, baud: int, line_format: Format) -> None:
+    """NeuronError where open_node could not open this port now, as far as that can be known without asking a node: for
+    those who have long work before it. Nothing stays open."""
+    from host.node.link import open_link
+    from host.node.node import DEFAULT_TIMEOUT
+
+    _require_settings_that_do_something(port, baud, line_format)
+    if port == "sim":
+        from host.boards.simulated import build
+
+        build()
+    elif port == "renode":
+        from host.boards.renode import missing
+
+        why = missing()
+        if why is not None:
+            raise NeuronError(why)
+    else:
+        open_link(port, baud=baud, line_format=line_format, timeout=DEFAULT_TIMEOUT).close()
+
+
 @contextmanager
 def open_node(
     port: str,
@@ -30,18 +64,9 @@ def open_node(
 ) -> Iterator[Node]:
     """Open the way to a node and shake hands. port: as PORT_HELP says; timeout: seconds for one answer,
     None: as usual; a simulated node may take longer, as its computer may be busy."""
-    from host.node.link import SERVED
     from host.node.node import DEFAULT_TIMEOUT, open_line
 
-    if (baud, line_format) != (DEFAULT_BAUD, DEFAULT_FORMAT):
-        if port.startswith(SERVED):
-            raise NeuronError(
-                f"--baud, --parity and --stop-bits do nothing with {port}: the serial server has its own settings"
-            )
-        if port == "renode":
-            raise NeuronError(
-                "--baud, --parity and --stop-bits do nothing with renode: its line has no speed"
-            )
+    _require_settings_that_do_something(port, baud, line_format)
     timeout = DEFAULT_TIMEOUT if timeout is None else timeout
     if port == "sim":
         opened = _simulated(address, baud, line_format, timeout, trace)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from host.boards.opening import SIMULATED, open_node
+from host.boards.opening import SIMULATED, open_node, require_port
 from host.cli.parser import positive, whole
 from host.core.wire import (
     ADDRESS_MAX,
@@ -66,6 +66,10 @@ class Line:
         if port in SIMULATED:
             return f"{SIMULATED[port]}, address {self.address}"
         return f"{port}, {self.baud} {self.line_format.name[1:]}, address {self.address}"
+
+    def require(self, port: str) -> None:
+        """NeuronError where the way to `port` is known to be closed."""
+        require_port(port, baud=self.baud, line_format=self.line_format)
 
     def open(self, port: str) -> AbstractContextManager[Node]:
         """The node behind `port`."""

@@ -80,6 +80,29 @@ def test_a_port_that_does_not_exist(fails: Fails) -> None:
     assert said.startswith("/dev/ttyUSB485 does not exist: is the adapter plugged in?")
 
 
+def test_a_port_that_does_not_exist_is_said_before_a_training(
+    line: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "train", None)
+    assert line(train.main, "--deploy", "/dev/ttyUSB485", "--json").startswith(
+        "/dev/ttyUSB485 does not exist"
+    )
+    assert line(train.main, "--deploy", "socket://127.0.0.1:1", "--json").startswith("nothing answers at")
+    monkeypatch.setattr("host.boards.renode.missing", lambda: "there is no Renode")
+    assert line(train.main, "--deploy", "renode", "--json") == "there is no Renode"
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CC", raising=False)
+    assert "needs a C compiler" in line(train.main, "--deploy", "sim", "--json")
+
+
+def test_a_port_in_use_is_said_before_a_training(
+    line: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "train", None)
+    with simulate() as sim, open_node(sim.port):
+        assert "is in use by another program" in line(train.main, "--deploy", sim.port, "--json")
+
+
 def test_a_port_without_permission(fails: Fails, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object, **options: object) -> None:
         raise serial.SerialException(errno.EACCES, "could not open port")
