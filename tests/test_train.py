@@ -47,7 +47,7 @@ class FakeNode:
 
     def put_back(self, found: list[float]) -> Running:
         self.standing = found
-        return Running(7, image_crc(self.images[-1]), False)
+        return Running(7, image_crc(self.images[-1]), False, False)
 
     def evaluate(self, x: np.ndarray, outputs: int, *, whose: bool) -> Result:
         model = decode(self.images[-1])

@@ -101,21 +101,29 @@ def speed_of(values: Mapping[str, int]) -> tuple[int, Format]:
     )
 
 
+def bit_of(bits: int, name: str) -> bool:
+    """A discrete input in the register RESULT_BITS."""
+    return bool(bits >> BY_NAME[name].address & 1)
+
+
 @dataclass(frozen=True)
 class Running:
-    """Which model gave the results that stand in a node. sequence 0: none. attention: the identity has something to
-    say that people should know."""
+    """Which model gave the results that stand in a node. sequence 0: none. busy: an erase or a commit is under way;
+    attention: the identity has something to say that people should know."""
 
     sequence: int
     model_crc: int
+    busy: bool
     attention: bool
 
 
 def running_of(words: Sequence[int]) -> Running:
     """What the registers of the block RUNNING say."""
     values = RUNNING.unpack(words)
-    attention = bool(values["RESULT_BITS"] >> BY_NAME["ATTENTION"].address & 1)
-    return Running(values["RESULT_SEQUENCE"], values["RESULT_CRC"], attention)
+    bits = values["RESULT_BITS"]
+    return Running(
+        values["RESULT_SEQUENCE"], values["RESULT_CRC"], bit_of(bits, "BUSY"), bit_of(bits, "ATTENTION")
+    )
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ from host.node.identity import (
     Identity,
     Running,
     Status,
+    bit_of,
     checked_fraction,
     identity_of,
     in_words,
@@ -223,13 +224,13 @@ class Node(Client):
             found = block.unpack(words)
             bits, crc = found["RESULT_BITS"], found.get("RESULT_CRC", 0)
             y.append(found["RESULTS"])
-            leds.append(_bit(bits, "LED"))
+            leds.append(bit_of(bits, "LED"))
             all_bits |= bits
         return Result(
             np.array(y, np.int16).reshape(len(y), outputs),
             np.array(leds, np.bool_),
-            _bit(all_bits, "BUSY"),
-            _bit(all_bits, "HELD"),
+            bit_of(all_bits, "BUSY"),
+            bit_of(all_bits, "HELD"),
             crc,
         )
 
@@ -286,11 +287,6 @@ class Node(Client):
     def output_fraction(self) -> int:
         """Fraction bits of the outputs."""
         return checked_fraction("OUTPUT_FRACTION", self.read_value("OUTPUT_FRACTION"))
-
-
-def _bit(bits: int, name: str) -> bool:
-    """A discrete input in the register RESULT_BITS."""
-    return bool(bits >> BY_NAME[name].address & 1)
 
 
 def _still_busy(identity: Identity) -> str:

@@ -31,8 +31,8 @@ ROTTEN = {Reason.ROTTEN_MODEL, Reason.ROTTEN_RUNNING}
 INPUTS_ALONG = 4
 """So many inputs are read along with the answer to a command; more of them would hold it up."""
 
-COMMIT_SECONDS, COMMIT_SECONDS_BYTE = 0.005, 1e-5
-"""What a commit takes where its sector stands ready, at 16 us a word, with room to spare: a look before is in vain."""
+COMMIT_SECONDS, COMMIT_SECONDS_BYTE = 0.005, 4e-6
+"""What a commit takes where its sector stands ready, at 16 us a word: a look before that is in vain."""
 
 
 @dataclass(frozen=True)
@@ -193,10 +193,12 @@ def _deploy(
             with proof.inputs_kept(node, found or node.read_inputs(model.inputs)) as kept:
                 lamps = proof.prove(node, model, q, crc=crc, settle=settle, done=runs)
             rows = [] if x is None else proof.rows_of(model, x, took, lamps)
-        elif settle:
-            settle()
-            runs(0)
         running = (prove and kept.running) or node.running()
+        if not prove and settle:
+            if running.busy or running.model_crc != crc:
+                settle()
+                running = node.running()
+            runs(0)
         warnings = node.identity().warnings() if running.attention else []
     if running.sequence == 0 or running.model_crc != crc:
         raise NodeError(f"the node runs {_running(running)} now: another master has changed its model")
