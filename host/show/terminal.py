@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import time
@@ -43,6 +44,8 @@ def console() -> Console:
     )
 
 
+BARS_A_SECOND = 4
+"""Enough to see it move: while one is drawn, the line waits."""
 BAR_AFTER = 0.3
 """Seconds that a step may take before it gets a bar."""
 
@@ -54,6 +57,8 @@ def progress(out: Console | None, keep: bool = False) -> Iterator[Progress]:
     Without a console nothing is shown.
     """
     step, since, bar = "", 0.0, None
+    if out is not None and out.is_terminal:
+        importlib.import_module("rich.progress")  # not amid the work that is watched
 
     def stop_bar() -> None:
         nonlocal bar
@@ -82,6 +87,7 @@ def progress(out: Console | None, keep: bool = False) -> Iterator[Progress]:
                 MofNCompleteColumn(),
                 console=out,
                 transient=True,
+                refresh_per_second=BARS_A_SECOND,
             )
             bar.add_task(name, total=total)
             bar.start()
