@@ -122,6 +122,8 @@ class Node(Client):
             if error.code != ILLEGAL_ADDRESS:
                 raise
             values = self.read_block(Block.of(["WIRE_VERSION"]))  # which stands there in every version
+            if values["WIRE_VERSION"] == WIRE_VERSION:
+                raise
         found = values["WIRE_VERSION"]
         if found != WIRE_VERSION:
             raise NodeError(

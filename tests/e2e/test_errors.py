@@ -218,12 +218,17 @@ def test_another_wire_version(fails: Fails, found: int, update: str) -> None:
 def test_an_older_node_that_has_other_registers(fails: Fails) -> None:
     """Only WIRE_VERSION stands where it always stood."""
 
-    def old(pdu: bytes) -> bytes:
-        alone = pdu == read_pdu(4, BY_NAME["WIRE_VERSION"].address, 1)
-        return struct.pack(">BBH", 4, 2, WIRE_VERSION - 1) if alone else bytes([pdu[0] | 0x80, 2])
+    def saying(version: int) -> Callable[[bytes], bytes]:
+        def answer(pdu: bytes) -> bytes:
+            alone = pdu == read_pdu(4, BY_NAME["WIRE_VERSION"].address, 1)
+            return struct.pack(">BBH", 4, 2, version) if alone else bytes([pdu[0] | 0x80, 2])
 
-    with stand_in(old) as port:
+        return answer
+
+    with stand_in(saying(WIRE_VERSION - 1)) as port:
         assert fails(port).endswith(f"this program {WIRE_VERSION}: update the firmware")
+    with stand_in(saying(WIRE_VERSION)) as port:
+        assert fails(port) == "the node answered exception 2 (illegal address): is it a neuron485 node?"
 
 
 @pytest.mark.parametrize("after_handshake", [False, True])
