@@ -176,6 +176,16 @@ def test_only_the_link_knows_the_serial_library() -> None:
     assert knowing == {"host.node.link"}
 
 
+def test_a_node_is_spoken_of_without_slow_imports() -> None:
+    """numpy and pyserial come with the first use: a command that only says how it is used needs neither."""
+    names = [name for name in MODULES if name.startswith("host.node.") and name != "host.node.proof"]
+    code = f"import sys, {', '.join(names)}; print(*{{'numpy', 'serial'}} & set(sys.modules))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "\n"
+
+
 def test_the_package_needs_nothing_of_the_repository() -> None:
     for module, path in MODULES.items():
         assert not libraries(path) & {"tools", "tests"}, module
