@@ -31,7 +31,7 @@ def _require_settings_that_do_something(port: str, baud: int, line_format: Forma
         raise NeuronError("--baud, --parity and --stop-bits do nothing with renode: its line has no speed")
 
 
-def require_port(port: str, *, baud: int, line_format: Format) -> None:
+def require_port(port: str, *, baud: int, line_format: Format, timeout: float | None) -> None:
     """NeuronError where open_node could not open this port now, as far as that can be known without asking a node: for
     those who have long work before it. Nothing stays open."""
     from host.node.link import open_link
@@ -49,7 +49,8 @@ def require_port(port: str, *, baud: int, line_format: Format) -> None:
         if why is not None:
             raise NeuronError(why)
     else:
-        open_link(port, baud=baud, line_format=line_format, timeout=DEFAULT_TIMEOUT).close()
+        timeout = DEFAULT_TIMEOUT if timeout is None else timeout
+        open_link(port, baud=baud, line_format=line_format, timeout=timeout).close()
 
 
 @contextmanager

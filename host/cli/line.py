@@ -69,7 +69,7 @@ class Line:
 
     def require(self, port: str) -> None:
         """NeuronError where the way to `port` is known to be closed."""
-        require_port(port, baud=self.baud, line_format=self.line_format)
+        require_port(port, baud=self.baud, line_format=self.line_format, timeout=self.timeout)
 
     def open(self, port: str) -> AbstractContextManager[Node]:
         """The node behind `port`."""
