@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
         with PtyLine(machine, options.link, follow=options.follow) as line:
             machine.run(milliseconds=START_MS)
             print(f"the node is at {options.link or line.path}", flush=True)
-            lamp = machine.led
+            lamp = None  # whoever reads knows it from the first line on
             while not stopped:
                 line.step()
                 if machine.led != lamp:
