@@ -192,9 +192,14 @@ def test_without_the_packages_it_says_where_they_are(bare: Path, clone: Path) ->
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "host.sim"])
 def test_every_command_says_so(command: str, bare: Path) -> None:
-    arguments = {"host.__main__": ["train"], "host.lesson": ["1"], "host.predict": ["sim", "1"]}.get(
-        command, []
-    )
+    """At the latest when it needs one of them."""
+    arguments = {
+        "host.__main__": ["train"],
+        "host.lesson": ["1"],
+        "host.predict": ["/dev/none", "1"],
+        "host.deploy": ["/dev/none"],
+        "host.settings": ["/dev/none"],
+    }.get(command, [])
     assert "is not installed for this Python" in one_line(run(command, *arguments, python=bare))
 
 
