@@ -1,0 +1,79 @@
+"""How fast and how small we are, beside others.
+
+python -m tools.bench            all of it, in about two minutes
+python -m tools.bench board      what is counted on the board's ELF; likewise wire, pc
+python -m tools.bench --json     one object on standard output
+python -m tools.bench --write    into docs/benchmarks.md; without PyTorch the part on the PC stays as it is
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rich.console import Console
+
+from host.errors import NeuronError, command
+from host.progress import Progress
+from host.show.terminal import progress, warn
+from tools.bench import board, pc, wire
+from tools.bench.report import Part, board_part, markdown, pc_part, text, wire_part
+from tools.firmware import FirmwareError, build_firmware
+from tools.generate import fill
+
+PAGE = "docs/benchmarks.md"
+
+
+def _board(update: Progress) -> Part:
+    try:
+        return board_part(board.count(build_firmware(), update))
+    except FirmwareError as error:
+        raise NeuronError(str(error)) from error
+
+
+def _wire(update: Progress) -> Part:
+    return wire_part(wire.measure(update))
+
+
+def _pc(update: Progress) -> Part:
+    return pc_part(pc.measure(update))
+
+
+KINDS: dict[str, Callable[[Progress], Part]] = {"board": _board, "wire": _wire, "pc": _pc}
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("kind", nargs="*", help=f"one of {', '.join(KINDS)}; without: all")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    how.add_argument("--write", action="store_true", help=f"renew {PAGE}")
+    args = parser.parse_args(argv)
+    unknown = set(args.kind) - set(KINDS)
+    if unknown:
+        parser.error(f"there is no kind {', '.join(sorted(unknown))}: the kinds are {', '.join(KINDS)}")
+    figures: dict[str, Any] = {}
+    with progress(Console(stderr=True)) as update:
+        for kind in args.kind or KINDS:
+            part = KINDS[kind](update)
+            figures |= part.figures
+            warn(part.lacks)
+            if args.write:
+                if not part.lacks:
+                    fill(PAGE, {kind: markdown(part)}).write()
+            elif not args.json:
+                print(text(part), flush=True)
+    if args.json:
+        print(json.dumps(figures, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
