@@ -40,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         require_writable(args.save, {"--data": args.data})
     picture.check(args.plot, show=args.show, beside={"--data": args.data, "--save": args.save})
     out = None if args.json else console()
-    plans = [make_plan(options_of(args, name)) for name in models_of(args)]
+    with progress(out) as update:
+        plans = [make_plan(options_of(args, name), update) for name in models_of(args)]
     if args.on_board:
         require_room(plans[-1])
     if args.deploy is not None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import functools
+import io
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+import os
+import re
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +21,9 @@ from numpy.typing import NDArray
 from host.core.fixed import VALUE_MAX
 from host.core.pcg32 import Pcg32
 from host.core.wire import UNITS_MAX
+from host.data import decimals
 from host.errors import NeuronError, counted
+from host.progress import Progress, silent
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class Dataset:
     target: str
     x: NDArray[np.float64]
     y: NDArray[np.float64]
-    rows: tuple[int, ...]
+    rows: Sequence[int]
     note: str = ""
 
     def __len__(self) -> int:
@@ -46,14 +52,13 @@ class Dataset:
     def part(self, indices: Sequence[int]) -> Dataset:
         """Some of the samples, in the order that they had."""
         chosen = sorted(indices)
-        return replace(
-            self, x=self.x[chosen], y=self.y[chosen], rows=tuple(self.rows[index] for index in chosen)
-        )
+        rows = tuple(self.rows[index] for index in chosen)
+        return replace(self, x=self.x[chosen], y=self.y[chosen], rows=rows)
 
 
 def _built_in(name: str, inputs: str, samples: list[list[float]]) -> Dataset:
     table = np.array(samples, dtype=np.float64)
-    rows = tuple(range(1, len(table) + 1))
+    rows = range(1, len(table) + 1)
     return Dataset(name, tuple(inputs.split()), "y", table[:, :-1], table[:, -1], rows)
 
 
@@ -78,9 +83,7 @@ def synthetic() -> Dataset:
     x = uniform(233, 10)
     hidden = np.maximum((x[:, :, np.newaxis] * uniform(10, 7)).sum(axis=1), 0)
     y = (hidden[:, :, np.newaxis] * uniform(7, 10)).sum(axis=1) + 0.05 * uniform(233, 10)
-    return Dataset(
-        "synthetic", tuple(f"x{i}" for i in range(1, 11)), "y1", x, y.round(6), tuple(range(1, 234))
-    )
+    return Dataset("synthetic", tuple(f"x{i}" for i in range(1, 11)), "y1", x, y.round(6), range(1, 234))
 
 
 # ------------------------------------------------------------------------------------------------- CSV files
@@ -110,40 +113,136 @@ def _is_number(text: str) -> bool:
 LINE_MAX = 1 << 20
 DATA_MAX = 1 << 28
 """Characters of a line, and of all: what is longer is no data, and may have no end."""
+BLOCK, PIECE = 1 << 22, 1 << 18
+"""Bytes of a file that are read at once, and of them those that are worked on at once, which a cache holds."""
+READING = "read the data, MB"
 
 
-def _lines(file: TextIO, path: Path) -> Iterator[str]:
-    size = 0
-    while line := file.readline(LINE_MAX + 1):
-        size += len(line)
-        if len(line) > LINE_MAX:
-            raise NeuronError(f"{path}: not CSV: a line of more than {LINE_MAX} characters")
-        if size > DATA_MAX:
-            raise NeuronError(f"{path}: more than {DATA_MAX} characters: train with fewer rows")
-        yield line
-
-
-def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """(row number as an editor counts it, cells) of each row that is not blank."""
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(_lines(file, path), strict=True)
-            for cells in reader:
-                if any(cell.strip() for cell in cells):
-                    yield reader.line_num, cells
-    except UnicodeDecodeError:
-        raise NeuronError(f"{path}: not a text file in UTF-8; save it as CSV (UTF-8)") from None
-    except csv.Error as error:
-        raise NeuronError(f"{path}, row {reader.line_num}: not CSV: {error}") from None
+        with path.open("rb") as file:
+            yield file
     except OSError as error:
         raise NeuronError(f"cannot read {path}: {error.strerror or error}") from None
 
 
-def read_csv(path: str | Path, targets: int = 1) -> Dataset:
-    """A CSV file with a header row; the last columns are the targets. What is wrong is named by its row."""
-    path = Path(path)
-    records = _records(path)
-    _, header = next(records, (0, []))
+def _require_size(size: int, path: Path) -> None:
+    if size > DATA_MAX:
+        raise NeuronError(f"{path}: more than {DATA_MAX} characters: train with fewer rows")
+
+
+def _megabytes(file: BinaryIO) -> int:
+    """The size of a file; 0 of a pipe."""
+    return os.fstat(file.fileno()).st_size >> 20
+
+
+@dataclass
+class _Place:
+    """How far a file is read: bytes, characters and lines."""
+
+    offset: int = 0
+    size: int = 0
+    line: int = 0
+
+
+def _lines(file: BinaryIO, path: Path, start: _Place, progress: Progress) -> Iterator[str]:
+    total, size = _megabytes(file), start.size
+    with io.TextIOWrapper(file, "utf-8" if start.line else "utf-8-sig", newline="") as text:
+        while line := text.readline(LINE_MAX + 1):
+            size += len(line)
+            if len(line) > LINE_MAX:
+                raise NeuronError(f"{path}: not CSV: a line of more than {LINE_MAX} characters")
+            _require_size(size, path)
+            progress(READING, size >> 20, total)
+            yield line
+
+
+def _records(path: Path, start: _Place, progress: Progress) -> Generator[tuple[int, list[str]]]:
+    """(row number as an editor counts it, cells) of each row that is not blank."""
+    with _opened(path) as file:
+        if start.offset:
+            file.seek(start.offset)
+        reader = csv.reader(_lines(file, path, start, progress), strict=True)
+        try:
+            for cells in reader:
+                if any(cell.strip() for cell in cells):
+                    yield start.line + reader.line_num, cells
+        except UnicodeDecodeError:
+            raise NeuronError(f"{path}: not a text file in UTF-8; save it as CSV (UTF-8)") from None
+        except csv.Error as error:
+            raise NeuronError(f"{path}, row {start.line + reader.line_num}: not CSV: {error}") from None
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    """The rest of a file, whole lines of up to PIECE bytes together; the last may lack its end. Ends before a line that
+    is longer."""
+    rest = b""
+    while block := file.read(BLOCK):
+        data, begin = rest + block, 0
+        while end := data.rfind(b"\n", begin, begin + PIECE) + 1:
+            yield data[begin:end]
+            begin = end
+        rest = data[begin:]
+        if len(rest) >= PIECE:
+            return
+    if rest:
+        yield rest
+
+
+def _plain(piece: bytes, before: int, columns: int) -> tuple[Sequence[int], NDArray[np.float64]] | None:
+    """The rows of these lines and their values, where all are plain numbers that a node holds. before: lines before."""
+    if b"\r" in piece:
+        piece = piece.replace(b"\r\n", b"\n")
+    if b" " in piece or b"\t" in piece:
+        piece = re.sub(rb"[ \t]*([,\n])[ \t]*", rb"\1", piece.lstrip(b" \t"))
+    if not piece.endswith(b"\n"):
+        piece += b"\n"
+    rows: Sequence[int] = range(before + 1, before + piece.count(b"\n") + 1)
+    if piece.startswith(b"\n") or b"\n\n" in piece:
+        ends = np.flatnonzero(np.frombuffer(piece, np.uint8) == ord("\n"))
+        rows = (np.flatnonzero(np.diff(ends, prepend=-1) > 1) + before + 1).tolist()
+        piece = re.sub(rb"\n+", b"\n", piece).lstrip(b"\n")
+    if not piece:
+        return rows, np.empty((0, columns))
+    values = decimals.table(piece, columns)
+    if values is None or max(values.max(), -values.min()) > VALUE_MAX:
+        return None
+    return rows, values
+
+
+def _plain_rows(
+    path: Path, header: int, columns: int, progress: Progress
+) -> tuple[list[Sequence[int]], list[NDArray[np.float64]], _Place]:
+    """Rows and values below the header, which ends with that line, as far as they are plain; where that is.
+
+    Nothing, up to the file's start, where the file cannot be read twice, or its lines do not end in LF."""
+    rows: list[Sequence[int]] = []
+    tables: list[NDArray[np.float64]] = []
+    if not path.is_file():
+        return rows, tables, _Place()
+    with _opened(path) as file:
+        first = b"".join(file.readline(LINE_MAX + 1) for _ in range(header))
+        if b"\r" in first.replace(b"\r\n", b""):
+            return rows, tables, _Place()
+        place = _Place(len(first), len(first.decode("utf-8-sig")), header)
+        total = _megabytes(file)
+        for piece in _pieces(file):
+            plain = _plain(piece, place.line, columns)
+            if plain is None:
+                break
+            rows.append(plain[0])
+            tables.append(plain[1])
+            place = _Place(
+                place.offset + len(piece), place.size + len(piece), place.line + piece.count(b"\n")
+            )
+            _require_size(place.size, path)
+            progress(READING, place.size >> 20, total)
+    return rows, tables, place
+
+
+def _names(header: list[str], targets: int, path: Path) -> list[str]:
+    """The columns' names; NeuronError where the first row cannot be a header."""
     if not header:
         raise NeuronError(f"{path} is empty: it needs a header row and then a sample a row")
     names = [cell.strip() or f"column {index}" for index, cell in enumerate(header, 1)]
@@ -161,19 +260,46 @@ def read_csv(path: str | Path, targets: int = 1) -> Dataset:
         )
     if inputs > UNITS_MAX:
         raise NeuronError(f"{path}, row 1: {inputs} inputs, a node takes at most {UNITS_MAX}")
-    rows, table = [], []
+    return names
+
+
+def read_csv(path: str | Path, targets: int = 1, progress: Progress = silent) -> Dataset:
+    """A CSV file with a header row; the last columns are the targets. What is wrong is named by its row.
+
+    Plain lines of numbers are read many at once; from the first that is anything else on, each cell is looked at.
+    """
+    path = Path(path)
+    records = _records(path, _Place(), progress)
+    header, first = next(records, (0, []))
+    names = _names(first, targets, path)
+    inputs = len(names) - targets
+    rows, tables, place = _plain_rows(path, header, len(names), progress)
+    if place.offset:
+        records.close()
+        records = _records(path, place, progress)
+    numbers, table = [], []
     for row, cells in records:
         if len(cells) != len(names):
             raise NeuronError(
                 f"{path}, row {row}: {counted(len(cells), 'cell')} where the header has {len(names)}"
             )
         table.append([_number(c, f"{path}, row {row}, {n}") for c, n in zip(cells, names, strict=True)])
-        rows.append(row)
-    if not table:
+        numbers.append(row)
+    values = np.concatenate([*tables, np.array(table, np.float64).reshape(-1, len(names))])
+    if not len(values):
         raise NeuronError(f"{path}: a header but no data rows below it")
-    values = np.array(table, dtype=np.float64)
+    all_rows = _joined([*rows, numbers])
     y = values[:, -1] if targets == 1 else values[:, inputs:]
-    return Dataset(path.stem, tuple(names[:inputs]), names[inputs], values[:, :inputs], y, tuple(rows))
+    return Dataset(path.stem, tuple(names[:inputs]), names[inputs], values[:, :inputs], y, all_rows)
+
+
+def _joined(parts: Sequence[Sequence[int]]) -> Sequence[int]:
+    """Ascending numbers, one part after the other: a range if none is missing."""
+    filled = [part for part in parts if part]
+    first, last = filled[0][0], filled[-1][-1]
+    if last - first + 1 == sum(map(len, filled)):
+        return range(first, last + 1)
+    return tuple(itertools.chain.from_iterable(filled))
 
 
 # -------------------------------------------------------------------------------------------------- decisions

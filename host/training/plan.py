@@ -19,6 +19,7 @@ from host.data.dataset import (
 )
 from host.errors import NeuronError, counted
 from host.models.quantise import check_shape, default_ranges
+from host.progress import Progress, silent
 from host.training import grid
 from host.training.recipes import DTYPES, HIDDEN, LOSSES, MINIBATCH, MLP_OTHER, RATE, RECIPES, Recipe
 
@@ -87,9 +88,9 @@ class Plan:
         return RECIPES[self.name].label if self.data.name == self.name else self.data.name
 
 
-def make_plan(options: Options) -> Plan:
+def make_plan(options: Options, progress: Progress = silent) -> Plan:
     """Decide; NeuronError where the options do not go with the data or with each other."""
-    recipe, data = recipe_of(options), _data_of(options)
+    recipe, data = recipe_of(options), _data_of(options, progress)
     config = _config_of(recipe, data, options)
     algorithm = algorithm_of(options)
     searched = algorithm == "grid"
@@ -122,12 +123,12 @@ def algorithm_of(options: Options) -> str:
     return options.algorithm or recipe_of(options).algorithm
 
 
-def _data_of(options: Options) -> Dataset:
+def _data_of(options: Options, progress: Progress) -> Dataset:
     """The CSV file, or the built-in set of the model."""
     name = options.model
     layers = options.layers if name == "mlp" else None
     if options.data:
-        data = read_csv(options.data, layers[-1] if layers else 1)
+        data = read_csv(options.data, layers[-1] if layers else 1, progress)
     elif name != "mlp":
         data = BUILT_IN[name]
     elif layers is None or (layers[0], layers[-1]) == (10, 10):
