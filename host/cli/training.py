@@ -72,6 +72,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     _add_pictures(parser)
     add_line_options(parser)
     add_json_option(parser)
+    parser.add_argument(
+        "--full-history",
+        action="store_true",
+        help="with --json: every epoch, also of a long training, of which else some are left out",
+    )
     args = parser.parse_args(argv)
     problem = _conflict(args, parser)
     if problem:
@@ -102,6 +107,7 @@ def options_of(args: argparse.Namespace, model: str) -> Options:
         seed=args.seed,
         ranges=args.range,
         led_threshold=args.led_threshold,
+        full_history=args.full_history,
     )
 
 
@@ -199,7 +205,17 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
 
 
 MODEL_OPTIONS = ("data", "init", "range", "led_threshold", "layers", "loss", "grid", "no_bias", "standardise")
-DESCENT_OPTIONS = ("lr", "epochs", "tolerance", "patience", "init", "dtype", "batch_size", "shuffle")
+DESCENT_OPTIONS = (
+    "lr",
+    "epochs",
+    "tolerance",
+    "patience",
+    "init",
+    "dtype",
+    "batch_size",
+    "shuffle",
+    "full_history",
+)
 """What a grid search takes no notice of."""
 LINE_OPTIONS = ("address", "baud", "parity", "stop_bits", "timeout", "trace", "on_board", "no_prove")
 """What means nothing without a node."""
@@ -224,6 +240,8 @@ def _conflict(args: argparse.Namespace, parser: argparse.ArgumentParser) -> str 
         return f"{given} needs --model wx or --model and, or another model"
     if args.deploy is None and (given := _given(args, parser, LINE_OPTIONS)):
         return f"{given} needs a node: give --deploy PORT"
+    if args.full_history and not args.json:
+        return "--full-history goes with --json"
     if args.model != "mlp" and (args.layers or args.no_bias):
         return f"--{'layers' if args.layers else 'no-bias'} goes with --model mlp"
     if args.loss == "cross-entropy" and args.model != "logistic":

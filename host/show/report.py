@@ -47,13 +47,13 @@ def show(trained: Trained, out: Console | None) -> None:
 
 
 def how_in_words(trained: Trained) -> list[str]:
-    data, config, history = trained.data, trained.config, trained.fit.history
+    data, config = trained.data, trained.config
     units = "-".join(map(str, config.units))
     network = "" if trained.is_neuron else f"{units}, {counted(config.count, 'parameter')}, "
     if trained.plan.algorithm == "grid":
         how = f"grid search, {trained.fit.stopped}"
     else:
-        how = f"{trained.plan.algorithm}, rate {config.rate:g}, {counted(len(history), 'epoch')}"
+        how = f"{trained.plan.algorithm}, rate {config.rate:g}, {counted(trained.fit.epochs, 'epoch')}"
     lines = [f"  {network}{counted(len(data), 'sample')}, {how}"]
     if data.note:
         lines.append(f"  {data.note}")
@@ -64,7 +64,7 @@ def how_in_words(trained: Trained) -> list[str]:
 
 def loss_lines(trained: Trained) -> list[str]:
     """A table of some epochs, and the curve of the loss."""
-    history, config = trained.fit.history, trained.config
+    history, config = trained.fit.spread, trained.config
     # With less than all samples a step, the loss is that of the last one: how all are learnt shows in the mean.
     part = 0 < config.batch < len(trained.data)
     table = tables.training_table(history, ("last loss" if part else "loss"), weights=trained.is_neuron)
@@ -77,7 +77,7 @@ def loss_lines(trained: Trained) -> list[str]:
         if trained.layers[0].weights[0].tolist() == trained.fit.end.w:
             losses = [mean_loss(config, epoch.parameters, x, trained.data.y) for epoch in history]
             title = "mean loss of all samples"
-    return [*table, "", *tables.loss_curve(losses, title, drawn=can_draw())]
+    return [*table, "", *tables.loss_curve(losses, title, trained.fit.epochs - 1, drawn=can_draw())]
 
 
 def losses_in_words(trained: Trained) -> list[str]:

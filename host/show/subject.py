@@ -152,7 +152,11 @@ def training_subject(trained: Trained) -> Subject:
     plan, history = trained.plan, trained.fit.history
     data, searched = plan.data, plan.algorithm == "grid"
     start = [] if searched else [plan.start]
-    how = trained.fit.stopped if searched else f"rate {plan.config.rate:g}, {counted(len(history), 'epoch')}"
+    how = (
+        trained.fit.stopped
+        if searched
+        else f"rate {plan.config.rate:g}, {counted(trained.fit.epochs, 'epoch')}"
+    )
     of = f" of {data.target}" if data.targets.shape[1] == 1 else ""
     names = [*data.inputs, "b"] if plan.standardise and trained.is_neuron else []
     return subject_of(
@@ -165,7 +169,7 @@ def training_subject(trained: Trained) -> Subject:
         x=data.x,
         y=data.y,
         path=[*start, *(epoch.parameters for epoch in history)],
-        counts=[epoch.epoch + 1 for epoch in history] if searched else None,
+        counts=[0] * len(start) + [epoch.epoch + 1 for epoch in history],
         counted="points tried" if searched else "epochs done",
         kept=history.index(trained.fit.end) + len(start),
         stopped="" if searched else trained.fit.stopped,

@@ -74,9 +74,17 @@ def training_table(
 
 
 def loss_curve(
-    losses: Sequence[float], title: str = "loss", *, drawn: bool = True, width: int = 62, height: int = 7
+    losses: Sequence[float],
+    title: str = "loss",
+    end: int | None = None,
+    *,
+    drawn: bool = True,
+    width: int = 62,
+    height: int = 7,
 ) -> list[str]:
-    """Loss over the epochs. The axis is logarithmic where the losses span more than a decade."""
+    """Loss over the epochs, evenly from 0 to `end`. The axis is logarithmic where the losses span more than a decade.
+
+    end: None, where every epoch is there."""
     floor = min((v for v in losses if v > 0), default=0.0)
     logarithmic = floor > 0 and max(losses) > 10 * floor
     values = [math.log10(max(v, floor)) for v in losses] if logarithmic else list(losses)
@@ -97,7 +105,7 @@ def loss_curve(
         f"{INDENT}{f'{labels[i]:.2g}' if i in labels else '':>9} {edge}{''.join(map(ink, row))}".rstrip()
         for i, row in enumerate(dots)
     ]
-    last = f"epoch {len(losses) - 1}"
+    last = f"epoch {len(losses) - 1 if end is None else end}"
     return [
         f"{INDENT}{title}{', logarithmic' if logarithmic else ''}",
         *rows,

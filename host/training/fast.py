@@ -160,7 +160,7 @@ def epochs(
     )
     if not learner:
         raise NeuronError("this training does not fit into memory, or has sizes that no node takes")
-    most = 1 + 10_000_000 // config.count
+    most = 1 + 1_000_000 // config.count
     try:
         done, chunk = 0, at_once or max(1, SURELY_QUICK // (len(x) * config.count))
         while done < config.epochs:

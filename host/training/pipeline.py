@@ -31,6 +31,7 @@ def train(plan: Plan, progress: Progress | None = None) -> Trained:
             plan.start,
             validation=(inputs[1], parts[1].y) if len(parts) > 1 and len(parts[1]) else None,
             patience=plan.patience,
+            every_loss=plan.full_history,
             progress=progress,
         )
 

@@ -31,7 +31,7 @@ class Options:
     model: a key of RECIPES; data: a CSV file; layers: units of mlp, inputs first; split: shares of training,
     validation and test; loss, algorithm, dtype: as host.training.recipes names them; grid: low, high, step of each
     parameter or of all; init: the parameters to start from; seed: of start, split and shuffling; ranges: low, high of
-    each input or of all.
+    each input or of all; full_history: keep the loss of every epoch, however many.
     """
 
     model: str
@@ -54,6 +54,7 @@ class Options:
     seed: int | None = None
     ranges: list[float] | None = None
     led_threshold: float | None = None
+    full_history: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ class Plan:
     host.core.learn orders them, empty for a grid; axes: the points of a grid search, an axis a parameter; split:
     shares, None for no split, chosen by `seed`; patience: epochs without a lower validation loss, 0 for ever; ranges:
     (low, high) of each input as declared, None: by the data; led_threshold: in units of the first output;
-    threshold_may_move: nobody asked for it, so the nearest that the output can show will do.
+    threshold_may_move: nobody asked for it, so the nearest that the output can show will do; full_history: the
+    loss of every epoch is to be kept, and a neuron's parameters.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Plan:
     ranges: list[tuple[float, float]] | None
     led_threshold: float
     threshold_may_move: bool
+    full_history: bool
 
     @property
     def label(self) -> str:
@@ -96,6 +99,8 @@ def make_plan(options: Options, progress: Progress = silent) -> Plan:
     searched = algorithm == "grid"
     ranges = _ranges_of(options.ranges, data)
     check_shape(config.units, data.x, default_ranges(data.x) if ranges is None else ranges)
+    if options.full_history:
+        _require_room_for_history(config)
     return Plan(
         name=options.model,
         recipe=recipe,
@@ -111,7 +116,21 @@ def make_plan(options: Options, progress: Progress = silent) -> Plan:
         ranges=ranges,
         led_threshold=_threshold_of(options.led_threshold, config, data),
         threshold_may_move=options.led_threshold is None,
+        full_history=options.full_history,
     )
+
+
+FULL_HISTORY_MAX = 10_000_000
+"""Numbers in a full history, and as many as ten an epoch beside them: a gigabyte as Python and JSON."""
+
+
+def _require_room_for_history(config: Config) -> None:
+    most = FULL_HISTORY_MAX // (10 + config.count * (config.units[1:] == (1,)))
+    if config.epochs > most:
+        raise NeuronError(
+            f"a full history of {config.epochs} epochs is too much for JSON: --epochs {most} at most, or leave "
+            "--full-history out"
+        )
 
 
 def recipe_of(options: Options) -> Recipe:

@@ -87,13 +87,20 @@ def _constant_loss(config: Config, y: Float) -> float:
 
 
 def require_stable(
-    config: Config, x: Float, y: Float, start: Sequence[float], end: Sequence[float], losses: Sequence[float]
+    config: Config,
+    x: Float,
+    y: Float,
+    start: Sequence[float],
+    end: Sequence[float],
+    losses: tuple[float, float],
+    epochs: int,
 ) -> None:
-    """A training that diverged is a NeuronError of one line that says what to do. losses: of each epoch."""
+    """A training that diverged is a NeuronError of one line that says what to do. losses: of the first and the last of
+    so many epochs."""
     linear = is_linear(config) and not config.adam
     whole = config.batch == 0 or config.batch >= len(x)
     if not all(map(math.isfinite, (losses[-1], *end))):
-        what = f"the loss is no longer finite in epoch {len(losses) - 1}"
+        what = f"the loss is no longer finite in epoch {epochs - 1}"
     elif linear and ((whole and losses[-1] < losses[0]) or config.rate <= stable_rate(config, x)):
         return
     else:
@@ -105,7 +112,7 @@ def require_stable(
             expands = not after <= worst
         if not expands:
             return
-        what = f"the loss grew from {before:.4g} to {after:.4g} in {counted(len(losses), 'epoch')}"
+        what = f"the loss grew from {before:.4g} to {after:.4g} in {counted(epochs, 'epoch')}"
     limit = stable_rate(config, x) if linear else 0.0
     if not linear:
         advice = f"try --lr {config.rate / 10:.2g}, or --standardise the data"

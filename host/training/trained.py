@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -76,9 +76,11 @@ class Trained:
             "parameters": self._parameters(),
             "losses": self.losses,
             "epoch": self.fit.end.epoch,
+            "epochs": None if self.plan.algorithm == "grid" else self.fit.epochs,
             "stopped": self.fit.stopped,
             "overfitting": overfitting(self.fit.history),
-            "history": [self._epoch(epoch) for epoch in self.fit.history],
+            "history_every": self.fit.every if self.fit.losses is None else 1,
+            "history": [self._epoch(epoch) for epoch in self.fit.losses or self.fit.history],
             "quantisation": self.report.as_dict(),
             "image": {"bytes": len(self.image), "crc32": image_crc(self.image)},
         }
@@ -98,10 +100,10 @@ class Trained:
         }
 
     def _epoch(self, epoch: Epoch) -> dict[str, Any]:
-        left_out = set() if self.is_neuron else {"w", "b"}
-        if epoch.validation is None:
-            left_out.add("validation")
-        return {key: value for key, value in asdict(epoch).items() if key not in left_out}
+        said: dict[str, Any] = {"epoch": epoch.epoch, "loss": epoch.loss}
+        if self.is_neuron:
+            said |= {"w": epoch.w, "b": epoch.b}
+        return said if epoch.validation is None else {**said, "validation": epoch.validation}
 
 
 def name_of(table: dict[str, Any], value: Any) -> str:
@@ -130,6 +132,6 @@ def overfitting(history: Sequence[Epoch]) -> str | None:
     if losses[-1] <= RISING * losses[lowest] or history[-1].loss >= history[lowest].loss:
         return None
     return (
-        f"over-fitting: the validation loss was lowest at epoch {lowest}, {losses[lowest]:.4g}, "
+        f"over-fitting: the validation loss was lowest at epoch {history[lowest].epoch}, {losses[lowest]:.4g}, "
         f"and rose to {losses[-1]:.4g} while the training loss still fell"
     )
