@@ -8,17 +8,17 @@ python -m host.deploy PORT              say what runs there
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from host.boards.opening import PORT_HELP
 from host.cli.line import add_line_options, line_of
 from host.cli.parser import Parser, add_json_option, file_name, program
 from host.errors import NeuronError, command, counted
-from host.files import replace_file, require_writable
-from host.node.identity import Identity
-from host.node.staging import deploy, fetch, load_image, rollback
 from host.show.terminal import console, progress, warn
+
+if TYPE_CHECKING:
+    from host.node.identity import Identity
 
 
 def _describe(identity: Identity) -> str:
@@ -33,6 +33,8 @@ def _describe(identity: Identity) -> str:
 
 
 def _as_json(identity: Identity, **more: object) -> str:
+    import json
+
     return json.dumps(
         {
             "sequence": identity.sequence,
@@ -76,6 +78,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_json_option(parser)
     args = parser.parse_intermixed_args(argv)
     line = line_of(args)
+    from host.files import replace_file, require_writable
+    from host.node.staging import deploy, fetch, load_image, rollback
+
     if sum(bool(choice) for choice in (args.image, args.rollback, args.fetch)) > 1:
         raise NeuronError("choose one: an image to deploy, --rollback, or --fetch")
     if args.no_prove and not args.image:

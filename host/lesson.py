@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 from host.cli.parser import Parser, program, whole
 from host.errors import command
-from host.lessons.facts import LESSONS
-from host.lessons.text import LANGUAGES, Page, check, contents, language, load, show
+from host.lessons import COUNT, LANGUAGES
 
 
 @command
@@ -18,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog=program("lesson"),
         description="Five short lessons, from one weight to a network on a (simulated) board. Without N: the list.",
     )
-    parser.add_argument("n", nargs="?", type=whole(1, len(LESSONS)), metavar="N", help="number of the lesson")
+    parser.add_argument("n", nargs="?", type=whole(1, COUNT), metavar="N", help="number of the lesson")
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--check", metavar="ANSWER", help="check an answer to the exercise: exit status 0 right, 1 wrong"
@@ -28,6 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.n is None and (args.answer or args.check is not None):
         parser.error("which lesson? give its number N")
+    from host.lessons.facts import LESSONS
+    from host.lessons.text import Page, check, contents, language, load, show
+
     lang = args.lang or language(os.environ)
     page, texts = Page(lang), load(lang)
     if args.n is None:

@@ -5,17 +5,12 @@ python -m host.predict PORT x1 x2 ...
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from host.boards.opening import PORT_HELP, SIMULATED
 from host.cli.line import add_line_options, line_of
 from host.cli.parser import Parser, add_json_option, number, program, spoken
-from host.core.registers import unpack
-from host.core.wire import BY_NAME
 from host.errors import NeuronError, command, counted
-from host.node.client import NodeError
-from host.show.terminal import warn
 
 
 @command
@@ -32,8 +27,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_json_option(parser)
     args = parser.parse_args(argv)
     line = line_of(args)
-    from host.core.fixed import fixed_to_float  # with them comes numpy
+    import json
+
+    from host.core.fixed import fixed_to_float
+    from host.core.registers import unpack
+    from host.core.wire import BY_NAME
+    from host.node.client import NodeError
     from host.node.proof import set_coils, taken
+    from host.show.terminal import warn
 
     if args.port in SIMULATED:
         alone = f"{SIMULATED[args.port]} of its own has no model: start one that stays"

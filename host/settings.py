@@ -6,20 +6,17 @@ python -m host.settings PORT --new-address 7 --new-baud 115200
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from host.boards.opening import PORT_HELP, SIMULATED
 from host.cli.line import Line, add_line_options, line_of
 from host.cli.parser import Parser, add_json_option, program, whole
-from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, BAUD_MAX, BAUD_MIN, Reason
+from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, BAUD_MAX, BAUD_MIN, FORMATS, GAPS, Reason
 from host.errors import command
-from host.node.client import NoAnswer, NodeError
-from host.node.identity import in_words
-from host.node.line import FORMATS, GAPS, Settings, read_settings, read_unsaved, save_settings
-from host.show.terminal import warn
+
+if TYPE_CHECKING:
+    from host.node.line import Settings
 
 
 def _describe(settings: Settings) -> str:
@@ -29,6 +26,12 @@ def _describe(settings: Settings) -> str:
 
 def _confirm(line: Line, port: str, before: Settings, wanted: Settings) -> None:
     """See that the node has taken the settings that it was told to keep."""
+    from dataclasses import replace
+
+    from host.node.client import NoAnswer, NodeError
+    from host.node.identity import in_words
+    from host.node.line import read_settings
+
     # Behind a serial server, whose own settings decide, the line is opened as before.
     served = port.startswith("socket://")
     baud, spoken = (line.baud, line.line_format) if served else (wanted.baud, wanted.line_format)
@@ -62,6 +65,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_json_option(parser)
     args = parser.parse_args(argv)
     line = line_of(args)
+    import json
+    from contextlib import suppress
+    from dataclasses import replace
+
+    from host.node.client import NoAnswer
+    from host.node.line import read_settings, read_unsaved, save_settings
+    from host.show.terminal import warn
 
     wanted = {
         "address": args.new_address,

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from host.boards.simulated import INTERRUPT_SECONDS, NODES_MAX, simulate
 from host.cli.parser import Parser, file_name, program, whole
 from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, DEFAULT_ADDRESS
 from host.errors import NeuronError, command
@@ -22,6 +21,8 @@ def _node_list(text: str) -> list[int]:
         nodes = [whole(ADDRESS_MIN, ADDRESS_MAX)(item) for item in text.split(",")]
     except argparse.ArgumentTypeError:
         nodes = []
+    from host.boards.simulated import NODES_MAX
+
     if len(nodes) > NODES_MAX:
         raise argparse.ArgumentTypeError(f"{len(nodes)} nodes, a simulated bus takes up to {NODES_MAX}")
     if not nodes or len(set(nodes)) != len(nodes):
@@ -92,6 +93,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--pace", action="store_true", help="let characters and erases take their real time")
     args = parser.parse_args(argv)
+    from host.boards.simulated import INTERRUPT_SECONDS, simulate
+
     with simulate(
         nodes=args.nodes, link=args.link, tcp=args.tcp, flash=args.flash, pace=args.pace, on_line=Shown()
     ) as sim:

@@ -5,31 +5,24 @@ data -> train -> quantise -> save -> deploy
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from host.cli.line import line_of
 from host.cli.training import models_of, options_of, parse
 from host.errors import command, counted
-from host.files import replace_file, require_writable
-from host.models.dense import reference
-from host.show import picture, tables
-from host.show.report import show
-from host.show.subject import training_subject
 from host.show.terminal import can_draw, console, progress, say, warn
-from host.training.pipeline import train
-from host.training.plan import Plan, make_plan
-from host.training.trained import Trained
 
 if TYPE_CHECKING:
+    import argparse
+
     from rich.console import Console
 
     from host.node.node import Node
     from host.node.proof import Row
+    from host.training.plan import Plan
+    from host.training.trained import Trained
 
 
 @command
@@ -37,43 +30,69 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     line = line_of(args)
     if args.save:
+        from host.files import replace_file, require_writable
+
         require_writable(args.save, {"--data": args.data})
-    picture.check(args.plot, show=args.show, beside={"--data": args.data, "--save": args.save})
+    if args.plot or args.show:
+        from host.show import picture
+
+        picture.check(args.plot, show=args.show, beside={"--data": args.data, "--save": args.save})
     out = None if args.json else console()
-    with progress(out) as update:
-        plans = [make_plan(options_of(args, name), update) for name in models_of(args)]
+    plans = [make_plan(args, name, out) for name in models_of(args)]
     if args.on_board:
         require_room(plans[-1])
     if args.deploy is not None:
         line.require(args.deploy)
-    trained: list[Trained] = []
-    for plan in plans:
-        with progress(out) as update:
-            trained.append(train(plan, update))
-        show(trained[-1], out)
+    trained = [train(plan, out) for plan in plans]
     last = trained[-1]
     of_which = f": that is {last.plan.label}" if len(trained) > 1 else ""
     if args.save:
         replace_file(args.save, last.image)
         say(out, f"Saved {args.save}, {counted(len(last.image), 'byte')}{of_which}")
     if args.plot or args.show:
+        from host.show.subject import training_subject
+
         picture.draw(args.plot, training_subject(last), show=args.show)
         say(out, (f"Drawn to {args.plot}" if args.plot else "Drawn") + of_which)
-    result = last.as_dict()
+    there: dict[str, Any] = {}
     if args.deploy is not None:
         say(out, f"Deploying {last.plan.label} to {line.describe(args.deploy)}", style="bold")
         with line.open(args.deploy) as node:
             if args.on_board:
-                result["on_board"] = train_there(node, last, out)
-            result["deployed"] = deploy_to(node, last, out, staged=args.on_board, prove=not args.no_prove)
+                there["on_board"] = train_there(node, last, out)
+            there["deployed"] = deploy_to(node, last, out, staged=args.on_board, prove=not args.no_prove)
     if args.json:
-        print(json.dumps({**result, "models": [t.as_dict() for t in trained]}, allow_nan=False))
+        import json
+
+        models = [one.as_dict() for one in trained]
+        print(json.dumps({**models[-1], **there, "models": models}, allow_nan=False))
     return 0
+
+
+def make_plan(args: argparse.Namespace, model: str, out: Console | None) -> Plan:
+    """What the arguments ask for, with that model, its data read."""
+    from host.training import plan
+
+    with progress(out) as update:
+        return plan.make_plan(options_of(args, model), update)
+
+
+def train(plan: Plan, out: Console | None) -> Trained:
+    """Train, and tell people of it."""
+    from host.training import pipeline
+
+    with progress(out) as update:
+        trained = pipeline.train(plan, update)
+    if out is not None:
+        from host.show.report import show
+
+        show(trained, out)
+    return trained
 
 
 def require_room(plan: Plan) -> None:
     """A node's memory takes this training, or NeuronError."""
-    from host.training.onboard import check_room  # with it comes the Modbus client library
+    from host.training.onboard import check_room
 
     check_room(plan)
 
@@ -102,6 +121,7 @@ def deploy_to(
 ) -> dict[str, Any]:
     """Deploy, or commit what is staged; unless nothing is to be proven, by the data's rows."""
     from host.node.staging import commit_staged, deploy
+    from host.show import tables
 
     rows = tables.rows_to_show(trained.data)
     with progress(out, keep=True) as update:
@@ -128,6 +148,11 @@ def deploy_to(
 
 def show_rows(rows: Sequence[Row], trained: Trained, out: Console | None, where: str) -> dict[str, Any]:
     """What the node made of the data's rows, beside the float model."""
+    import numpy as np
+
+    from host.models.dense import reference
+    from host.show import tables
+
     say(out)
     header, *lines = tables.node_table(rows, trained.data, drawn=can_draw())
     say(out, header + where)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os.path
 import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NoReturn
 
 from host.errors import NeuronError
 
-PROGRAM = "neuron485" if Path(sys.argv[0]).stem == "neuron485" else "python -m host"
+PROGRAM = "neuron485" if os.path.basename(sys.argv[0]) in ("neuron485", "neuron485.exe") else "python -m host"
 """How this was called, for what it says of itself."""
 
 

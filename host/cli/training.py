@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from host.boards.opening import PORT_HELP
 from host.cli.line import add_line_options
@@ -19,10 +20,11 @@ from host.cli.parser import (
     spoken,
     whole,
 )
-from host.core.fixed import VALUE_MAX
 from host.core.wire import LAYERS_MAX, UNITS_MAX
-from host.training.plan import Options, algorithm_of
 from host.training.recipes import ALGORITHMS, DTYPES, LOSSES, RECIPES
+
+if TYPE_CHECKING:
+    from host.training.plan import Options
 
 EXAMPLES = """\
 examples:
@@ -86,6 +88,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def options_of(args: argparse.Namespace, model: str) -> Options:
     """What these arguments ask for, with that model."""
+    from host.training.plan import Options  # with it comes numpy, which --help does without
+
     return Options(
         model=model,
         data=args.data,
@@ -153,7 +157,7 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--patience", type=whole(1, 10**9), metavar="N", help="epochs without a lower validation loss"
     )
-    how.add_argument("--dtype", choices=tuple(DTYPES), default="float64", help="(default float64)")
+    how.add_argument("--dtype", choices=DTYPES, default="float64", help="(default float64)")
     how.add_argument(
         "--grid", type=numbers, metavar="LOW,HIGH,STEP", help="of each parameter, or of all (0,4,0.1)"
     )
@@ -236,6 +240,9 @@ def _given(args: argparse.Namespace, parser: argparse.ArgumentParser, options: S
 
 def _conflict(args: argparse.Namespace, parser: argparse.ArgumentParser) -> str | None:
     """What is wrong with these options together, or None. An option that would do nothing is wrong too."""
+    from host.core.fixed import VALUE_MAX
+    from host.training.plan import algorithm_of
+
     if args.model is None and (given := _given(args, parser, MODEL_OPTIONS)):
         return f"{given} needs --model wx or --model and, or another model"
     if args.deploy is None and (given := _given(args, parser, LINE_OPTIONS)):

@@ -194,6 +194,11 @@ class Gap(IntEnum):
     """3.5 characters at every rate."""
 
 
+FORMATS = {code.name[1:]: code for code in Format}
+GAPS = {"standard": Gap.STANDARD, "true": Gap.TRUE_CHARACTERS}
+"""What people call them."""
+
+
 DEFAULT_ADDRESS = 1
 DEFAULT_BAUD = 19200
 DEFAULT_FORMAT = Format.F8E1

@@ -1,1 +1,4 @@
 """Five short lessons, in English and Chinese."""
+
+COUNT = 5
+LANGUAGES = ("en", "zh")

@@ -15,11 +15,11 @@ from typing import Any
 
 from host.cli.parser import spoken
 from host.errors import NeuronError
+from host.lessons import LANGUAGES
 from host.lessons.facts import LESSONS
 from host.show.terminal import can_draw, console
 
 TEXTS = Path(__file__).resolve().parent
-LANGUAGES = ("en", "zh")
 NUMBER = re.compile(r"(?:\w+ *[=:≈])? *([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)", re.IGNORECASE)
 RIGHT, WRONG = 0, 1
 
@@ -33,7 +33,7 @@ def language(environment: Mapping[str, str]) -> str:
     """The language of the locale, as POSIX reads it: LC_ALL, else LC_MESSAGES, else LANG."""
     names = (environment.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
     locale = next((name for name in names if name), "")
-    return "zh" if locale.lower().startswith("zh") else "en"
+    return next((lang for lang in LANGUAGES if locale.lower().startswith(lang)), LANGUAGES[0])
 
 
 def load(lang: str) -> dict[str, tuple[str, Sections]]:

@@ -6,12 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from host.core.registers import Block
-from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, BAUD_MAX, BAUD_MIN, Command, Format, Gap
+from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, BAUD_MAX, BAUD_MIN, GAPS, Command, Format, Gap
 from host.node.identity import checked, known
 from host.node.node import Node
-
-FORMATS = {code.name[1:]: code for code in Format}
-GAPS = {"standard": Gap.STANDARD, "true": Gap.TRUE_CHARACTERS}
 
 WRITTEN = Block.between("ADDRESS", "GAP")
 IN_FORCE = Block.between("ADDRESS_IN_FORCE", "GAP_IN_FORCE")

@@ -28,10 +28,8 @@ CURVE_POINTS = 500
 """Epochs whose mean loss is worked out for a curve."""
 
 
-def show(trained: Trained, out: Console | None) -> None:
+def show(trained: Trained, out: Console) -> None:
     """A training, for people."""
-    if out is None:
-        return
     data, report = trained.data, trained.report
     say(out, f"{trained.plan.label}, {trained.plan.recipe.kind}", style="bold")
     for line in how_in_words(trained):

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from host.core.learn import Config
 from host.core.pcg32 import Pcg32
 from host.core.wire import Activation, Loss
@@ -21,7 +23,7 @@ from host.errors import NeuronError, counted
 from host.models.quantise import check_shape, default_ranges
 from host.progress import Progress, silent
 from host.training import grid
-from host.training.recipes import DTYPES, HIDDEN, LOSSES, MINIBATCH, MLP_OTHER, RATE, RECIPES, Recipe
+from host.training.recipes import HIDDEN, LOSSES, MINIBATCH, MLP_OTHER, RATE, RECIPES, Recipe
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,7 @@ def _config_of(recipe: Recipe, data: Dataset, options: Options) -> Config:
         epochs=options.epochs or recipe.epochs,
         rate=options.rate or _rate_of(recipe, algorithm, loss, options),
         tolerance=options.tolerance,
-        dtype=DTYPES[options.dtype],
+        dtype=np.dtype(options.dtype).type,
     )
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from host.core.wire import Activation, Loss
 
 LOSSES = {"mse": Loss.MEAN, "half-mse": Loss.HALF, "sum": Loss.SUM, "cross-entropy": Loss.CROSS}
-DTYPES: dict[str, type[np.floating[Any]]] = {"float64": np.float64, "float32": np.float32}
+DTYPES = ("float64", "float32")
+"""As numpy calls them."""
 ALGORITHMS = ("batch", "sgd", "minibatch", "adam", "grid")
 
 RATE = 0.01

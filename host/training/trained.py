@@ -16,7 +16,7 @@ from host.models.dense import Dense, Float
 from host.models.quantise import Report
 from host.training.fit import Epoch, Fit
 from host.training.plan import Plan
-from host.training.recipes import DTYPES, LOSSES
+from host.training.recipes import LOSSES
 from host.training.stability import mean_loss
 
 PARTS = ("training", "validation", "test")
@@ -71,7 +71,7 @@ class Trained:
             "algorithm": self.plan.algorithm,
             "loss": name_of(LOSSES, self.config.loss),
             "lr": self.config.rate,
-            "dtype": name_of(DTYPES, self.config.dtype),
+            "dtype": self.config.dtype.__name__,
             "layers": list(self.config.units),
             "parameters": self._parameters(),
             "losses": self.losses,

@@ -195,9 +195,9 @@ def test_every_command_says_so(command: str, bare: Path) -> None:
     """At the latest when it needs one of them."""
     arguments = {
         "host.__main__": ["train"],
+        "host.deploy": ["/dev/none"],
         "host.lesson": ["1"],
         "host.predict": ["/dev/none", "1"],
-        "host.deploy": ["/dev/none"],
         "host.settings": ["/dev/none"],
     }.get(command, [])
     assert "is not installed for this Python" in one_line(run(command, *arguments, python=bare))
