@@ -22,7 +22,8 @@ from host.core.wire import IMAGE_MAX, UNITS_MAX, VECTORS_MAX, Activation
 from host.data.dataset import BUILT_IN
 from host.errors import NeuronError
 from host.models.dense import Dense, Float, reference
-from host.models.quantise import Report, default_ranges, quantise
+from host.models.quantise import Report, Unlisted, default_ranges, quantise
+from host.show.tables import decisions_in_words
 
 AND = BUILT_IN["and"]
 AND_W, AND_B = [0.4514297388906616, 0.2369025056182418], -0.611635769357402
@@ -335,3 +336,30 @@ def test_reference_is_the_plain_formula() -> None:
     ]
     sums, outputs = reference(layers, np.array([[2.0], [-2.0]]))
     assert sums.tolist() == outputs.tolist() == [[2.5], [5.0]]
+
+
+def test_of_many_decisions_the_telling_ones_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is counted stays the same; the changed rows and those nearest to 0 are there, in their order."""
+    x = np.linspace(-1, 1, 400).reshape(-1, 1)
+    layers = [Dense(np.array([[1.0]]), np.array([1e-9]), Activation.STEP)]
+    x[[7, 300, 350], 0] = 0.0, 1e-9, -1e-12
+    _, whole = quantise("step", layers, x, ranges=[(-1000.0, 1000.0)])
+    monkeypatch.setattr("host.models.quantise.DECISIONS_MAX", 20)
+    _, some = quantise("step", layers, x, ranges=[(-1000.0, 1000.0)])
+    assert (len(whole.decisions), whole.unlisted) == (400, Unlisted())
+    assert len(some.decisions) == 20
+    changed = [d for d in whole.decisions if not d.unchanged]
+    assert [d for d in some.decisions if not d.unchanged] == changed != []
+    nearest = sorted((d for d in whole.decisions if d.unchanged), key=lambda d: abs(d.sums[0]))
+    wanted = [*changed, *nearest[: 20 - len(changed)]]
+    assert some.decisions == [d for d in whole.decisions if d in wanted]
+    assert some.unlisted.decisions == 380
+    assert some.unlisted.proven + sum(d.proven for d in some.decisions) == sum(
+        d.proven for d in whole.decisions
+    )
+    assert decisions_in_words(some) == decisions_in_words(whole)
+    monkeypatch.setattr("host.models.quantise.DECISIONS_MAX", 1)
+    _, one = quantise("step", layers, x, ranges=[(-1000.0, 1000.0)])
+    assert one.decisions == changed[:1]
+    assert one.unlisted.changed == len(changed) - 1
+    assert decisions_in_words(one) == decisions_in_words(whole)

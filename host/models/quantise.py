@@ -48,6 +48,19 @@ class Decision:
     unchanged: bool
 
 
+DECISIONS_MAX = 1000
+"""Rows whose decisions a report lists."""
+
+
+@dataclass(frozen=True)
+class Unlisted:
+    """Decisions that a report only counts: how many; how many are proven; how many changed."""
+
+    decisions: int = 0
+    proven: int = 0
+    changed: int = 0
+
+
 @dataclass(frozen=True)
 class LayerFormat:
     """Scales of a layer. weight_fraction: an entry an input. narrow: 32 bits are enough to accumulate in."""
@@ -61,7 +74,9 @@ class LayerFormat:
 
 @dataclass(frozen=True)
 class Report:
-    """What quantising cost. Errors are of the output, or of the sum that a step decides on: `error_of`."""
+    """What quantising cost. Errors are of the output, or of the sum that a step decides on: `error_of`.
+
+    decisions: those of a step output, all, or of many rows those that changed and those nearest to 0."""
 
     ranges: list[tuple[float, float]]
     input_fraction: list[int]
@@ -74,6 +89,7 @@ class Report:
     decisions: list[Decision]
     margin: float | None
     image_bytes: int
+    unlisted: Unlisted = Unlisted()
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -332,12 +348,17 @@ def _report(
     sums, outputs = reference(layers, x)
     q = quantise_inputs(model, x)
     decisions: list[Decision] = []
+    unlisted = Unlisted()
     if layers[-1].activation is Activation.STEP:
         observed, bound = np.abs(fixed_sums(model, q) - sums), sum_error
-        proven = (np.abs(sums) > sum_error).all(axis=1)
-        unchanged = (infer(model, q) == outputs).all(axis=1)
-        columns: list[Any] = [part.tolist() for part in (x, sums, proven, unchanged)]
+        proven = np.asarray((np.abs(sums) > sum_error).all(axis=1))
+        unchanged = np.asarray((infer(model, q) == outputs).all(axis=1))
+        listed = _to_list(sums, unchanged)
+        columns: list[Any] = [part[listed].tolist() for part in (x, sums, proven, unchanged)]
         decisions = [Decision(*row) for row in zip(*columns, strict=True)]
+        rest = np.ones(len(x), dtype=bool)
+        rest[listed] = False
+        unlisted = Unlisted(int(rest.sum()), int(proven[rest].sum()), int((~unchanged[rest]).sum()))
     else:
         observed, bound = np.abs(dequantise_outputs(model, infer(model, q)) - outputs), span.error
     return Report(
@@ -352,7 +373,14 @@ def _report(
         decisions=decisions,
         margin=float(np.abs(sums).min()) if decisions else None,
         image_bytes=len(encode(model)),
+        unlisted=unlisted,
     )
+
+
+def _to_list(sums: Float, unchanged: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """The rows whose decisions say most, in their order: changed ones from the first on, then those nearest to 0."""
+    nearness = np.where(unchanged, np.abs(sums).min(axis=1), 0.0)
+    return np.sort(np.lexsort((nearness, unchanged))[:DECISIONS_MAX])
 
 
 def fixed_sums(model: Model, x: Int16) -> Float:

@@ -166,8 +166,8 @@ def quantisation(report: Report, data: Dataset) -> list[str]:
 
 def decisions_in_words(report: Report) -> str:
     """Whether fixed point decides as float does, and how that is known."""
-    count = len(report.decisions)
-    proven = sum(d.proven for d in report.decisions)
+    count = len(report.decisions) + report.unlisted.decisions
+    proven = sum(d.proven for d in report.decisions) + report.unlisted.proven
     changed = [d for d in report.decisions if not d.unchanged]
     if proven == count:
         which = {1: "The decision is", 2: "Both decisions are"}.get(count, f"All {count} decisions are")
@@ -178,9 +178,8 @@ def decisions_in_words(report: Report) -> str:
         )
     text = f"{proven} of {count} decisions are provably unchanged"
     if changed:
-        return (
-            f"{text}; {len(changed)} CHANGED, the first at {_inputs(changed[0])}: its sum is too near to 0."
-        )
+        number = len(changed) + report.unlisted.changed
+        return f"{text}; {number} CHANGED, the first at {_inputs(changed[0])}: its sum is too near to 0."
     return f"{text}; {count - proven} did not change either, but the sum is nearer to 0 than the error bound."
 
 
