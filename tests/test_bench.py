@@ -15,8 +15,8 @@ from host.boards.compiler import ROOT
 from host.core.wire import BAUD_MAX
 from tests.elf.firmware import firmware_elf
 from tools.bench import __main__ as command
-from tools.bench import board, networks, pc, peers, wire
-from tools.bench.report import Part, board_part, markdown, pc_part, text, wire_part
+from tools.bench import board, data, networks, pc, peers, wire
+from tools.bench.report import Part, board_part, data_part, markdown, pc_part, text, wire_part
 from tools.firmware import flash_size, ram_size
 from tools.generate import fill
 
@@ -137,12 +137,13 @@ TIMES = {pc.OURS: 0.5, pc.ONE: 2.0, pc.ALL: 1.0}
 PC = pc.Pc(
     "2.0", {("wxb", "float64"): TIMES, ("wxb", "float32"): TIMES}, {"and": {pc.OURS: 0.1, pc.LOOPS: 0.2}}
 )
+DATA = data.Data("3.0", {"six decimals": {data.OURS: 0.5, data.PANDAS: 2.0}})
 
 
 @pytest.fixture
 def kinds(counts: board.Counts, monkeypatch: pytest.MonkeyPatch) -> dict[str, Part]:
     """The command with what has been measured before."""
-    parts = {"board": board_part(counts), "wire": wire_part(WIRE), "pc": pc_part(PC)}
+    parts = {"board": board_part(counts), "wire": wire_part(WIRE), "pc": pc_part(PC), "data": data_part(DATA)}
     for kind in parts:
         monkeypatch.setitem(command.KINDS, kind, lambda update, kind=kind: parts[kind])
     return parts
@@ -157,13 +158,14 @@ def test_the_object(kinds: dict[str, Part], counts: board.Counts, capsys: pytest
     assert command.main(["--json"]) == 0
     printed = capsys.readouterr()
     figures = json.loads(printed.out)
-    assert figures.keys() == {"infer", "cycles", "request", "train", "wire", "pc"}
+    assert figures.keys() == {"infer", "cycles", "request", "train", "wire", "pc", "data"}
     assert {"10-7-10 narrow", "10-7-10 wide", "24-16-4"} <= figures["infer"].keys()
     assert figures["request"] == counts.request
     assert figures["request"].keys() == {"int16", "float32"}
     assert figures["train"] == {name: counts.train[name].instructions for name in ("sgd", "adam")}
     assert figures["wire"] == {"9600": 0.9, "115200": 0.8}
     assert figures["pc"]["wxb"]["float64"] == 2.0
+    assert figures["data"] == {"six decimals": 0.25}
     assert printed.err == ""
 
 
@@ -177,6 +179,17 @@ def test_without_pytorch_nothing_stands_beside_ours(
     assert json.loads(printed.out) == {"pc": None}
     assert "pip install torch" in printed.err
     assert len(printed.err.splitlines()) == 1
+
+
+def test_without_pandas_nothing_stands_beside_our_reading(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(data, "pandas_version", lambda: None)
+    monkeypatch.setattr(data, "ROWS", 200)
+    assert command.main(["data", "--json"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == {"data": None}
+    assert printed.err == f"warning: {data.NO_PANDAS}\n"
 
 
 def test_the_report_names_dates_and_peers(kinds: dict[str, Part], capsys: pytest.CaptureFixture[str]) -> None:
@@ -201,10 +214,14 @@ def test_without_pytorch_its_part_of_the_page_stays(
     page.write_text((ROOT / command.PAGE).read_text(encoding="utf-8"), encoding="utf-8")
     monkeypatch.setattr("tools.generate.ROOT", tmp_path)
     kinds["pc"] = pc_part(replace(PC, torch=None, epochs={("wxb", "float64"): {pc.OURS: 0.5}}))
-    before = page.read_text(encoding="utf-8").partition("<!-- pc")[2]
+
+    def on_the_pc() -> str:
+        return page.read_text(encoding="utf-8").partition("<!-- pc")[2].partition("<!-- end of pc")[0]
+
+    before = on_the_pc()
     assert command.main(["--write"]) == 0
-    written, _, after = page.read_text(encoding="utf-8").partition("<!-- pc")
-    assert after == before
+    assert on_the_pc() == before
+    written = page.read_text(encoding="utf-8")
     assert "| 9,600 | 90% |" in written
 
 

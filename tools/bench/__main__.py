@@ -1,9 +1,9 @@
 """How fast and how small we are, beside others.
 
-python -m tools.bench            all of it, in about two minutes
-python -m tools.bench board      what is counted on the board's ELF; likewise wire, pc
+python -m tools.bench            all of it, in about three minutes
+python -m tools.bench board      what is counted on the board's ELF; likewise wire, pc, data
 python -m tools.bench --json     one object on standard output
-python -m tools.bench --write    into docs/benchmarks.md; without PyTorch the part on the PC stays as it is
+python -m tools.bench --write    into docs/benchmarks.md; a part that lacks its peer, PyTorch or pandas, stays as it is
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from rich.console import Console
 from host.errors import NeuronError, command
 from host.progress import Progress
 from host.show.terminal import progress, warn
-from tools.bench import board, pc, wire
-from tools.bench.report import Part, board_part, markdown, pc_part, text, wire_part
+from tools.bench import board, data, pc, wire
+from tools.bench.report import Part, board_part, data_part, markdown, pc_part, text, wire_part
 from tools.firmware import FirmwareError, build_firmware
 from tools.generate import fill
 
@@ -41,7 +41,11 @@ def _pc(update: Progress) -> Part:
     return pc_part(pc.measure(update))
 
 
-KINDS: dict[str, Callable[[Progress], Part]] = {"board": _board, "wire": _wire, "pc": _pc}
+def _data(update: Progress) -> Part:
+    return data_part(data.measure(update))
+
+
+KINDS: dict[str, Callable[[Progress], Part]] = {"board": _board, "wire": _wire, "pc": _pc, "data": _data}
 
 
 @command

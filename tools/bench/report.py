@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.bench import pc, peers
+from tools.bench import data, pc, peers
 from tools.bench.board import Counts
+from tools.bench.data import Data
 from tools.bench.networks import DEPLOY_BYTES, NARROW
 from tools.bench.pc import Pc
 from tools.bench.wire import Wire
@@ -286,5 +287,34 @@ def _pc_tables(measured: Pc) -> Iterator[Table]:
         [
             [name, *(f"{times[who] * 1e3:.3f} ms" for who in (pc.OURS, pc.LOOPS))]
             for name, times in measured.small.items()
+        ],
+    )
+
+
+def data_part(measured: Data) -> Part:
+    """data: our time / pandas', by how the numbers are written; None without pandas."""
+    lacks = [] if measured.pandas else [data.NO_PANDAS]
+    shares = {
+        name: times[data.OURS] / times[data.PANDAS] for name, times in measured.seconds.items() if not lacks
+    }
+    return Part(_measured(), [_data_table(measured, shares)], {"data": shares or None}, lacks)
+
+
+def _data_table(measured: Data, shares: dict[str, float]) -> Table:
+    beside = [] if not shares else ["pandas", "ours / theirs"]
+    return Table(
+        "Reading a CSV file",
+        ["numbers as", "ours", *beside],
+        [
+            [
+                name,
+                *(f"{value:.2f} s" for value in times.values()),
+                *([f"{shares[name]:.2f}"] if shares else []),
+            ]
+            for name, times in measured.seconds.items()
+        ],
+        [
+            f"{data.ROWS:,} rows of {data.COLUMNS}.",
+            f"pandas {measured.pandas}, in the same run." if measured.pandas else f"{data.NO_PANDAS}.",
         ],
     )
