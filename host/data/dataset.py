@@ -190,25 +190,32 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
         yield rest
 
 
-def _plain(piece: bytes, before: int, columns: int) -> tuple[Sequence[int], NDArray[np.float64]] | None:
-    """The rows of these lines and their values, where all are plain numbers that a node holds. before: lines before."""
+def _plain(piece: bytes, before: int, columns: int) -> tuple[Sequence[int], NDArray[np.float64], int] | None:
+    """The rows of these lines, their values, and how many lines they are, if all are plain numbers that a node holds.
+    before: lines before."""
     if b"\r" in piece:
         piece = piece.replace(b"\r\n", b"\n")
     if b" " in piece or b"\t" in piece:
         piece = re.sub(rb"[ \t]*([,\n])[ \t]*", rb"\1", piece.lstrip(b" \t"))
     if not piece.endswith(b"\n"):
         piece += b"\n"
-    rows: Sequence[int] = range(before + 1, before + piece.count(b"\n") + 1)
-    if piece.startswith(b"\n") or b"\n\n" in piece:
-        ends = np.flatnonzero(np.frombuffer(piece, np.uint8) == ord("\n"))
-        rows = (np.flatnonzero(np.diff(ends, prepend=-1) > 1) + before + 1).tolist()
-        piece = re.sub(rb"\n+", b"\n", piece).lstrip(b"\n")
-    if not piece:
-        return rows, np.empty((0, columns))
     values = decimals.table(piece, columns)
+    if values is not None:
+        lines = len(values)
+        rows: Sequence[int] = range(before + 1, before + lines + 1)
+    else:  # with blank lines, perhaps
+        ends = np.flatnonzero(np.frombuffer(piece, np.uint8) == ord("\n"))
+        rows, lines = (np.flatnonzero(np.diff(ends, prepend=-1) > 1) + before + 1).tolist(), len(ends)
+        if not rows:
+            return rows, np.empty((0, columns)), lines
+        values = (
+            decimals.table(re.sub(rb"\n+", b"\n", piece).lstrip(b"\n"), columns)
+            if len(rows) < lines
+            else None
+        )
     if values is None or max(values.max(), -values.min()) > VALUE_MAX:
         return None
-    return rows, values
+    return rows, values, lines
 
 
 def _plain_rows(
@@ -233,9 +240,7 @@ def _plain_rows(
                 break
             rows.append(plain[0])
             tables.append(plain[1])
-            place = _Place(
-                place.offset + len(piece), place.size + len(piece), place.line + piece.count(b"\n")
-            )
+            place = _Place(place.offset + len(piece), place.size + len(piece), place.line + plain[2])
             _require_size(place.size, path)
             progress(READING, place.size >> 20, total)
     return rows, tables, place

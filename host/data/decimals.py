@@ -28,8 +28,11 @@ INTEGER_EXACT, POWER_EXACT = 1 << 53, 22
 SURE = 1 + 2.0**-30
 
 _OF = np.arange(256)
-ENDS = np.isin(_OF, list(b",\neE"))
-KNOWN = ENDS | np.isin(_OF, list(b"-+."))
+OTHER, INSIDE, END = range(3)
+KINDS = np.where(
+    np.isin(_OF, list(b",\neE")), END, np.where(np.isin(_OF, list(b"-+.")), INSIDE, OTHER)
+).astype(np.uint8)
+"""What a byte that is no digit does: it ends a number, or one of its sides of an e; it stands inside; or neither."""
 
 
 def _halves(value: Float) -> tuple[Float, Float]:
@@ -51,38 +54,39 @@ def table(data: bytes, columns: int) -> Float | None:
     """
     text = np.frombuffer(data, np.uint8)
     marks = np.flatnonzero((text - np.uint8(ord("0"))) > 9)
-    kinds = text[marks]
-    ending = np.flatnonzero(
-        ENDS[kinds]
-    )  # marks that end a token: a number, or what stands before or after its e
-    ends, end_kinds = marks[ending], kinds[ending]
-    last = np.flatnonzero(end_kinds < MINUS)  # tokens that end a cell
-    if not KNOWN[kinds].all() or not _is_grid(end_kinds[last], columns):
+    found = text[marks]
+    kinds = KINDS[found]
+    ending = np.flatnonzero(kinds == END)  # the marks that end a token: a number, or a side of its e
+    ends, end_kinds = marks[ending], found[ending]
+    last = np.flatnonzero(end_kinds < MINUS)  # the tokens that end a cell
+    if not kinds.all() or not _is_grid(end_kinds[last], columns):
         return None
     begins = np.concatenate([[0], ends[:-1] + 1])
-    minus = text[begins] == MINUS
-    pointed = kinds[ending - 1] == POINT
+    first = text[begins]
+    minus = first == MINUS
+    pointed = found[ending - 1] == POINT
     pointed[0] &= ending[0] > 0
-    beside = (minus | (text[begins] == PLUS)).view(np.int8) + pointed
+    beside = (minus | (first == PLUS)).view(np.int8) + pointed
     digits = ends - begins - beside
-    if (np.diff(ending, prepend=-1) != 1 + beside).any() or digits.min() < 1 or digits.max() > TEXT_MAX:
+    apart = np.concatenate([ending[:1], ending[1:] - ending[:-1] - 1])  # marks of a token beside its end
+    if (apart != beside).any() or digits.min() < 1 or digits.max() > TEXT_MAX:
         return None
     places = (ends - 1 - marks[ending - 1]) * pointed
-    words = _words(data.translate(None, b"."))
+    words = _words(data.replace(b".", b""))
     ends_there = ends - np.cumsum(pointed)
     if len(last) == len(ends):
         integers, sure = _integers(words, ends_there, digits)
     else:
-        first = np.concatenate([[0], last[:-1] + 1])
-        powered = np.flatnonzero(last > first)
+        heads = np.concatenate([[0], last[:-1] + 1])
+        powered = np.flatnonzero(last > heads)
         after = last[powered]
-        if (after != first[powered] + 1).any() or pointed[after].any() or digits[after].max() > EXPONENT_MAX:
+        if (after != heads[powered] + 1).any() or pointed[after].any() or digits[after].max() > EXPONENT_MAX:
             return None
         exponents = _integers(words, ends_there[after], digits[after])[0].view(np.int64)
-        integers, sure = _integers(words, ends_there[first], digits[first])
-        places = places[first]
+        integers, sure = _integers(words, ends_there[heads], digits[heads])
+        places = places[heads]
         places[powered] -= np.where(minus[after], -exponents, exponents)
-        minus, begins, ends = minus[first], begins[first], ends[last]
+        minus, begins, ends = minus[heads], begins[heads], ends[last]
     values = _quotients(integers, places, sure)
     values.view(np.uint64)[:] ^= minus.astype(np.uint64) << np.uint64(63)
     for index in np.flatnonzero(~sure):
