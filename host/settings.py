@@ -31,9 +31,10 @@ def _confirm(line: Line, port: str, before: Settings, wanted: Settings) -> None:
     from host.node.client import NoAnswer, NodeError
     from host.node.identity import in_words
     from host.node.line import read_settings
+    from host.node.link import SERVED
 
     # Behind a serial server, whose own settings decide, the line is opened as before.
-    served = port.startswith("socket://")
+    served = port.startswith(SERVED)
     baud, spoken = (line.baud, line.line_format) if served else (wanted.baud, wanted.line_format)
     try:
         with replace(line, address=wanted.address, baud=baud, line_format=spoken).open(port) as node:

@@ -38,12 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         picture.check(args.plot, show=args.show, beside={"--data": args.data, "--save": args.save})
     out = None if args.json else console()
-    plans = [make_plan(args, name, out) for name in models_of(args)]
+    plans = [plan_of(args, name, out) for name in models_of(args)]
     if args.on_board:
         require_room(plans[-1])
     if args.deploy is not None:
         line.require(args.deploy)
-    trained = [train(plan, out) for plan in plans]
+    trained = [train_and_show(plan, out) for plan in plans]
     last = trained[-1]
     of_which = f": that is {last.plan.label}" if len(trained) > 1 else ""
     if args.save:
@@ -69,20 +69,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def make_plan(args: argparse.Namespace, model: str, out: Console | None) -> Plan:
+def plan_of(args: argparse.Namespace, model: str, out: Console | None) -> Plan:
     """What the arguments ask for, with that model, its data read."""
-    from host.training import plan
+    from host.training.plan import make_plan
 
     with progress(out) as update:
-        return plan.make_plan(options_of(args, model), update)
+        return make_plan(options_of(args, model), update)
 
 
-def train(plan: Plan, out: Console | None) -> Trained:
+def train_and_show(plan: Plan, out: Console | None) -> Trained:
     """Train, and tell people of it."""
-    from host.training import pipeline
+    from host.training.pipeline import train
 
     with progress(out) as update:
-        trained = pipeline.train(plan, update)
+        trained = train(plan, update)
     if out is not None:
         from host.show.report import show
 

@@ -6,12 +6,13 @@ What is counted on the ELF is the same on every machine. What depends on the mac
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from host.boards.compiler import ROOT
+from host.boards.compiler import DIALECT, ROOT
 from host.core.wire import BAUD_MAX
 from tests.elf.firmware import firmware_elf
 from tools.bench import __main__ as command
@@ -89,6 +90,16 @@ def test_a_step_of_training(counts: board.Counts, kind: str, limit: int) -> None
     assert step.ram <= 3 * KIB
 
 
+def test_what_a_learner_takes(tmp_path: Path) -> None:
+    source = tmp_path / "size.c"
+    source.write_text(
+        '#include "core/learn.h"\n'
+        f'_Static_assert(sizeof(struct learn32) == {board.LEARNER_BYTES}, "LEARNER_BYTES");\n'
+    )
+    target = "-mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi=hard -fsyntax-only".split()
+    subprocess.run(["arm-none-eabi-gcc", *target, *DIALECT, str(source)], cwd=ROOT, check=True)
+
+
 def test_crc_and_frame(counts: board.Counts) -> None:
     assert counts.crc <= 33_000
     assert counts.frame <= 3_600
@@ -101,6 +112,7 @@ def test_size(elf: Path, counts: board.Counts) -> None:
     clips = functions.pop("fixed_clips")  # beside the inference: tells of inputs that were cut
     assert sum(functions.values()) <= 1.5 * KIB
     assert clips <= 64
+    assert (counts.tables, counts.variables) == (514, 0)
     assert counts.stack <= 400
     assert flash_size(elf) < 48 * KIB
     assert ram_size(elf) < 32 * KIB

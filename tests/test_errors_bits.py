@@ -2,7 +2,7 @@
 
 The whole traffic of deploys, one image after another, with 10,000 of its frames damaged on their way: flipped bits,
 lost and doubled characters, frames run together, characters that arrive with a parity error; and replies get lost too,
-so that requests come twice. The master repeats each request until it is answered, as host/node/node.py does.
+so that requests come twice. The master repeats each request until it is answered, as host/node/client.py does.
 """
 
 from __future__ import annotations

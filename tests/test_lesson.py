@@ -23,6 +23,7 @@ from host.core.image import decode
 from host.core.learn import Config, begin, step
 from host.core.modbus import frame_valid
 from host.core.wire import BY_NAME, Activation, Loss
+from host.lessons import COUNT
 from host.lessons import facts as lesson_facts
 from host.lessons import text as lesson_text
 from host.lessons.facts import LESSONS
@@ -35,6 +36,10 @@ NUMBERS = range(1, len(LESSONS) + 1)
 COMMAND = re.compile(r"python -m [\w.]+(?: [\w.,=/-]+)*", re.ASCII)
 WIDE = re.compile(r"[\u4e00-\u9fff]")
 LINES_MAX, WIDTH_MAX = 46, 78
+
+
+def test_the_command_knows_how_many_there_are() -> None:
+    assert len(LESSONS) == COUNT
 
 
 def width(line: str) -> int:

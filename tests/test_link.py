@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from host.core.modbus import frame_seal, read_pdu
+from host.core.modbus import frame_seal, read_pdu, write_coil_pdu
 from host.core.wire import Format, Gap
 from host.node import link as module
 from host.node.link import SPIN_SECONDS, Link, character_seconds, silence_seconds
@@ -130,6 +130,47 @@ def test_what_comes_before_the_request_or_is_another_answer_is_dropped(opened: O
     assert (link.heard, link.heard_frame) == (True, False)
 
 
+def test_a_line_that_has_just_spoken_is_let_end(opened: Opened) -> None:
+    link, wire, clock = opened
+    born = clock.now
+    wire.stale = [b"late", b"later"]
+    assert link.exchange(NODE, REQUEST) is None
+    assert 0 <= wire.sent[0][0] - born - 3 * SILENCE <= 15 * STEP
+
+
+def test_a_line_that_is_never_silent_is_given_up(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    link, wire, clock = opened
+    born = clock.now
+    monkeypatch.setattr(wire, "hear", lambda seconds: b"\xff" * 9)
+    assert link.exchange(NODE, REQUEST) is None
+    assert wire.sent == []
+    assert link.heard
+    assert clock.now - born == pytest.approx(0.5, abs=2 * SILENCE)
+
+
+def test_what_takes_no_more_gives_no_answer(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    def block(data: bytes) -> None:
+        raise TimeoutError("nobody reads")
+
+    link, wire, _ = opened
+    monkeypatch.setattr(wire, "send", block)
+    assert link.exchange(NODE, REQUEST) is None
+
+
+def test_an_echo_is_known(opened: Opened) -> None:
+    link, wire, _ = opened
+    wire.pieces = [(0.001, FRAME), (0.010, ANSWER)]
+    assert link.exchange(NODE, REQUEST) == REPLY
+    assert link.echoed
+    coil = write_coil_pdu(0, True)
+    wire.pieces = [(0.001, frame_seal(bytes([NODE]) + coil))]
+    assert link.exchange(NODE, coil) == coil
+    assert not link.echoed, "a good answer to this is the same"
+    wire.pieces = [(0.001, ANSWER)]
+    assert link.exchange(NODE, REQUEST) == REPLY
+    assert not link.echoed
+
+
 def test_every_frame_is_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     monkeypatch.setattr(module, "time", clock)
@@ -195,7 +236,11 @@ def _refuse(self: Device, wanted: bool) -> None:
     raise ValueError("no such ioctl")
 
 
-@pytest.mark.parametrize("refuse", [None, _refuse])
+def _know_none(self: Device, wanted: bool) -> None:
+    raise NotImplementedError("as pyserial does on macOS")
+
+
+@pytest.mark.parametrize("refuse", [None, _refuse, _know_none])
 def test_low_latency_is_asked_for_where_there_is_one(
     monkeypatch: pytest.MonkeyPatch, refuse: Callable[..., None] | None
 ) -> None:

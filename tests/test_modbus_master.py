@@ -13,6 +13,7 @@ from pymodbus.pdu import diag_message as diag
 from pymodbus.pdu import register_message as registers
 
 from host.core.modbus import (
+    EXCEPTION,
     FC23_WRITE_REGISTERS_MAX,
     READ_REGISTERS_MAX,
     WRITE_REGISTERS_MAX,
@@ -160,7 +161,19 @@ def test_an_answer_is_found_among_other_bytes(name: str) -> None:
         assert find_reply(NODE, request, noise) is None
         assert find_reply(NODE, request, noise + reply + noise) == REPLIES[name]
     assert find_reply(NODE + 1, request, reply) is None
+    refusal = frame_seal(bytes([NODE, request[0] | EXCEPTION, 2]))
+    assert find_reply(NODE, request, b"\0" + refusal) == refusal[1:-2]
     for bit in range(8 * len(reply)):
         damaged = bytearray(reply)
         damaged[bit // 8] ^= 1 << bit % 8
         assert find_reply(NODE, request, bytes(damaged)) is None
+
+
+def test_an_answer_within_the_data_of_another_answers_nothing() -> None:
+    """A node's image, which anybody may have made, can hold a frame."""
+    request = read_pdu(4, 0, 8)
+    inner = frame_seal(bytes([NODE, 4 | EXCEPTION, 2]))
+    outer = frame_seal(bytes([NODE, 4, 16]) + inner.ljust(16, b"\0"))
+    for size in range(len(outer)):
+        assert find_reply(NODE, request, outer[:size]) is None
+    assert find_reply(NODE, request, outer) == outer[1:-2]

@@ -474,7 +474,7 @@ def test_what_no_node_takes_is_known_before_it_is_trained(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(train, "train", None)
+    monkeypatch.setattr(train, "train_and_show", None)
     inputs = 1 if "wxb" in argv else 2
     assert_one_line(capsys, [*argv, "--data", data_of(tmp_path, 4000, inputs), "--json"], says)
 

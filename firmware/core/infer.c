@@ -63,7 +63,8 @@ static __attribute__((noinline)) void narrow(const struct image_layer *layer, co
         *y = (int16_t)finish((int32_t)rows_add_one(*bias, row, x, stride), shift, activation);
 }
 
-/* Sums are below 2^38: without their last 7 bits, which round nothing where more are shifted out, 32 hold them. */
+/* Sums are below 2^38, ACC_MAX of image.c: without their last 7 bits, which round nothing where more are shifted out, 32
+ * hold them. A step, which looks at every bit, has shift 0. */
 #define SPARE 7
 
 /* The same for any layer. */

@@ -18,7 +18,24 @@ static inline int32_t rows_pair(const int16_t *values)
     return both;
 }
 
-#ifdef __ARM_FEATURE_DSP
+/* acc + the products of two pairs. */
+static inline int64_t rows_mac(int64_t acc, int32_t weights, int32_t x);
+
+/* The int16 nearest to z. */
+static inline int32_t rows_saturate(int32_t z);
+
+/* The same, and what is below 0 becomes 0. */
+static inline int32_t rows_saturate_relu(int32_t z);
+
+/* Add to each accumulator the products of its row and x. Answers where the next row begins. */
+static inline const int16_t *rows_add(int32_t *acc0, int32_t *acc1, const int16_t *first, const int16_t *x,
+                                      unsigned stride);
+
+/* The same for sums beyond 32 bits. */
+static inline const int16_t *rows_add_wide(int64_t *acc0, int64_t *acc1, const int16_t *first,
+                                           const int16_t *x, unsigned stride);
+
+#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__)
 #include <arm_acle.h>
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wsign-conversion" /* within the macros of arm_acle.h */
@@ -97,25 +114,21 @@ static inline const int16_t *rows_add_wide(int64_t *acc0, int64_t *acc1, const i
     return second;
 }
 #else
-/* acc + the products of two pairs. */
 static inline int64_t rows_mac(int64_t acc, int32_t weights, int32_t x)
 {
     return acc + (int16_t)weights * (int16_t)x + (weights >> 16) * (x >> 16);
 }
 
-/* The int16 nearest to z. */
 static inline int32_t rows_saturate(int32_t z)
 {
     return fixed_saturate(z);
 }
 
-/* The same, and what is below 0 becomes 0. */
 static inline int32_t rows_saturate_relu(int32_t z)
 {
     return z < 0 ? 0 : fixed_saturate(z);
 }
 
-/* Add to each accumulator the products of its row and x. Answers where the next row begins. */
 static inline const int16_t *rows_add(int32_t *acc0, int32_t *acc1, const int16_t *first, const int16_t *x,
                                       unsigned stride)
 {
@@ -127,7 +140,6 @@ static inline const int16_t *rows_add(int32_t *acc0, int32_t *acc1, const int16_
     return second + stride;
 }
 
-/* The same for sums beyond 32 bits. */
 static inline const int16_t *rows_add_wide(int64_t *acc0, int64_t *acc1, const int16_t *first,
                                            const int16_t *x, unsigned stride)
 {

@@ -21,6 +21,8 @@ READ_COILS, READ_DISCRETES, READ_HOLDING, READ_INPUT = 1, 2, 3, 4
 WRITE_COIL, DIAGNOSTICS, WRITE_REGISTERS, WRITE_READ = 5, 8, 16, 23
 EXCEPTION = 0x80
 """In the function code of a reply: the request was refused."""
+EXCEPTION_SIZE = 5
+"""Bytes of such a frame."""
 COIL_ON = 0xFF00
 
 EXCEPTION_TEXT = {
@@ -131,16 +133,30 @@ def answers(request: bytes, reply: bytes) -> bool:
     return reply[:2] == bytes([request[0], data]) and len(reply) == 2 + data
 
 
+def echo_answers(request: bytes) -> bool:
+    """Whether the good reply to a request PDU is the request itself."""
+    return request[0] in (WRITE_COIL, DIAGNOSTICS)
+
+
+def _may_answer(request: bytes, begun: bytes) -> bool:
+    """Whether the good reply to a request PDU may begin so."""
+    data = _data_bytes(request)
+    head = request[:5] if data is None else bytes([request[0], data])
+    return begun[: len(head)] == head[: len(begun)]
+
+
 def find_reply(address: int, request: bytes, heard: bytes) -> bytes | None:
     """The PDU of the first frame among the bytes heard that answers this request to this address, whatever stands
     before and behind it: noise, or an answer to something else. None while there is none."""
-    sizes = (reply_size(request), 5)
+    sizes = (reply_size(request), EXCEPTION_SIZE)
     at = heard.find(address)
     while at >= 0:
         for size in sizes:
             frame = heard[at : at + size]
             if len(frame) == size and answers(request, frame[1:-2]) and frame_valid(frame):
                 return frame[1:-2]
+        if len(heard) - at < sizes[0] and _may_answer(request, heard[at + 1 :]):
+            return None  # what stands in its data answers nothing
         at = heard.find(address, at + 1)
     return None
 

@@ -74,6 +74,10 @@ class Client:
             reply = self.link.exchange(self.address, request)
         except Gone as error:
             raise NodeError(str(error)) from error
+        if self.link.echoed:
+            raise NodeError(
+                f"{self.link.where} hears what it sends, which passes for answers: switch the adapter's echo off"
+            )
         if reply is None:
             raise NoAnswer("no reply")
         if reply[0] & EXCEPTION:

@@ -14,7 +14,16 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from host.core.modbus import FRAME_MAX, FRAME_MIN, find_reply, frame_seal, frame_text, frame_valid, reply_size
+from host.core.modbus import (
+    FRAME_MAX,
+    FRAME_MIN,
+    echo_answers,
+    find_reply,
+    frame_seal,
+    frame_text,
+    frame_valid,
+    reply_size,
+)
 from host.core.wire import Format, Gap
 from host.errors import NeuronError
 
@@ -66,7 +75,8 @@ def wait_until(moment: float) -> None:
 class Channel(Protocol):
     """Bytes both ways. OSError, or b"" from something that is ready, where the other end has gone."""
 
-    def send(self, data: bytes) -> None: ...
+    def send(self, data: bytes) -> None:
+        """TimeoutError where the other end takes nothing more."""
 
     def hear(self, seconds: float) -> bytes:
         """What comes within so many seconds, as soon as something does; b"" where nothing does."""
@@ -85,7 +95,12 @@ class SerialChannel:
         self._port = port
 
     def send(self, data: bytes) -> None:
-        self._port.write(data)
+        import serial
+
+        try:
+            self._port.write(data)
+        except serial.SerialTimeoutException as error:
+            raise TimeoutError(str(error)) from error
 
     def hear(self, seconds: float) -> bytes:
         if sys.platform == "win32":  # select knows no serial devices there
@@ -145,21 +160,43 @@ class Link:
         self._trace = trace
         self._quiet_since = time.monotonic()  # somebody may just have spoken before us
         self._heard = b""
+        self.echoed = False
+        """Whether our own request came back to us before the answer: an adapter that hears itself."""
 
     def exchange(self, address: int, request: bytes) -> bytes | None:
         """Send a request's PDU when the line has been silent for long enough; the PDU that answers it, or None where
         none came in time. What came before the request is dropped, and so is what answers something else."""
         frame = frame_seal(bytes([address]) + request)
+        self.echoed = False
         try:
-            wait_until(self._quiet_since + silence_seconds(self.baud, self.line_format, self.gap))
-            while self._channel.hear(0):
-                pass
+            if not self._silent():
+                return None
             self._show("->", frame)
             self._channel.send(frame)
             characters = len(frame) + reply_size(request)
-            return self._answer(address, request, characters * character_seconds(self.baud, self.line_format))
+            reply = self._answer(
+                address, request, characters * character_seconds(self.baud, self.line_format)
+            )
+        except TimeoutError:
+            return None
         except OSError as error:
             raise Gone(f"{self.where} has gone: check the cable or the adapter") from error
+        self.echoed = self._heard.startswith(frame) and not echo_answers(request)
+        return reply
+
+    def _silent(self) -> bool:
+        """Wait for the silence before a frame, and drop what comes meanwhile; False if it never ends."""
+        silence = silence_seconds(self.baud, self.line_format, self.gap)
+        deadline = time.monotonic() + self.timeout
+        while True:
+            wait_until(self._quiet_since + silence)
+            dropped = self._channel.hear(0)
+            if not dropped:
+                return True
+            self._quiet_since = time.monotonic()
+            if self._quiet_since > deadline:
+                self._heard = dropped
+                return False
 
     def _answer(self, address: int, request: bytes, on_the_wire: float) -> bytes | None:
         heard, reply = b"", None
@@ -298,7 +335,7 @@ def _open_serial(port: str, baud: int, line_format: Format, timeout: float) -> S
     except _refusals():
         raise PortError(_why_closed(port)) from None
     # USB adapters keep what they hear for 16 ms otherwise; not every driver can be told.
-    with suppress(AttributeError, ValueError, OSError):
+    with suppress(AttributeError, NotImplementedError, ValueError, OSError):
         device.set_low_latency_mode(True)
     return SerialChannel(device)
 

@@ -83,7 +83,7 @@ def test_a_port_that_does_not_exist(fails: Fails) -> None:
 def test_a_port_that_does_not_exist_is_said_before_a_training(
     line: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "train", None)
+    monkeypatch.setattr(train, "train_and_show", None)
     assert line(train.main, "--deploy", "/dev/ttyUSB485", "--json").startswith(
         "/dev/ttyUSB485 does not exist"
     )
@@ -98,7 +98,7 @@ def test_a_port_that_does_not_exist_is_said_before_a_training(
 def test_a_port_in_use_is_said_before_a_training(
     line: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "train", None)
+    monkeypatch.setattr(train, "train_and_show", None)
     with simulate() as sim, open_node(sim.port):
         assert "is in use by another program" in line(train.main, "--deploy", sim.port, "--json")
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
+from elftools.elf.sections import Symbol, SymbolTableSection
 from unicorn import arm_const as arm
 
 from host.core.fixed import fixed_to_float
@@ -26,12 +27,14 @@ from host.progress import Progress, silent
 from tests.elf import Machine
 from tests.elf.chip import CCM, CCM_SIZE
 from tests.elf.cycles import Cycles
+from tests.elf.flash import BASE, SIZE
 from tests.elf.inference import IMAGE, Inference
 from tests.elf.master import Master
 from tests.pdus import stage_frames, write_pdu
 from tools.bench.networks import NARROW, NETWORKS, WIDE, four_kib_image, he_network, small_models
 
 RUNTIME = ("infer.c", "fixed.c")
+FLASH = range(BASE, BASE + SIZE)
 SECTOR_READY_MS = 600
 DEPLOY_BAUDS = (115200, BAUD_MAX)
 CHARACTER_BITS = 11
@@ -65,7 +68,8 @@ class Counts:
     """Everything that is counted on the ELF, which `compiler` made. small, infer: instructions of an inference by
     model; cycles: of the same, estimated, with the image in RAM and in flash; error: the largest of 10-7-10 narrow;
     request: instructions of a function 23 with ten inputs, from its last byte to the first of the reply; frame: the
-    same of 123 registers, and late_us how long the reply waits beyond the silence; functions: bytes of code."""
+    same of 123 registers, and late_us how long the reply waits beyond the silence; functions: bytes of code; tables,
+    variables: bytes that they have in flash and in RAM."""
 
     compiler: str
     small: dict[str, int]
@@ -78,6 +82,8 @@ class Counts:
     frame: int
     late_us: float
     functions: dict[str, int]
+    tables: int
+    variables: int
     weights: int
     stack: int
     deploys: dict[int, Deploy]
@@ -105,6 +111,7 @@ def count(elf: Path, progress: Progress = silent) -> Counts:
     stack = max(infer_stack(elf, models[name][0]) for name in (NARROW, WIDE))
     at(5)
     deploys = {baud: deploy(elf, baud) for baud in DEPLOY_BAUDS}
+    tables, variables = runtime_data(elf)
     at(6)
     counts = Counts(
         compiler=compiler(elf),
@@ -118,6 +125,8 @@ def count(elf: Path, progress: Progress = silent) -> Counts:
         frame=frame,
         late_us=late_us,
         functions=runtime_functions(elf),
+        tables=tables,
+        variables=variables,
         weights=weights_size(models[NARROW][0]),
         stack=stack,
         deploys=deploys,
@@ -298,22 +307,31 @@ def weights_size(model: Model) -> int:
     return len(encode(model)) - 2 * (model.inputs + model.outputs) * len(model.vector_inputs)
 
 
-def runtime_functions(elf: Path) -> dict[str, int]:
-    """The functions of the inference runtime, with their bytes: those of infer.c and fixed.c that are linked."""
-    wanted: dict[str, int] = {}
+def _runtime(elf: Path) -> Iterator[Symbol]:
+    """What is linked of infer.c and fixed.c."""
     file = ""
     with elf.open("rb") as stream:
         table = ELFFile(stream).get_section_by_name(".symtab")
         assert isinstance(table, SymbolTableSection)
         for symbol in table.iter_symbols():
-            kind, binding = symbol["st_info"]["type"], symbol["st_info"]["bind"]
-            if kind == "STT_FILE":
+            if symbol["st_info"]["type"] == "STT_FILE":
                 file = symbol.name
-            local = binding == "STB_LOCAL" and Path(file).name in RUNTIME
-            named = re.fullmatch(r"infer|infer_led|fixed_\w+", symbol.name) and binding == "STB_GLOBAL"
-            if kind == "STT_FUNC" and (local or named):
-                wanted[symbol.name] = symbol["st_size"]
-    return wanted
+            local = symbol["st_info"]["bind"] == "STB_LOCAL" and Path(file).name in RUNTIME
+            named = re.fullmatch(r"infer|infer_led|fixed_\w+", symbol.name)
+            if local or (named and symbol["st_info"]["bind"] == "STB_GLOBAL"):
+                yield symbol
+
+
+def runtime_functions(elf: Path) -> dict[str, int]:
+    """The functions of the inference runtime, with their bytes."""
+    return {s.name: s["st_size"] for s in _runtime(elf) if s["st_info"]["type"] == "STT_FUNC"}
+
+
+def runtime_data(elf: Path) -> tuple[int, int]:
+    """Bytes of its tables in flash, and of its variables in RAM."""
+    objects = [s for s in _runtime(elf) if s["st_info"]["type"] == "STT_OBJECT"]
+    in_flash = [s["st_size"] for s in objects if s["st_value"] in FLASH]
+    return sum(in_flash), sum(s["st_size"] for s in objects) - sum(in_flash)
 
 
 def infer_stack(elf: Path, model: Model) -> int:

@@ -24,6 +24,7 @@ from host.progress import Progress, silent
 from host.training import fast
 from host.training.fit import fit
 from host.training.plan import random_start
+from host.training.recipes import DTYPES
 
 FEATURES = 10
 ROWS = 1_000_000
@@ -40,7 +41,6 @@ MODELS = {
 SHARE = {"mlp": 20}
 """An epoch by minibatches has a step every 32 rows: the network gets so many times fewer of them."""
 ROUNDS = {"wxb": 15, "logistic": 15, "mlp": 3}
-DTYPES: dict[str, type[np.floating[Any]]] = {"float64": np.float64, "float32": np.float32}
 STEP = "training on this computer"
 NO_TORCH = "PyTorch is not installed, so nothing stands beside our training: pip install torch"
 
@@ -112,7 +112,7 @@ def samples(model: str) -> tuple[Any, Any]:
 
 def epoch_seconds(model: str, dtype: str) -> dict[str, float]:
     """Seconds of an epoch: OURS, and PyTorch's by ONE thread and ALL if it is here."""
-    config, (x, y) = replace(MODELS[model], dtype=DTYPES[dtype]), samples(model)
+    config, (x, y) = replace(MODELS[model], dtype=np.dtype(dtype).type), samples(model)
     start = random_start(config, 0)
     trainer = fast.epochs(config, x, y, start, at_once=1)
     works: dict[str, Work] = {OURS: lambda: next(trainer)}

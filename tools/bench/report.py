@@ -101,7 +101,8 @@ def _board_tables(counts: Counts) -> Iterator[Table]:
         [
             "narrow: each layer's sums fit 32 bits; wide: no layer's do. All but that one as the quantiser "
             "makes them of He's weights, seed 1.",
-            f"{peers.CYCLES}.",
+            f"{peers.CYCLES}. A node runs its image in flash: a copy in RAM would take 8 KiB, and a watch of its own "
+            "against rot.",
             f"*: {peers.HOW}.",
         ],
     )
@@ -160,8 +161,8 @@ def _board_tables(counts: Counts) -> Iterator[Table]:
         [
             *([name, _n(size)] for name, size in counts.functions.items()),
             ["code, all", _n(code)],
-            ["table of tanh", "514"],
-            ["static RAM", "0"],
+            ["table of tanh", _n(counts.tables)],
+            ["static RAM", _n(counts.variables)],
             ["stack", _n(counts.stack)],
         ],
     )
