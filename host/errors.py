@@ -50,6 +50,10 @@ def command(main: Command) -> Command:
                 return _say(f"error: {error}", EXIT_FAILURE)
             except KeyboardInterrupt as interrupt:
                 return _say(f"stopped: {interrupt}" if str(interrupt) else "stopped", EXIT_INTERRUPTED)
+            except ImportError:
+                if not start.interrupted:  # numpy makes the one out of the other, while it is imported
+                    raise
+                return _say("stopped", EXIT_INTERRUPTED)
             finally:
                 sys.stdout.flush()
         except BrokenPipeError:

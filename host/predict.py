@@ -53,9 +53,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise NodeError(
                 "coil HOLD is set: the node's outputs stay as they were, whatever its inputs; clear it"
             )
-        took = taken(args.inputs, node.input_fractions(identity.inputs))
-        result = node.evaluate_float(args.inputs, identity.outputs)
-        outputs = fixed_to_float(result.outputs[0], node.output_fraction()).tolist()
+        input_fractions, output_fraction = node.fractions()
+        took = taken(args.inputs, input_fractions[: identity.inputs])
+        result = node.evaluate_float(args.inputs, identity.outputs, whose=True)
+        if result.held:
+            coils = set_coils(node)
+        if "HOLD" in coils:
+            raise NodeError(
+                "another master has set coil HOLD meanwhile: the outputs are older than the inputs"
+            )
+        if result.model_crc != identity.model_crc:
+            raise NodeError("another master has changed the node's model meanwhile: ask again")
+        outputs = fixed_to_float(result.outputs[0], output_fraction).tolist()
         stands = unpack(BY_NAME["INPUTS"], node.read_words(BY_NAME["INPUTS"], identity.inputs))
     lit = bool(result.led[0])
     warn(took.warnings(args.inputs))

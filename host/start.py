@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
+from types import FrameType, TracebackType
 
 OLDEST = (3, 11)
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
@@ -21,6 +21,8 @@ CLONED = not os.path.exists(os.path.join(PACKAGE, "sources"))
 EXIT_FAILURE = 2
 
 _prepared = False
+interrupted = False
+"""Whether a Ctrl-C has come while it raises KeyboardInterrupt."""
 
 
 def prepare() -> None:
@@ -41,11 +43,17 @@ def interrupts_raise() -> Iterator[None]:
     if not _prepared:
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.signal(signal.SIGINT, _interrupt)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    global interrupted
+    interrupted = True
+    signal.default_int_handler(number, frame)
 
 
 def open_closed_streams() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from host.boards.opening import SIMULATED, open_node, require_port
-from host.cli.parser import positive, whole
+from host.cli.parser import seconds, whole
 from host.core.wire import (
     ADDRESS_MAX,
     ADDRESS_MIN,
@@ -46,7 +46,7 @@ def add_line_options(parser: argparse.ArgumentParser) -> None:
         "--stop-bits", type=int, choices=(1, 2), default=1, help="2 goes with parity N only (default 1)"
     )
     group.add_argument(
-        "--timeout", type=positive, default=None, metavar="S", help="seconds to wait for each answer"
+        "--timeout", type=seconds, default=None, metavar="S", help="seconds to wait for each answer"
     )
     group.add_argument("--trace", action="store_true", help="print every frame, sent and received, on stderr")
 

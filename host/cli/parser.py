@@ -74,6 +74,17 @@ def positive(text: str) -> float:
     return value
 
 
+SECONDS_MAX = 3600.0
+
+
+def seconds(text: str) -> float:
+    """Option type: a time that somebody may wait for, above 0."""
+    value = positive(text)
+    if value > SECONDS_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than {SECONDS_MAX:.0f}")
+    return value
+
+
 def numbers(text: str) -> list[float]:
     """Option type: finite numbers, separated by commas."""
     return [number(part) for part in text.split(",")]

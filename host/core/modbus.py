@@ -30,7 +30,10 @@ EXCEPTION_TEXT = {
     2: "illegal address",
     3: "illegal value",
     4: "device failure",
+    5: "acknowledge",
     6: "device busy",
+    10: "gateway path unavailable",
+    11: "no answer behind the gateway",
 }
 ILLEGAL_ADDRESS = 2
 DEVICE_FAILURE = 4

@@ -287,7 +287,9 @@ def _why_closed(port: str) -> str:
 
 def _open_tcp(port: str, timeout: float) -> TcpChannel:
     host, colon, number = port.removeprefix(SERVED).rpartition(":")
-    if not colon or not host or not number.isdecimal() or not 0 < int(number) < 65536:
+    host = host.removeprefix("[").removesuffix("]")  # of an IPv6 address
+    decimal = number.isascii() and number.isdecimal()
+    if not colon or not host or not decimal or not 0 < int(number) < 65536:
         raise PortError(f"{port} is no socket://host:port")
     try:
         connection = socket.create_connection((host, int(number)), timeout)

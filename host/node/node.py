@@ -15,7 +15,7 @@ from host.core.modbus import (
     READ_REGISTERS_MAX,
     WRITE_REGISTERS_MAX,
 )
-from host.core.registers import Block, bytes_registers, pack, placed, register_bytes, unpack
+from host.core.registers import Block, bytes_registers, pack, placed, register_bytes
 from host.core.wire import (
     BY_NAME,
     DEFAULT_ADDRESS,
@@ -58,10 +58,11 @@ if TYPE_CHECKING:
     from host.core.fixed import Int16
 
 DEFAULT_TIMEOUT = 1.0
-WRITE_READ_FLOATS = FC23_WRITE_REGISTERS_MAX // 2 * 2
-"""Registers of floats that one function 23 writes."""
+WRITE_READ_WORDS = FC23_WRITE_REGISTERS_MAX // 2 * 2
+"""Registers of inputs that one function 23 writes: whole floats, or integers."""
 RESULTS = Block.between("RESULT_BITS", "RESULTS")
 WHOSE_RESULTS = Block.between("RESULT_CRC", "RESULTS")
+FRACTIONS = Block.between("INPUT_FRACTION", "OUTPUT_FRACTION")
 POLL_SECONDS = 0.002
 """Between two looks at a node that is at work."""
 
@@ -218,7 +219,7 @@ class Node(Client):
         y, leds, all_bits, crc = [], [], 0, 0
         for values in rows:
             self._given = row, values
-            if len(values) <= WRITE_READ_FLOATS:
+            if len(values) <= WRITE_READ_WORDS:
                 words = self.write_read(row.address, values, start, count)
             else:
                 self._write_wide(row, values)
@@ -238,27 +239,30 @@ class Node(Client):
 
     def _write_wide(self, row: Register, values: Sequence[int]) -> None:
         """More inputs than one frame holds: HOLD keeps the neuron still until all of them stand."""
-        hold, half = BY_NAME["HOLD"].address, WRITE_READ_FLOATS
-        self.write_coil(hold, True)
+        hold, half = BY_NAME["HOLD"].address, WRITE_READ_WORDS
         try:
-            self.write(row.address, values[:half])
-            self.write(row.address + half, values[half:])
-        finally:
-            self.write_coil(hold, False)
+            self.write_coil(hold, True)
+            try:
+                self.write(row.address, values[:half])
+                self.write(row.address + half, values[half:])
+            finally:
+                self.write_coil(hold, False)
+        except NodeError as error:
+            raise NodeError(f"{error}; coil HOLD, number {hold}, may still be set: clear it") from error
 
     def evaluate(self, x: Int16, outputs: int, *, whose: bool = False) -> Result:
         """Rows of int16 inputs (rows, inputs), at the model's scales; whose: ask which model gave the results."""
         row = BY_NAME["INPUTS"]
         return self._evaluate(row, [pack(row, values) for values in x.tolist()], outputs, whose)
 
-    def evaluate_float(self, x: ArrayLike, outputs: int) -> Result:
-        """Rows of float32 inputs (rows, inputs), in their own units: the node quantises them."""
+    def evaluate_float(self, x: ArrayLike, outputs: int, *, whose: bool = False) -> Result:
+        """Rows of float32 inputs (rows, inputs), in their own units: the node quantises them. whose: as in evaluate."""
         import numpy as np
 
         row = BY_NAME["INPUTS_FLOAT"]
         with np.errstate(over="ignore"):  # the node clips what is infinite too
             rows = np.atleast_2d(np.asarray(x, dtype=np.float32))
-        return self._evaluate(row, [pack(row, values) for values in rows.tolist()], outputs)
+        return self._evaluate(row, [pack(row, values) for values in rows.tolist()], outputs, whose)
 
     def read_inputs(self, count: int) -> list[int]:
         """The registers of the first `count` inputs, in their own units."""
@@ -270,7 +274,7 @@ class Node(Client):
         row = BY_NAME["INPUTS_FLOAT"]
         if not self.inputs_are_ours():
             return self.running()
-        if len(words) > WRITE_READ_FLOATS:
+        if len(words) > WRITE_READ_WORDS:
             self._write_wide(row, words)
             return self.running()
         return running_of(self.write_read(row.address, words, RUNNING.address, RUNNING.count))
@@ -281,14 +285,14 @@ class Node(Client):
             self._given[1]
         )
 
-    def input_fractions(self, count: int) -> list[int]:
-        """Fraction bits of the first `count` inputs."""
-        row = BY_NAME["INPUT_FRACTION"]
-        return [checked_fraction(row.name, fraction) for fraction in unpack(row, self.read_words(row, count))]
-
-    def output_fraction(self) -> int:
-        """Fraction bits of the outputs."""
-        return checked_fraction("OUTPUT_FRACTION", self.read_value("OUTPUT_FRACTION"))
+    def fractions(self) -> tuple[list[int], int]:
+        """Fraction bits of all inputs that a node can have, and of the outputs; in one request, so that an answer that
+        comes twice cannot pass for the other."""
+        found = self.read_block(FRACTIONS)
+        return (
+            [checked_fraction("INPUT_FRACTION", fraction) for fraction in found["INPUT_FRACTION"]],
+            checked_fraction("OUTPUT_FRACTION", found["OUTPUT_FRACTION"]),
+        )
 
 
 def _still_busy(identity: Identity) -> str:

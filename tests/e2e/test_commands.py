@@ -116,8 +116,9 @@ def test_what_people_see(port: str, tmp_path: Path) -> None:
 def test_trace_shows_the_frames(port: str) -> None:
     out, err = run("host.deploy", port, "--trace", "--json")
     assert json.loads(out)["sequence"] == 0
-    assert err.splitlines()[0] == "-> 01 04 02 00 00 01 30 72  (read input registers)"
-    assert any(line.startswith(f"<- 01 04 02 00 {WIRE_VERSION:02x}") for line in err.splitlines())
+    request, reply = err.splitlines()[:2]
+    assert request == "-> 01 04 01 ff 00 05 01 c5  (read input registers)"
+    assert reply.startswith(f"<- 01 04 0a 00 00 00 {WIRE_VERSION:02x} 00 00")
 
 
 def test_a_failure_is_one_line(port: str) -> None:

@@ -155,11 +155,22 @@ def test_a_speed_that_would_do_nothing_is_refused(
     "port",
     [
         f"socket://{rest}"
-        for rest in " host :502 host: host:0 host:65536 host:http host:² host:502/".split(" ")
+        for rest in " host :502 host: host:0 host:65536 host:http host:² host:५०२ host:502/".split(" ")
     ],
 )
 def test_a_socket_that_is_none(fails: Fails, port: str) -> None:
     assert fails(port).startswith(f"{port} is no socket://host:port")
+
+
+def test_an_ipv6_address_stands_in_brackets(fails: Fails) -> None:
+    assert fails("socket://[::1]:1") == (
+        "nothing answers at ::1:1: is the serial server running and reachable?"
+    )
+
+
+def test_a_time_that_nobody_waits_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert deploy.main(["/dev/null", "--timeout", "1e10"]) == 2
+    assert "'1e10' is more than 3600" in capsys.readouterr().err
 
 
 def test_a_closed_tcp_port(fails: Fails) -> None:
