@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from host.boards.compiler import DIALECT, ROOT, WARNINGS, c_sources, compile_c
+from host.compiler import DIALECT, ROOT, WARNINGS, c_sources, compile_c
 
 SANITIZE = [
     "-O1",

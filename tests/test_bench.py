@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from host.boards.compiler import DIALECT, ROOT
+from host.compiler import DIALECT, ROOT
 from host.core.wire import BAUD_MAX
 from tests.elf.firmware import firmware_elf
 from tools.bench import __main__ as command

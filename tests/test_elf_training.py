@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from host.boards.compiler import ROOT
 from host.boards.opening import open_node
+from host.compiler import ROOT
 from host.core import learn
 from host.core.image import encode
 from host.core.wire import Activation, Loss

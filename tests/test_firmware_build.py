@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from host.boards.compiler import DIALECT, ROOT, WARNINGS
+from host.compiler import DIALECT, ROOT, WARNINGS
 from host.core.wire import ARENA_BYTES
 from tools import firmware
 

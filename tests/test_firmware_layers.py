@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from host.boards.compiler import ROOT
+from host.compiler import ROOT
 
 FIRMWARE = ROOT / "firmware"
 APP = FIRMWARE / "app"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from host.boards.compiler import ROOT, c_sources
+from host.compiler import ROOT, c_sources
 from host.errors import NeuronError
 from tests.fuzz import make_corpus
 from tests.patience import PATIENCE

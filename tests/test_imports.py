@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from host.boards.compiler import ROOT
+from host.compiler import ROOT
 
 COMMANDS = ("train", "deploy", "predict", "settings", "sim", "lesson")
 LARGE = set(

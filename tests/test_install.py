@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import host
-from host.boards.compiler import ROOT
+from host.compiler import ROOT
 
 
 def run(*command: object, cwd: Path, **environment: str) -> str:

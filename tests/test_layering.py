@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from host.boards.compiler import ROOT
+from host.compiler import ROOT
 from host.core import wire
 from tools.generated import generated
 
@@ -89,7 +89,7 @@ FLOORS = (
     ("start", "progress"),
     ("",),
     ("errors",),
-    ("files",),
+    ("files", "compiler"),
     ("core",),
     ("node", "models"),
     ("boards", "data"),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from host.boards.compiler import DIALECT, ROOT
+from host.compiler import DIALECT, ROOT
 from host.core import learn
 from host.core.learn import Config, begin, step
 from host.core.wire import Activation, Loss

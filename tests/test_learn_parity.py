@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from host.boards.compiler import DIALECT, ROOT, WARNINGS
+from host.compiler import DIALECT, ROOT, WARNINGS
 from host.core.learn import Config
 from host.core.pcg32 import Pcg32
 from host.core.wire import Activation, Loss

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from host import lesson, train
-from host.boards.compiler import ROOT
 from host.cli.training import options_of, parse
+from host.compiler import ROOT
 from host.core.fixed import fixed_from_float
 from host.core.image import decode
 from host.core.learn import Config, begin, step

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from host.boards.compiler import ROOT
 from host.boards.simulated import simulate
+from host.compiler import ROOT
 from tests.patience import ANSWER
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -13,8 +13,8 @@ from typing import NoReturn
 import pytest
 
 from host.boards import renode
-from host.boards.compiler import ROOT
 from host.boards.opening import open_node
+from host.compiler import ROOT
 from host.core.image import encode
 from host.errors import NeuronError
 from host.node.staging import deploy

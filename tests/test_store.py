@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from host.boards.compiler import ROOT
+from host.compiler import ROOT
 from tests.patience import PATIENCE
 from tests.programs import COMPILERS, CORE, SANITIZE, program
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from host.boards.compiler import ROOT
+from host.compiler import ROOT
 from tools import check
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from host.boards.compiler import ROOT
+from host.compiler import ROOT
 from tools import proof
 
 pytestmark = pytest.mark.skipif(

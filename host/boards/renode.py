@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from host.boards.compiler import ROOT
+from host.compiler import ROOT
 from host.core.modbus import frame_valid
 from host.errors import NeuronError
 from host.start import CLONED

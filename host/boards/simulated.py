@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from host.boards.compiler import DIALECT, ROOT, WARNINGS, build_folder, c_sources, compile_c, compiler
+from host.compiler import DIALECT, ROOT, WARNINGS, build_folder, c_sources, compile_c, compiler
 from host.core.wire import DEFAULT_ADDRESS
 from host.errors import NeuronError
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from host.boards.compiler import DIALECT, ROOT, WARNINGS, build_folder, compile_c, compiler
+from host.compiler import DIALECT, ROOT, WARNINGS, build_folder, compile_c, compiler
 from host.core.learn import Config
 from host.core.wire import LAYERS_MAX
 from host.errors import NeuronError

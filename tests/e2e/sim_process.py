@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from host.boards.compiler import ROOT
 from host.boards.simulated import build, simulate
+from host.compiler import ROOT
 from host.errors import NeuronError
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from host.boards.compiler import ROOT
 from host.boards.simulated import simulate
+from host.compiler import ROOT
 from host.core.wire import WIRE_VERSION
 from tests.conftest import Target
 from tests.patience import ANSWER, PATIENCE

@@ -17,9 +17,9 @@ import serial
 
 from host import deploy, predict, train
 from host import sim as sim_command
-from host.boards.compiler import ROOT
 from host.boards.opening import open_node
 from host.boards.simulated import NODES_MAX, simulate
+from host.compiler import ROOT
 from host.core.image import encode
 from host.core.modbus import read_pdu
 from host.core.wire import BY_NAME, WIRE_VERSION

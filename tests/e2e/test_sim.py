@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from host.boards.compiler import ROOT
 from host.boards.opening import open_node
 from host.boards.simulated import Sim, simulate
+from host.compiler import ROOT
 from host.core.image import encode
 from host.core.wire import BY_NAME, DEFAULT_BAUD, Command, Table
 from host.errors import NeuronError

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from host import errors, start
-from host.boards.compiler import ROOT
+from host.compiler import ROOT
 from tests.patience import PATIENCE
 
 TRAIN = ("host.train", "--model", "and")

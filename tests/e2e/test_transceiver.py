@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from host.boards.compiler import ROOT, WARNINGS, c_sources, compile_c, compiler
 from host.boards.opening import open_node
 from host.boards.simulated import SOURCES, simulate
+from host.compiler import ROOT, WARNINGS, c_sources, compile_c, compiler
 from host.core.image import encode
 from host.core.wire import BY_NAME, Command
 from host.errors import NeuronError

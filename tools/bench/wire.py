@@ -8,9 +8,9 @@ import sys
 import time
 from dataclasses import dataclass, replace
 
-from host.boards.compiler import ROOT
 from host.boards.opening import open_node
 from host.boards.simulated import ANSWER_TIMEOUT, simulate
+from host.compiler import ROOT
 from host.core.wire import BAUD_MAX, DEFAULT_ADDRESS, Gap
 from host.node.line import read_settings, save_settings
 from host.node.staging import deploy

@@ -12,7 +12,7 @@ from pathlib import Path
 from host.errors import NeuronError
 from host.start import CLONED
 
-PACKAGE = Path(__file__).resolve().parent.parent
+PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent if CLONED else PACKAGE / "sources"
 """The folder of firmware/: the repository, or what the package brings of it."""
 
