@@ -5,13 +5,8 @@ Only speed depends on it: the bits are those of host/core/learn.py, which does t
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import functools
-import hashlib
-import os
-import platform
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from host.compiler import DIALECT, ROOT, WARNINGS, build_folder, compile_c, compiler
+from host import compiler
+from host.compiler import ROOT
 from host.core.learn import Config
 from host.core.wire import LAYERS_MAX
 from host.errors import NeuronError
@@ -45,8 +41,7 @@ HEADERS = [
         )
     ),
 ]
-FLAGS = ["-O3", "-march=native", "-shared", "-fPIC", *WARNINGS]
-"""-O3 and the processor's own vectors reorder nothing: without -ffast-math C keeps the written order."""
+FLAGS = compiler.LIBRARY
 
 WORTH_BUILDING = 3_000_000
 """Products of a training from which the C compiler's second is well spent."""
@@ -75,49 +70,10 @@ class _Config(ctypes.Structure):
     )
 
 
-def _processor() -> str:
-    """What this processor is: a library built for its vectors must not run on a lesser one."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return platform.platform() + platform.processor()
-    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
-
-
-def library_path(cc: str) -> Path:
-    digest = hashlib.sha256(repr((cc, FLAGS, DIALECT, _processor())).encode())
-    for path in SOURCES + HEADERS:
-        digest.update(path.read_bytes())
-    return build_folder() / digest.hexdigest()[:16] / "learn.so"
-
-
-def _compilers() -> list[str]:
-    """Those to try: $CC alone, or gcc, which makes networks train twice as fast as clang, and then the usual one."""
-    gcc = [] if os.environ.get("CC") or not shutil.which("gcc") else ["gcc"]
-    return [*gcc, compiler()]
-
-
-def _file(build: bool) -> Path | None:
-    """The library's file, if it is there or can be built."""
-    paths = {cc: library_path(cc) for cc in _compilers()}
-    found = next((path for path in paths.values() if path.exists()), None)
-    if found or not build:
-        return found
-    for cc, path in paths.items():
-        with contextlib.suppress(NeuronError):
-            compile_c(path, SOURCES, FLAGS, cc)
-            return path
-    return None
-
-
 @functools.cache
 def library(build: bool) -> ctypes.CDLL | None:
     """The library, or None where it cannot be had; build: even if that takes the compiler's second."""
-    try:
-        path = _file(build)
-        loaded = ctypes.CDLL(str(path)) if path else None
-    except (NeuronError, OSError):
-        return None
+    loaded = compiler.library("learn.so", SOURCES, HEADERS, FLAGS, build)
     if loaded is None:
         return None
     for bits, real in ((32, ctypes.c_float), (64, ctypes.c_double)):
