@@ -37,7 +37,8 @@ def program(
     files = [ROOT / source for source in sources] + c_sources(*folders)
     every = [*WARNINGS, *flags, "-I."]
     digest = hashlib.sha256(repr((cc, every, DIALECT, sources, folders)).encode())
-    for path in sorted([*(ROOT / "firmware").rglob("*.h"), *(ROOT / "tests").rglob("*.h"), *files]):
+    headers = [path for folder in ("firmware", "host", "tests") for path in (ROOT / folder).rglob("*.h")]
+    for path in sorted([*headers, *files]):
         digest.update(path.read_bytes())
     target = ROOT / "build" / "tests" / digest.hexdigest()[:16] / name
     with one_builds(target) as wanted:

@@ -9,7 +9,7 @@ import itertools
 import math
 import os
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -113,8 +113,8 @@ def _is_number(text: str) -> bool:
 LINE_MAX = 1 << 20
 DATA_MAX = 1 << 28
 """Characters of a line, and of all: what is longer is no data, and may have no end."""
-BLOCK, PIECE = 1 << 22, 1 << 18
-"""Bytes of a file that are read at once, and of them those that are worked on at once, which a cache holds."""
+PIECE = 1 << 18
+"""Bytes of a file that are read and worked on at once: a cache holds them and what becomes of them."""
 READING = "read the data, MB"
 
 
@@ -132,9 +132,9 @@ def _require_size(size: int, path: Path) -> None:
         raise NeuronError(f"{path}: more than {DATA_MAX} characters: train with fewer rows")
 
 
-def _megabytes(file: BinaryIO) -> int:
-    """The size of a file; 0 of a pipe."""
-    return os.fstat(file.fileno()).st_size >> 20
+def _size(file: BinaryIO) -> int:
+    """Of a file, in bytes; 0 of a pipe."""
+    return os.fstat(file.fileno()).st_size
 
 
 @dataclass
@@ -147,7 +147,7 @@ class _Place:
 
 
 def _lines(file: BinaryIO, path: Path, start: _Place, progress: Progress) -> Iterator[str]:
-    total, size = _megabytes(file), start.size
+    total, size = _size(file) >> 20, start.size
     with io.TextIOWrapper(file, "utf-8" if start.line else "utf-8-sig", newline="") as text:
         while line := text.readline(LINE_MAX + 1):
             size += len(line)
@@ -175,31 +175,34 @@ def _records(path: Path, start: _Place, progress: Progress) -> Generator[tuple[i
 
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:
-    """The rest of a file, whole lines of up to PIECE bytes together; the last may lack its end. Ends before a line that
-    is longer."""
+    """The rest of a file, some whole lines at a time; the last may lack its end. May end before a line of more than
+    PIECE bytes."""
     rest = b""
-    while block := file.read(BLOCK):
-        data, begin = rest + block, 0
-        while end := data.rfind(b"\n", begin, begin + PIECE) + 1:
-            yield data[begin:end]
-            begin = end
-        rest = data[begin:]
-        if len(rest) >= PIECE:
-            return
+    while block := file.read(PIECE):
+        end = block.rfind(b"\n") + 1
+        if end:
+            yield rest + block[:end]
+            rest = block[end:]
+        else:
+            rest += block
+            if len(rest) > PIECE:
+                return
     if rest:
         yield rest
 
 
-def _plain(piece: bytes, before: int, columns: int) -> tuple[Sequence[int], NDArray[np.float64], int] | None:
+def _plain(
+    piece: bytes, before: int, columns: int, table: Callable[[bytes, int], NDArray[np.float64] | None]
+) -> tuple[Sequence[int], NDArray[np.float64], int] | None:
     """The rows of these lines, their values, and how many lines they are, if all are plain numbers that a node holds.
-    before: lines before."""
+    before: lines before; table: as decimals.table."""
     if b"\r" in piece:
         piece = piece.replace(b"\r\n", b"\n")
     if b" " in piece or b"\t" in piece:
         piece = re.sub(rb"[ \t]*([,\n])[ \t]*", rb"\1", piece.lstrip(b" \t"))
     if not piece.endswith(b"\n"):
         piece += b"\n"
-    values = decimals.table(piece, columns)
+    values = table(piece, columns)
     if values is not None:
         lines = len(values)
         rows: Sequence[int] = range(before + 1, before + lines + 1)
@@ -208,11 +211,7 @@ def _plain(piece: bytes, before: int, columns: int) -> tuple[Sequence[int], NDAr
         rows, lines = (np.flatnonzero(np.diff(ends, prepend=-1) > 1) + before + 1).tolist(), len(ends)
         if not rows:
             return rows, np.empty((0, columns)), lines
-        values = (
-            decimals.table(re.sub(rb"\n+", b"\n", piece).lstrip(b"\n"), columns)
-            if len(rows) < lines
-            else None
-        )
+        values = table(re.sub(rb"\n+", b"\n", piece).lstrip(b"\n"), columns) if len(rows) < lines else None
     if values is None or max(values.max(), -values.min()) > VALUE_MAX:
         return None
     return rows, values, lines
@@ -220,30 +219,32 @@ def _plain(piece: bytes, before: int, columns: int) -> tuple[Sequence[int], NDAr
 
 def _plain_rows(
     path: Path, header: int, columns: int, progress: Progress
-) -> tuple[list[Sequence[int]], list[NDArray[np.float64]], _Place]:
-    """Rows and values below the header, which ends with that line, as far as they are plain; where that is.
+) -> tuple[list[Sequence[int]], bytearray, _Place]:
+    """Rows and values below the header, which ends with that line, as far as they are plain; where that is. Values are
+    float64, one row after the other.
 
     Nothing, up to the file's start, where the file cannot be read twice, or its lines do not end in LF."""
     rows: list[Sequence[int]] = []
-    tables: list[NDArray[np.float64]] = []
+    values = bytearray()
     if not path.is_file():
-        return rows, tables, _Place()
+        return rows, values, _Place()
     with _opened(path) as file:
         first = b"".join(file.readline(LINE_MAX + 1) for _ in range(header))
         if b"\r" in first.replace(b"\r\n", b""):
-            return rows, tables, _Place()
+            return rows, values, _Place()
         place = _Place(len(first), len(first.decode("utf-8-sig")), header)
-        total = _megabytes(file)
+        size = _size(file)
+        table = decimals.reader(size)
         for piece in _pieces(file):
-            plain = _plain(piece, place.line, columns)
+            plain = _plain(piece, place.line, columns, table)
             if plain is None:
                 break
             rows.append(plain[0])
-            tables.append(plain[1])
+            values += plain[1].data
             place = _Place(place.offset + len(piece), place.size + len(piece), place.line + plain[2])
             _require_size(place.size, path)
-            progress(READING, place.size >> 20, total)
-    return rows, tables, place
+            progress(READING, place.size >> 20, size >> 20)
+    return rows, values, place
 
 
 def _names(header: list[str], targets: int, path: Path) -> list[str]:
@@ -278,7 +279,7 @@ def read_csv(path: str | Path, targets: int = 1, progress: Progress = silent) ->
     header, first = next(records, (0, []))
     names = _names(first, targets, path)
     inputs = len(names) - targets
-    rows, tables, place = _plain_rows(path, header, len(names), progress)
+    rows, held, place = _plain_rows(path, header, len(names), progress)
     if place.offset:
         records.close()
         records = _records(path, place, progress)
@@ -290,9 +291,10 @@ def read_csv(path: str | Path, targets: int = 1, progress: Progress = silent) ->
             )
         table.append([_number(c, f"{path}, row {row}, {n}") for c, n in zip(cells, names, strict=True)])
         numbers.append(row)
-    values = np.concatenate([*tables, np.array(table, np.float64).reshape(-1, len(names))])
-    if not len(values):
+    held += np.array(table, np.float64).data
+    if not held:
         raise NeuronError(f"{path}: a header but no data rows below it")
+    values = np.frombuffer(held, np.float64).reshape(-1, len(names))
     all_rows = _joined([*rows, numbers])
     y = values[:, -1] if targets == 1 else values[:, inputs:]
     return Dataset(path.stem, tuple(names[:inputs]), names[inputs], values[:, :inputs], y, all_rows)

@@ -4,12 +4,22 @@ A number is m / 10**p, m its digits as an integer. Eight digits are read at a ti
 Lemire, "Quickly parsing eight digits", 2022). The quotient of two float64 is the nearest one where m <= 2**53 and
 p <= 22 (W. D. Clinger, PLDI 1990); beyond that its rounding error is worked out (T. J. Dekker, Numer. Math. 18, 1971)
 and put right. What is too close to the middle between two neighbours, or too long, float() reads itself.
+
+The twin in C, decimals.c, is built when a large file is read: it does the same, for the usual numbers only, in a third
+to a fifth of the time.
 """
 
 from __future__ import annotations
 
+import ctypes
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
+
+from host import compiler
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -151,3 +161,59 @@ def _quotients(integers: Word, places: Int, sure: Flags) -> Float:
     beyond = correction - (nearest - quotient)
     sure &= nearest + beyond * SURE == nearest
     return np.asarray(nearest)
+
+
+# ------------------------------------------------------------------------------------------------- the twin in C
+
+SOURCES = [Path(__file__).with_name("decimals.c")]
+HEADERS = [Path(__file__).with_name("decimals.h")]
+FLAGS = compiler.LIBRARY
+WORTH_BUILDING = 1 << 24
+"""Bytes of a file from which the C compiler's moment is well spent."""
+
+
+def _inverse(power: int) -> tuple[int, int, int]:
+    """struct decimals_inverse."""
+    five = 5**power
+    scale = five.bit_length()
+    first = (1 << (127 + scale)) // five
+    return first >> 64, first & (2**64 - 1), scale + power
+
+
+INVERSES = np.array([_inverse(power) for power in range(1, POWER_MAX + 1)], np.uint64)
+
+
+@functools.cache
+def library(build: bool) -> ctypes.CDLL | None:
+    """The library, or None where it cannot be had; build: even if that takes the compiler's time."""
+    loaded = compiler.library("decimals.so", SOURCES, HEADERS, FLAGS, build)
+    if loaded is not None:
+        loaded.decimals_read.restype = ctypes.c_size_t
+        loaded.decimals_read.argtypes = [
+            ctypes.c_char_p,
+            ctypes.c_size_t,
+            ctypes.c_size_t,
+            ctypes.c_void_p,
+            ctypes.c_void_p,
+        ]
+    return loaded
+
+
+def usual(loaded: ctypes.CDLL, data: bytes, columns: int) -> Float | None:
+    """As `table`, by the twin in C; None also where a number is none of the usual."""
+    values = np.empty(len(data) // 2)  # of the shortest numbers
+    lines = loaded.decimals_read(data, len(data), columns, INVERSES.ctypes.data, values.ctypes.data)
+    return values[: lines * columns].reshape(-1, columns) if lines else None
+
+
+def reader(size: int) -> Callable[[bytes, int], Float | None]:
+    """`table`, for data of that many bytes in all: by the twin, if it is there or worth building, as far as it can."""
+    loaded = library(size > WORTH_BUILDING)
+    if loaded is None:
+        return table
+
+    def read(data: bytes, columns: int) -> Float | None:
+        values = usual(loaded, data, columns)
+        return table(data, columns) if values is None else values
+
+    return read
