@@ -167,7 +167,6 @@ def _quotients(integers: Word, places: Int, sure: Flags) -> Float:
 
 SOURCES = [Path(__file__).with_name("decimals.c")]
 HEADERS = [Path(__file__).with_name("decimals.h")]
-FLAGS = compiler.LIBRARY
 WORTH_BUILDING = 1 << 24
 """Bytes of a file from which the C compiler's moment is well spent."""
 
@@ -186,7 +185,7 @@ INVERSES = np.array([_inverse(power) for power in range(1, POWER_MAX + 1)], np.u
 @functools.cache
 def library(build: bool) -> ctypes.CDLL | None:
     """The library, or None where it cannot be had; build: even if that takes the compiler's time."""
-    loaded = compiler.library("decimals.so", SOURCES, HEADERS, FLAGS, build)
+    loaded = compiler.library("decimals.so", SOURCES, HEADERS, compiler.LIBRARY, build)
     if loaded is not None:
         loaded.decimals_read.restype = ctypes.c_size_t
         loaded.decimals_read.argtypes = [
