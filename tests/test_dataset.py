@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from host.core.fixed import VALUE_MAX
-from host.data.dataset import BUILT_IN, read_csv, with_sign_targets
+from host.data.dataset import BLANKS_AROUND, BUILT_IN, LINE_MAX, read_csv, with_sign_targets
 from host.errors import NeuronError
 
 
@@ -109,3 +110,19 @@ def test_rows_follow_the_data() -> None:
     for data in BUILT_IN.values():
         assert len(data.rows) == len(data) == len(data.x)
         assert np.isfinite(data.x).all()
+
+
+def test_a_header_may_have_more_bytes_than_characters(tmp_path: Path) -> None:
+    path = tmp_path / "wide.csv"
+    names = ["x", *(letter * (LINE_MAX // 9) for letter in "éàüöä"), "y"]
+    path.write_text(",".join(names) + "\n" + "1,1,2,3,4,5,6\n" * 3, encoding="utf-8")
+    assert path.stat().st_size > LINE_MAX
+    data = read_csv(path)
+    assert (len(data), data.inputs, data.y.tolist()) == (3, tuple(names[:-1]), [6.0, 6.0, 6.0])
+
+
+def test_a_long_run_of_blanks_is_read_once() -> None:
+    """Looked at from each of its blanks, these would take minutes."""
+    text = b"1" + b" " * (1 << 18) + b"x"
+    assert re.sub(BLANKS_AROUND, rb"\1", text) == text
+    assert re.sub(BLANKS_AROUND, rb"\1", b"1 \t, 2,\t3  \n 4") == b"1,2,3\n4"

@@ -191,6 +191,10 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
         yield rest
 
 
+BLANKS_AROUND = rb"(?<![ \t])[ \t]*([,\n])[ \t]*"
+"""The end of a cell with all blanks before and behind it; each run of blanks is looked at once, however long."""
+
+
 def _plain(
     piece: bytes, before: int, columns: int, table: Callable[[bytes, int], NDArray[np.float64] | None]
 ) -> tuple[Sequence[int], NDArray[np.float64], int] | None:
@@ -199,7 +203,7 @@ def _plain(
     if b"\r" in piece:
         piece = piece.replace(b"\r\n", b"\n")
     if b" " in piece or b"\t" in piece:
-        piece = re.sub(rb"[ \t]*([,\n])[ \t]*", rb"\1", piece.lstrip(b" \t"))
+        piece = re.sub(BLANKS_AROUND, rb"\1", piece.lstrip(b" \t"))
     if not piece.endswith(b"\n"):
         piece += b"\n"
     values = table(piece, columns)
@@ -223,16 +227,19 @@ def _plain_rows(
     """Rows and values below the header, which ends with that line, as far as they are plain; where that is. Values are
     float64, one row after the other.
 
-    Nothing, up to the file's start, where the file cannot be read twice, or its lines do not end in LF."""
+    Nothing, up to the file's start, where the file cannot be read twice, its lines do not end in LF, or the header is
+    longer than a line may be."""
     rows: list[Sequence[int]] = []
     values = bytearray()
     if not path.is_file():
         return rows, values, _Place()
     with _opened(path) as file:
-        first = b"".join(file.readline(LINE_MAX + 1) for _ in range(header))
-        if b"\r" in first.replace(b"\r\n", b""):
+        lines = [file.readline(LINE_MAX + 1) for _ in range(header)]
+        first = b"".join(lines)
+        text = first.decode("utf-8-sig", errors="ignore")
+        if b"\r" in first.replace(b"\r\n", b"") or not all(line.endswith(b"\n") for line in lines):
             return rows, values, _Place()
-        place = _Place(len(first), len(first.decode("utf-8-sig")), header)
+        place = _Place(len(first), len(text), header)
         size = _size(file)
         table = decimals.reader(size)
         for piece in _pieces(file):
