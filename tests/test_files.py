@@ -179,6 +179,6 @@ def test_picture_and_image_are_two_files(tmp_path: Path, capsys: pytest.CaptureF
 def test_it_is_known_before_the_work_begins(
     option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "make_plan", None)
+    monkeypatch.setattr(train, "plan_of", None)
     (tmp_path / "it.png").mkdir()
     assert "it is a folder" in fails(capsys, "--model", "wx", option, str(tmp_path / "it.png"))
