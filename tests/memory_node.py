@@ -8,15 +8,14 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import NamedTuple
 
-from host.core.modbus import frame_seal, frame_valid
+from host.core.modbus import READ_FUNCTION, frame_seal, frame_valid, read_pdu, write_registers_pdu
 from host.core.registers import bytes_registers, unpack
 from host.core.wire import BY_NAME, DEFAULT_ADDRESS, Command, Table
-from tests.pdus import command_pdu, write_pdu
+from tests.pdus import command_pdu
 from tests.programs import APP, COMPILERS, CORE, program
 
 SOURCES = ["tests/port/memory.c", "tests/port/stdio_node.c"]
 BROADCAST = 0
-READ_FUNCTION = {Table.COIL: 1, Table.DISCRETE: 2, Table.HOLDING: 3, Table.INPUT: 4}
 WRITE_REGISTERS_MAX = 123
 ALL_WORK = 100_000
 COMMAND_MAX = 4096
@@ -180,7 +179,7 @@ class MemoryNode:
 
     def read(self, table: Table, address: int, count: int = 1) -> list[int]:
         """Registers, or bits."""
-        data = self.ask(struct.pack(">BHH", READ_FUNCTION[table], address, count))
+        data = self.ask(read_pdu(READ_FUNCTION[table], address, count))
         if table in (Table.COIL, Table.DISCRETE):
             assert data[1] == len(data) - 2 == (count + 7) // 8
             return [data[2 + i // 8] >> i % 8 & 1 for i in range(count)]
@@ -190,7 +189,7 @@ class MemoryNode:
     def write(self, address: int, values: Sequence[int]) -> None:
         """Holding registers, by function 16, as many frames as it takes."""
         for i in range(0, len(values), WRITE_REGISTERS_MAX):
-            self.ask(write_pdu(address + i, values[i : i + WRITE_REGISTERS_MAX]))
+            self.ask(write_registers_pdu(address + i, values[i : i + WRITE_REGISTERS_MAX]))
 
     def get(self, name: str) -> int:
         """A named value."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from host.core.modbus import WRITE_REGISTERS_MAX
+from host.core.modbus import WRITE_REGISTERS_MAX, write_registers_pdu
 from host.core.registers import Words, bytes_registers, placed
 from host.core.wire import BY_NAME
 
@@ -22,10 +21,5 @@ def stage_frames(image: bytes, size: int = WRITE_REGISTERS_MAX) -> Iterator[tupl
         yield BY_NAME["STAGE"].address + first, words[first : first + size]
 
 
-def write_pdu(address: int, words: Sequence[int]) -> bytes:
-    """Function 16."""
-    return struct.pack(f">BHHB{len(words)}H", 16, address, len(words), 2 * len(words), *words)
-
-
 def command_pdu(code: int, length: int = 0, crc: int = 0) -> bytes:
-    return write_pdu(BY_NAME["COMMAND"].address, command_words(code, length, crc))
+    return write_registers_pdu(BY_NAME["COMMAND"].address, command_words(code, length, crc))

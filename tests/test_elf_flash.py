@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 
 from host.core.image import encode
-from host.core.modbus import DEVICE_BUSY, DEVICE_FAILURE, frame_valid
+from host.core.modbus import DEVICE_BUSY, DEVICE_FAILURE, frame_valid, write_registers_pdu
 from host.core.registers import placed
 from host.core.wire import BY_NAME, Command, Reason, Start, State, Table
 from tests.e2e.scenario import AND, OR
 from tests.elf import Machine
 from tests.elf.firmware import firmware_elf, powered, ready
 from tests.elf.master import Master, Refused
-from tests.pdus import write_pdu
 
 ECHO = bytes.fromhex("08 00 00 A5 37")
 LAMP_ON = b"\x05" + BY_NAME["LAMP_TEST"].address.to_bytes(2, "big") + b"\xff\x00"
@@ -47,7 +46,9 @@ def begin_commit(master: Master, image: bytes) -> int:
     crc = int.from_bytes(image[-4:], "little")
     master.stage(image)
     master.command(Command.VERIFY, len(image), crc)
-    master.machine.bus.send(master.frame(write_pdu(*placed(COMMAND=Command.COMMIT, LENGTH=0, CRC=crc))))
+    master.machine.bus.send(
+        master.frame(write_registers_pdu(*placed(COMMAND=Command.COMMIT, LENGTH=0, CRC=crc)))
+    )
     return crc
 
 

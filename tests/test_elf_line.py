@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 
 from host.core.image import encode
-from host.core.modbus import WRITE_REGISTERS_MAX, frame_seal
+from host.core.modbus import WRITE_REGISTERS_MAX, frame_seal, write_registers_pdu
 from host.core.registers import bytes_registers, placed
 from host.core.wire import BAUD_MAX, BAUD_MIN, BY_NAME, Format, Gap, Table
 from tests.e2e.scenario import AND
 from tests.elf import Edge
 from tests.elf.firmware import START_MS, firmware_elf, powered, ready
 from tests.elf.master import FORMATS, Master
-from tests.pdus import write_pdu
 
 ECHO = bytes.fromhex("08 00 00 A5 37")
 BUS_MESSAGES, BUS_ERRORS, EXCEPTIONS, SERVER_MESSAGES, NO_RESPONSES, OVERRUNS = 11, 12, 13, 14, 15, 18
@@ -108,7 +107,7 @@ def test_full_frames_back_to_back_at_the_highest_speed(master: Master) -> None:
     pattern = bytes(range(256))[: 2 * WRITE_REGISTERS_MAX]
     for number in range(32):
         words = bytes_registers(pattern[number:] + pattern[:number])
-        reply = check_reply(master, write_pdu(STAGE + number * WRITE_REGISTERS_MAX, words))
+        reply = check_reply(master, write_registers_pdu(STAGE + number * WRITE_REGISTERS_MAX, words))
         assert reply == struct.pack(">BHH", 16, STAGE + number * WRITE_REGISTERS_MAX, WRITE_REGISTERS_MAX)
     for number in range(32):
         words = bytes_registers(pattern[number:] + pattern[:number])
@@ -240,6 +239,6 @@ def test_what_others_say_is_heard_and_left_alone(master: Master) -> None:
 
 def test_a_broadcast_is_done_and_not_answered(master: Master) -> None:
     bus = master.machine.bus
-    bus.send(frame_seal(b"\x00" + write_pdu(BY_NAME["INPUTS"].address, [5, 6])))
+    bus.send(frame_seal(b"\x00" + write_registers_pdu(BY_NAME["INPUTS"].address, [5, 6])))
     silent(master)
     assert master.read(Table.HOLDING, BY_NAME["INPUTS"].address, 2) == [5, 6]

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from host.core.image import encode
-from host.core.modbus import frame_seal, frame_valid
+from host.core.modbus import frame_seal, frame_valid, write_registers_pdu
 from host.core.registers import bytes_registers
 from host.core.wire import BY_NAME, IMAGE_MAX, Command, Reason, Table
 from tests.memory_node import MemoryNode
 from tests.models import random_model
-from tests.pdus import command_pdu, write_pdu
+from tests.pdus import command_pdu
 
 DAMAGED_FRAMES = 10_000
 ERROR_RATE, LOST_REPLIES = 0.5, 0.05
@@ -109,7 +109,7 @@ def deploy_frames(image: bytes) -> Iterator[bytes]:
     values, crc = bytes_registers(image), int.from_bytes(image[-4:], "little")
     for first in range(0, len(values), STAGE_FRAME):
         part = values[first : first + STAGE_FRAME]
-        yield write_pdu(BY_NAME["STAGE"].address + first, part)
+        yield write_registers_pdu(BY_NAME["STAGE"].address + first, part)
     yield command_pdu(Command.VERIFY, len(image), crc)
     yield command_pdu(Command.COMMIT, crc=crc)
 

@@ -12,11 +12,11 @@ import pytest
 
 from host.core import wire
 from host.core.image import encode
-from host.core.modbus import frame_seal, frame_valid
+from host.core.modbus import frame_seal, frame_valid, write_registers_pdu
 from host.core.wire import BY_NAME, Command, Register, Table
 from tests.memory_node import MemoryNode, ModbusException
 from tests.models import random_model
-from tests.pdus import command_pdu, write_pdu
+from tests.pdus import command_pdu
 
 FUNCTION, ADDRESS, VALUE, FAILURE, BUSY = 1, 2, 3, 4, 6
 KNOWN = [1, 2, 3, 4, 5, 6, 8, 15, 16, 17, 22, 23, 43]
@@ -177,10 +177,10 @@ def test_half_a_value_is_refused(node: MemoryNode, row: Register) -> None:
         address = row.address + offset
         assert node.refusal(pdu(6, address, 1)) == ADDRESS
         assert node.refusal(pdu(22, address, 0, 1)) == ADDRESS
-        assert node.refusal(write_pdu(address, [1])) == ADDRESS
+        assert node.refusal(write_registers_pdu(address, [1])) == ADDRESS
         assert node.refusal(pdu(23, 0, 1, address, 1) + b"\2\0\1") == ADDRESS
     assert state(node) == before
-    assert node.refusal(write_pdu(row.address, [0, 1200])) == 0
+    assert node.refusal(write_registers_pdu(row.address, [0, 1200])) == 0
     assert node.read(Table.HOLDING, row.address, 2) == [0, 1200]
 
 
@@ -233,7 +233,7 @@ def test_write_coils(node: MemoryNode) -> None:
 def test_write_registers(node: MemoryNode) -> None:
     values = list(range(1, 124))
     for address in (STAGE, STAGE + 4096 - 123):
-        assert node.ask(write_pdu(address, values)) == pdu(16, address, 123)
+        assert node.ask(write_registers_pdu(address, values)) == pdu(16, address, 123)
         assert node.read(Table.HOLDING, address, 123) == values
     before = state(node)
     for bad in (
@@ -250,18 +250,18 @@ def test_write_registers(node: MemoryNode) -> None:
         assert node.refusal(bad) == VALUE
     for start, end in areas(Table.HOLDING):
         if start != RESULTS:
-            assert node.refusal(write_pdu(end - 2, [7, 7, 7])) == ADDRESS, hex(end)
+            assert node.refusal(write_registers_pdu(end - 2, [7, 7, 7])) == ADDRESS, hex(end)
     for address in (RESULTS, BY_NAME["RESULTS_FLOAT"].address, 0xFFFF, STAGE - 1):
-        assert node.refusal(write_pdu(address, [7, 7])) == ADDRESS
+        assert node.refusal(write_registers_pdu(address, [7, 7])) == ADDRESS
     assert state(node) == before
 
 
 def test_nan_is_refused_whole(node: MemoryNode) -> None:
     before = state(node)
     for nan in (0x7FC00000, 0x7F800001, 0xFFFFFFFF):
-        assert node.refusal(write_pdu(FLOATS, [0x3F80, 0, nan >> 16, nan & 0xFFFF])) == VALUE
+        assert node.refusal(write_registers_pdu(FLOATS, [0x3F80, 0, nan >> 16, nan & 0xFFFF])) == VALUE
     assert state(node) == before
-    assert node.refusal(write_pdu(FLOATS, [0x7F80, 0, 0xFF80, 0])) == 0
+    assert node.refusal(write_registers_pdu(FLOATS, [0x7F80, 0, 0xFF80, 0])) == 0
     assert node.read(Table.HOLDING, INPUTS, 2) == [0x7FFF, 0x8000], "infinities saturate"
 
 
@@ -334,7 +334,7 @@ def test_busy(node: MemoryNode) -> None:
     assert node.get("STATE") == wire.State.COMMITTING
     assert node.read(Table.DISCRETE, BY_NAME["BUSY"].address) == [1]
     for refused in (
-        write_pdu(STAGE, [0]),
+        write_registers_pdu(STAGE, [0]),
         command_pdu(Command.VERIFY, len(image), crc),
         command_pdu(Command.COMMIT, crc=crc ^ 1),
         command_pdu(Command.ROLLBACK, crc=crc ^ 1),

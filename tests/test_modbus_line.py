@@ -10,10 +10,10 @@ import struct
 import pytest
 
 from host.core import wire
-from host.core.modbus import frame_seal, frame_valid
+from host.core.modbus import frame_seal, frame_valid, write_registers_pdu
 from host.core.wire import BY_NAME, Command, Table
 from tests.memory_node import MemoryNode
-from tests.pdus import command_pdu, write_pdu
+from tests.pdus import command_pdu
 
 FUNCTION, ADDRESS, VALUE = 1, 2, 3
 STAGE = BY_NAME["STAGE"].address
@@ -47,7 +47,7 @@ def test_only_its_own_address_is_answered(node: MemoryNode) -> None:
 
 def test_another_nodes_write_changes_nothing(node: MemoryNode) -> None:
     for address in (2, 247, 248, 255):
-        node.request(frame_seal(bytes([address]) + write_pdu(STAGE, [0xABCD])))
+        node.request(frame_seal(bytes([address]) + write_registers_pdu(STAGE, [0xABCD])))
     assert node.read(Table.HOLDING, STAGE) == [0]
 
 
@@ -57,7 +57,7 @@ def test_broadcast_acts_and_is_silent(node: MemoryNode, function: int) -> None:
         5: struct.pack(">BHH", 5, 1, 0xFF00),
         6: struct.pack(">BHH", 6, STAGE, 0x1234),
         15: struct.pack(">BHHBB", 15, 1, 1, 1, 1),
-        16: write_pdu(STAGE, [0x1234]),
+        16: write_registers_pdu(STAGE, [0x1234]),
         22: struct.pack(">BHHH", 22, STAGE, 0, 0x1234),
     }
     assert node.broadcast(requests[function]) == b""
@@ -74,7 +74,7 @@ def test_broadcast_of_anything_else_is_silent_and_idle(node: MemoryNode) -> None
     silent.append(struct.pack(">BHHHHBH", 23, STAGE, 1, STAGE, 1, 2, 0x1234))
     silent += [
         struct.pack(">BHH", 5, 0, 1),
-        write_pdu(0xFFFF, [1]),
+        write_registers_pdu(0xFFFF, [1]),
         command_pdu(99),
     ]  # wrong ones too
     for pdu in silent:
@@ -89,7 +89,7 @@ def test_broadcast_of_anything_else_is_silent_and_idle(node: MemoryNode) -> None
 
 
 def test_every_single_bit_error_is_silent(node: MemoryNode) -> None:
-    frame = frame_seal(b"\1" + write_pdu(STAGE, [0x5A5A]))
+    frame = frame_seal(b"\1" + write_registers_pdu(STAGE, [0x5A5A]))
     for bit in range(8 * len(frame)):
         damaged = bytearray(frame)
         damaged[bit // 8] ^= 1 << bit % 8
@@ -195,7 +195,7 @@ def test_restart_of_communications(node: MemoryNode, data: int) -> None:
 
 def test_listen_only(node: MemoryNode) -> None:
     assert node.ask(diagnostic(4)) == b""
-    write = write_pdu(STAGE, [0x1234])
+    write = write_registers_pdu(STAGE, [0x1234])
     for pdu in (
         READ_ONE,
         write,
@@ -345,10 +345,10 @@ def test_settings_cannot_be_written_while_others_are_being_saved(node: MemoryNod
     address = BY_NAME["ADDRESS"].address
     node.write(address, [1, 0, 9600, 0, 0])
     node.command(Command.SAVE_SETTINGS)
-    assert node.refusal(write_pdu(address, [9])) == 6
+    assert node.refusal(write_registers_pdu(address, [9])) == 6
     assert node.refusal(command_pdu(Command.SAVE_SETTINGS)) == 6
-    assert node.refusal(write_pdu(address + 1, [0])) == ADDRESS, "half a value, whenever it comes"
-    node.broadcast(write_pdu(address, [9]))
+    assert node.refusal(write_registers_pdu(address + 1, [0])) == ADDRESS, "half a value, whenever it comes"
+    node.broadcast(write_registers_pdu(address, [9]))
     assert node.get("MISSED") == 1
     node.work()
     assert node.read(Table.HOLDING, address, 5) == in_force(node) == [1, 0, 9600, 0, 0]

@@ -9,12 +9,13 @@ import pytest
 
 from host.core.crc import crc32
 from host.core.image import encode
+from host.core.modbus import write_registers_pdu
 from host.core.registers import bytes_registers
 from host.core.wire import BY_NAME, DEFAULT_BAUD, Command, Reason, Start, State, Table
 from tests.e2e.scenario import AND, OR, crc_of
 from tests.memory_node import SECTOR_SIZE, MemoryNode
 from tests.models import largest_models
-from tests.pdus import command_pdu, write_pdu
+from tests.pdus import command_pdu
 
 ADDRESS, FAILURE = 2, 4
 SETTINGS_AT = 2 * SECTOR_SIZE
@@ -392,9 +393,9 @@ def test_what_a_low_supply_left_undecided_at_start_is_said(node: MemoryNode) -> 
 
 def test_broadcasts_to_a_busy_node_are_counted(node: MemoryNode) -> None:
     crc = verify(node, encode(AND))
-    stage = write_pdu(BY_NAME["STAGE"].address, [1])
+    stage = write_registers_pdu(BY_NAME["STAGE"].address, [1])
     node.broadcast(command_pdu(99))
-    node.broadcast(write_pdu(BY_NAME["RESULTS"].address, [1]))
+    node.broadcast(write_registers_pdu(BY_NAME["RESULTS"].address, [1]))
     assert node.get("MISSED") == 0, "refused, whoever was asked"
     node.command(Command.COMMIT, crc=crc)
     assert node.refusal(stage) == 6

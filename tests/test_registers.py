@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from host.core.image import decode, encode
+from host.core.modbus import write_registers_pdu
 from host.core.registers import bytes_registers
 from host.core.wire import BY_NAME, DEFAULT_ADDRESS, REGISTERS, Command, Start, Table
 from tests.memory_node import ALL_WORK, MemoryNode, ModbusException
 from tests.models import largest_models, random_model
 from tests.node_model import WEAR_BUCKET, WEAR_INTERVAL_MS, NodeModel, Refused
-from tests.pdus import command_pdu, write_pdu
+from tests.pdus import command_pdu
 
 EXAMPLES, STEPS = 45, 100
 
@@ -108,7 +109,7 @@ class Traffic(RuleBasedStateMachine):
             self.model.write(address, values)
             return pdu[:5]
 
-        pdu = write_pdu(address, values)
+        pdu = write_registers_pdu(address, values)
         self.ask(pdu, expected)
 
     def command(self, code: int, length: int = 0, crc: int = 0) -> None:
@@ -223,7 +224,7 @@ class Traffic(RuleBasedStateMachine):
         values = bytes_registers(image[:600])
         for i in range(0, len(values), 123):
             part = values[i : i + 123]
-            assert self.node.broadcast(write_pdu(STAGE + i, part)) == b""
+            assert self.node.broadcast(write_registers_pdu(STAGE + i, part)) == b""
             self.model.broadcast(STAGE + i, part)
             self.model.work(1)  # without a reply the line is quiet at once
 

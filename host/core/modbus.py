@@ -10,6 +10,7 @@ import struct
 from collections.abc import Sequence
 
 from host.core.crc import crc16
+from host.core.wire import Table
 
 FRAME_MIN = 4
 FRAME_MAX = 256
@@ -19,6 +20,12 @@ FC23_WRITE_REGISTERS_MAX = 121
 
 READ_COILS, READ_DISCRETES, READ_HOLDING, READ_INPUT = 1, 2, 3, 4
 WRITE_COIL, DIAGNOSTICS, WRITE_REGISTERS, WRITE_READ = 5, 8, 16, 23
+READ_FUNCTION = {
+    Table.COIL: READ_COILS,
+    Table.DISCRETE: READ_DISCRETES,
+    Table.HOLDING: READ_HOLDING,
+    Table.INPUT: READ_INPUT,
+}
 EXCEPTION = 0x80
 """In the function code of a reply: the request was refused."""
 EXCEPTION_SIZE = 5

@@ -14,10 +14,7 @@ from host.core.modbus import (
     DEVICE_BUSY,
     EXCEPTION,
     EXCEPTION_TEXT,
-    READ_COILS,
-    READ_DISCRETES,
-    READ_HOLDING,
-    READ_INPUT,
+    READ_FUNCTION,
     bits_of,
     echo_pdu,
     read_pdu,
@@ -33,13 +30,6 @@ from host.node.link import Gone, Link
 ATTEMPTS = 4
 BUSY_SECONDS = 10.0
 SETTLE_SECONDS = 0.05
-
-READ_FUNCTION = {
-    Table.COIL: READ_COILS,
-    Table.DISCRETE: READ_DISCRETES,
-    Table.HOLDING: READ_HOLDING,
-    Table.INPUT: READ_INPUT,
-}
 
 
 class NodeError(NeuronError):

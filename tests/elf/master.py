@@ -5,8 +5,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from host.core.modbus import DEVICE_BUSY, frame_seal, frame_valid
-from host.core.registers import placed, register_bytes, unpack
+from host.core.modbus import (
+    DEVICE_BUSY,
+    READ_FUNCTION,
+    frame_seal,
+    frame_valid,
+    read_pdu,
+    write_read_pdu,
+    write_registers_pdu,
+)
+from host.core.registers import pack, placed, register_bytes, unpack
 from host.core.wire import (
     BY_NAME,
     DEFAULT_ADDRESS,
@@ -19,11 +27,10 @@ from host.core.wire import (
     State,
     Table,
 )
-from tests.pdus import stage_frames, write_pdu
+from tests.pdus import stage_frames
 
 from .machine import Machine
 
-READ = {Table.COIL: 1, Table.DISCRETE: 2, Table.HOLDING: 3, Table.INPUT: 4}
 FORMATS = {Format.F8E1: "8E1", Format.F8O1: "8O1", Format.F8N1: "8N1", Format.F8N2: "8N2"}
 BUSY_MS = 1000
 """An erase takes 250 ms, a commit of the largest image 40."""
@@ -57,7 +64,7 @@ class Master:
         return reply[1:-2]
 
     def read(self, table: Table, address: int, count: int) -> list[int]:
-        reply = self.ask(struct.pack(">BHH", READ[table], address, count))
+        reply = self.ask(read_pdu(READ_FUNCTION[table], address, count))
         if table in (Table.COIL, Table.DISCRETE):
             return [reply[2 + i // 8] >> i % 8 & 1 for i in range(count)]
         assert reply[1] == 2 * count == len(reply) - 2
@@ -78,7 +85,7 @@ class Master:
         return value
 
     def write(self, address: int, words: Sequence[int]) -> None:
-        reply = self.ask(write_pdu(address, words))
+        reply = self.ask(write_registers_pdu(address, words))
         assert reply == struct.pack(">BHH", 16, address, len(words))
 
     def command(self, code: Command, length: int = 0, crc: int = 0) -> None:
@@ -102,7 +109,7 @@ class Master:
 
     def stage(self, image: bytes) -> None:
         for frame in stage_frames(image):
-            self.ask(write_pdu(*frame))
+            self.ask(write_registers_pdu(*frame))
 
     def deploy(self, image: bytes) -> None:
         crc = int.from_bytes(image[-4:], "little")
@@ -114,16 +121,8 @@ class Master:
 
     def evaluate(self, inputs: Sequence[int], outputs: int) -> list[int]:
         """Function 23: int16 inputs in, int16 outputs back."""
-        asked = struct.pack(
-            f">BHHHHB{len(inputs)}h",
-            23,
-            BY_NAME["RESULTS"].address,
-            outputs,
-            BY_NAME["INPUTS"].address,
-            len(inputs),
-            2 * len(inputs),
-            *inputs,
-        )
+        row = BY_NAME["INPUTS"]
+        asked = write_read_pdu(row.address, pack(row, inputs), BY_NAME["RESULTS"].address, outputs)
         return list(struct.unpack(f">{outputs}h", self.ask(asked)[2:]))
 
     def set_line(

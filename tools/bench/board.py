@@ -20,8 +20,8 @@ from unicorn import arm_const as arm
 from host.core.fixed import fixed_to_float
 from host.core.image import Model, encode
 from host.core.infer import infer, quantise_inputs
-from host.core.modbus import frame_valid
-from host.core.registers import bytes_registers
+from host.core.modbus import frame_valid, registers_of, write_read_pdu, write_registers_pdu
+from host.core.registers import bytes_registers, pack
 from host.core.wire import BAUD_MAX, BY_NAME, LAYERS_MAX, Activation, Command, Format, Gap, Loss
 from host.progress import Progress, silent
 from tests.elf import Machine
@@ -30,7 +30,7 @@ from tests.elf.cycles import Cycles
 from tests.elf.flash import BASE, SIZE
 from tests.elf.inference import IMAGE, Inference
 from tests.elf.master import Master
-from tests.pdus import stage_frames, write_pdu
+from tests.pdus import stage_frames
 from tools.bench.networks import NARROW, NETWORKS, WIDE, four_kib_image, he_network, small_models
 
 RUNTIME = ("infer.c", "fixed.c")
@@ -239,7 +239,7 @@ def asked(master: Master, pdu: bytes) -> tuple[int, float, bytes]:
 
 def frame_instructions(elf: Path) -> tuple[int, float]:
     """Of a write of 123 registers: instructions and microseconds as in asked()."""
-    pdu = write_pdu(BY_NAME["STAGE"].address, bytes_registers(bytes(range(246))))
+    pdu = write_registers_pdu(BY_NAME["STAGE"].address, bytes_registers(bytes(range(246))))
     return asked(ready(elf, BAUD_MAX), pdu)[:2]
 
 
@@ -248,19 +248,17 @@ def request_instructions(elf: Path, *, floats: bool) -> int:
     float32: instructions as in asked(), of the costliest of some; each answer is checked."""
     model = he_network(NARROW)[0]
     master = ready(elf, BAUD_MAX, model)
-    code, suffix = ("f", "_FLOAT") if floats else ("h", "")
-    size = struct.calcsize(f">{model.inputs}{code}")
-    reads, writes = BY_NAME[f"RESULTS{suffix}"].address, BY_NAME[f"INPUTS{suffix}"].address
+    suffix = "_FLOAT" if floats else ""
+    reads, writes = BY_NAME[f"RESULTS{suffix}"], BY_NAME[f"INPUTS{suffix}"]
     counts = []
     for row in np.random.default_rng(485).uniform(-1, 1, (REQUESTS, model.inputs)):
         q = quantise_inputs(model, row)
         y = infer(model, q)
         sent, wanted = (row, fixed_to_float(y[0], model.out_fraction)) if floats else (q[0], y[0])
-        pdu = struct.pack(
-            f">BHHHHB{model.inputs}{code}", 23, reads, size // 2, writes, size // 2, size, *sent
-        )
+        expected = pack(reads, wanted.tolist())
+        pdu = write_read_pdu(writes.address, pack(writes, sent.tolist()), reads.address, len(expected))
         instructions, _, reply = asked(master, pdu)
-        if not frame_valid(reply) or reply[3:-2] != struct.pack(f">{model.outputs}{code}", *wanted):
+        if not frame_valid(reply) or registers_of(reply[1:-2]) != expected:
             raise AssertionError(f"{model.name}: {row} gives {reply.hex(' ')}")
         counts.append(instructions)
     return max(counts)
@@ -274,7 +272,7 @@ def deploy(elf: Path, baud: int) -> Deploy:
     crc = int.from_bytes(image[-4:], "little")
     heard = len(machine.bus.received)
     begun = machine.us
-    for pdu in (write_pdu(*frame) for frame in stage_frames(image)):
+    for pdu in (write_registers_pdu(*frame) for frame in stage_frames(image)):
         master.ask(pdu)
     master.command(Command.VERIFY, len(image), crc)
     verified = machine.us
