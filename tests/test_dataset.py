@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,18 @@ def test_built_in_sets_are_the_articles() -> None:
     assert wx.y.tolist() == [2, 4, 6]
     assert land.x.tolist() == [[1, 0], [0, 1], [0, 0], [1, 1]]
     assert land.y.tolist() == [-1, -1, -1, 1]
+
+
+def test_labels_are_the_numbers_of_classes() -> None:
+    assert BUILT_IN["and"].labels.tolist() == [0, 0, 0, 1]
+    assert BUILT_IN["xor"].labels.tolist() == [0, 1, 1, 0]
+    assert [BUILT_IN["and"].part([index]).labels.tolist() for index in (0, 3)] == [[0], [1]]
+    one_hot = replace(
+        BUILT_IN["wx"], y=np.array([[0.0, 1, 0], [0, 0, 1], [1, 0, 0]]), classes=("a", "b", "c")
+    )
+    assert one_hot.labels.tolist() == [1, 2, 0]
+    assert one_hot.outputs_named == ("a", "b", "c")
+    assert replace(BUILT_IN["xor"], classes=("no", "yes")).outputs_named == ("y",)
 
 
 def test_csv_takes_the_last_column_for_the_target(tmp_path: Path) -> None:

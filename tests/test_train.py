@@ -366,6 +366,18 @@ def assert_one_line(capsys: pytest.CaptureFixture[str], argv: list[str], says: s
         (["--algorithm", "newton"], "invalid choice"),
         (["--layers", "2-4-1"], "--layers needs --model"),
         (["--model", "wx", "--data", ""], "argument --data: an empty name"),
+        (["--model", "wx", "--target", "y"], "--target needs a file: give --data FILE.csv"),
+        (["--model", "wx", "--missing", "drop"], "--missing needs a file"),
+        (["--model", "wx", "--data", "a", "--target", "y,,z"], "'y,,z' has an empty name"),
+        (["--model", "wx", "--data", "a", "--drop", "x, x"], "'x, x' names x twice"),
+        (
+            ["--model", "wx", "--data", "a", "--target", "y", "--columns", "x,y"],
+            "--columns y is in --target or --drop",
+        ),
+        (
+            ["--model", "wx", "--data", "a", "--drop", "y", "--categorical", "x,y"],
+            "--drop y is in --target or --categ",
+        ),
         (["--save", ""], "argument --save: an empty name"),
         (["--plot", ""], "argument --plot: an empty name"),
         (["--address", "2"], "--address needs a node: give --deploy PORT"),

@@ -90,6 +90,18 @@ def numbers(text: str) -> list[float]:
     return [number(part) for part in text.split(",")]
 
 
+def names(text: str) -> list[str]:
+    """Option type: names, separated by commas; one with a comma in it stands in quotes, as in a CSV file."""
+    import csv  # --help does without
+
+    found = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+    if not found or not all(found):
+        raise argparse.ArgumentTypeError(f"{text!r} has an empty name")
+    if twice := [name for name in found if found.count(name) > 1]:
+        raise argparse.ArgumentTypeError(f"{text!r} names {twice[0]} twice")
+    return found
+
+
 def add_json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object on standard output and nothing else there"

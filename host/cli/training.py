@@ -13,6 +13,7 @@ from host.cli.parser import (
     Parser,
     add_json_option,
     file_name,
+    names,
     number,
     numbers,
     positive,
@@ -69,6 +70,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         epilog=spoken(EXAMPLES),
     )
     _add_what(parser)
+    _add_columns(parser)
     _add_how(parser)
     _add_node(parser)
     _add_pictures(parser)
@@ -93,6 +95,12 @@ def options_of(args: argparse.Namespace, model: str) -> Options:
     return Options(
         model=model,
         data=args.data,
+        target=args.target,
+        drop=args.drop,
+        columns=args.columns,
+        categorical=args.categorical,
+        missing=args.missing,
+        task=args.task,
         layers=args.layers,
         bias=not args.no_bias,
         split=args.split,
@@ -129,13 +137,27 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         "--data",
         type=file_name,
         metavar="FILE.csv",
-        help="header row, last column the target (and, logistic: 0/1 or -1/1; mlp: as many as outputs)",
+        help="a header row, then a sample a row; without --target the last column is the target",
     )
     what.add_argument(
         "--split", type=shares, metavar="70,15,15", help="training, validation and test, chosen by --seed"
     )
     what.add_argument(
         "--standardise", action="store_true", help="scale the inputs; the node still takes raw units"
+    )
+
+
+def _add_columns(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what the columns of --data are")
+    group.add_argument("--target", type=names, metavar="NAME,..", help="what to learn: one column or several")
+    group.add_argument("--drop", type=names, metavar="NAME,..", help="leave these columns out")
+    group.add_argument("--columns", type=names, metavar="NAME,..", help="take only these for inputs")
+    group.add_argument(
+        "--categorical", type=names, metavar="NAME,..", help="inputs of text: one input for each of its words"
+    )
+    group.add_argument("--missing", choices=("drop",), help="leave rows with an empty cell out")
+    group.add_argument(
+        "--task", choices=("classes", "numbers"), help="what the target is, where the data could mean either"
     )
 
 
@@ -209,6 +231,8 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
 
 
 MODEL_OPTIONS = ("data", "init", "range", "led_threshold", "layers", "loss", "grid", "no_bias", "standardise")
+COLUMN_OPTIONS = ("target", "drop", "columns", "categorical", "missing", "task")
+"""What says how to read a file."""
 DESCENT_OPTIONS = (
     "lr",
     "epochs",
@@ -245,6 +269,12 @@ def _conflict(args: argparse.Namespace, parser: argparse.ArgumentParser) -> str 
 
     if args.model is None and (given := _given(args, parser, MODEL_OPTIONS)):
         return f"{given} needs --model wx or --model and, or another model"
+    if args.data is None and (given := _given(args, parser, COLUMN_OPTIONS)):
+        return f"{given} needs a file: give --data FILE.csv"
+    if args.columns and (both := set(args.columns) & {*(args.target or ()), *(args.drop or ())}):
+        return f"--columns {min(both)} is in --target or --drop too"
+    if args.drop and (both := set(args.drop) & {*(args.target or ()), *(args.categorical or ())}):
+        return f"--drop {min(both)} is in --target or --categorical too"
     if args.deploy is None and (given := _given(args, parser, LINE_OPTIONS)):
         return f"{given} needs a node: give --deploy PORT"
     if args.full_history and not args.json:

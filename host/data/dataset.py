@@ -30,24 +30,49 @@ from host.progress import Progress, silent
 class Dataset:
     """Samples in their order. x: (samples, inputs); rows: where each stands in its file.
 
-    y: (samples,), or (samples, targets) where there are several; `target` names the first.
+    y: (samples,), or (samples, outputs) where there are several: a column a target, or, where a target says one of
+    three or more classes, a column a class (one-hot). Two classes are one column: 0 and 1, or -1 and 1 for a step.
+    targets_named: the columns of the file that y comes from; classes: their names in the order of `labels`, empty
+    where targets are numbers; dropped: inputs left out, since they are the same in every row.
     """
 
     name: str
     inputs: tuple[str, ...]
-    target: str
+    targets_named: tuple[str, ...]
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     rows: Sequence[int]
     note: str = ""
+    classes: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.y)
 
     @property
+    def target(self) -> str:
+        """The first target."""
+        return self.targets_named[0]
+
+    @property
     def targets(self) -> NDArray[np.float64]:
-        """y as (samples, targets)."""
+        """y as (samples, outputs)."""
         return self.y.reshape(len(self.y), -1)
+
+    @property
+    def outputs_named(self) -> tuple[str, ...]:
+        """What each column of `targets` stands for: a target, or a class."""
+        one_hot = len(self.classes) > 1 and self.targets.shape[1] == len(self.classes)
+        return self.classes if one_hot else self.targets_named
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """(samples,) the number of each sample's class: of one column 1 above the middle of its two values, of
+        several the largest."""
+        if self.targets.shape[1] > 1:
+            return np.asarray(self.targets.argmax(axis=1), np.int64)
+        first = self.targets[:, 0]
+        return np.asarray(first > (0.0 if first.min() < 0 else 0.5), np.int64)
 
     def part(self, indices: Sequence[int]) -> Dataset:
         """Some of the samples, in the order that they had."""
@@ -59,7 +84,7 @@ class Dataset:
 def _built_in(name: str, inputs: str, samples: list[list[float]]) -> Dataset:
     table = np.array(samples, dtype=np.float64)
     rows = range(1, len(table) + 1)
-    return Dataset(name, tuple(inputs.split()), "y", table[:, :-1], table[:, -1], rows)
+    return Dataset(name, tuple(inputs.split()), ("y",), table[:, :-1], table[:, -1], rows)
 
 
 BUILT_IN = {
@@ -83,7 +108,8 @@ def synthetic() -> Dataset:
     x = uniform(233, 10)
     hidden = np.maximum((x[:, :, np.newaxis] * uniform(10, 7)).sum(axis=1), 0)
     y = (hidden[:, :, np.newaxis] * uniform(7, 10)).sum(axis=1) + 0.05 * uniform(233, 10)
-    return Dataset("synthetic", tuple(f"x{i}" for i in range(1, 11)), "y1", x, y.round(6), range(1, 234))
+    x_names, y_names = (tuple(f"{letter}{i}" for i in range(1, 11)) for letter in "xy")
+    return Dataset("synthetic", x_names, y_names, x, y.round(6), range(1, 234))
 
 
 # ------------------------------------------------------------------------------------------------- CSV files
@@ -304,7 +330,7 @@ def read_csv(path: str | Path, targets: int = 1, progress: Progress = silent) ->
     values = np.frombuffer(held, np.float64).reshape(-1, len(names))
     all_rows = _joined([*rows, numbers])
     y = values[:, -1] if targets == 1 else values[:, inputs:]
-    return Dataset(path.stem, tuple(names[:inputs]), names[inputs], values[:, :inputs], y, all_rows)
+    return Dataset(path.stem, tuple(names[:inputs]), tuple(names[inputs:]), values[:, :inputs], y, all_rows)
 
 
 def _joined(parts: Sequence[Sequence[int]]) -> Sequence[int]:

@@ -30,7 +30,9 @@ from host.training.recipes import HIDDEN, LOSSES, MINIBATCH, MLP_OTHER, RATE, RE
 class Options:
     """What somebody asked for; None, or what the field begins with: as the recipe says.
 
-    model: a key of RECIPES; data: a CSV file; layers: units of mlp, inputs first; split: shares of training,
+    model: a key of RECIPES; data: a CSV file; target, drop, columns, categorical: names of its columns: what to learn,
+    what to leave out, the only inputs, inputs of text to be taken one-hot; missing: "drop" the rows with empty cells;
+    task: "classes" or "numbers", what the targets are; layers: units of mlp, inputs first; split: shares of training,
     validation and test; loss, algorithm, dtype: as host.training.recipes names them; grid: low, high, step of each
     parameter or of all; init: the parameters to start from; seed: of start, split and shuffling; ranges: low, high of
     each input or of all; full_history: keep the loss of every epoch, however many.
@@ -38,6 +40,12 @@ class Options:
 
     model: str
     data: str | None = None
+    target: list[str] | None = None
+    drop: list[str] | None = None
+    columns: list[str] | None = None
+    categorical: list[str] | None = None
+    missing: str | None = None
+    task: str | None = None
     layers: list[int] | None = None
     bias: bool = True
     split: list[float] | None = None
