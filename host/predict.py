@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     line = line_of(args)
     import json
 
-    from host.core.fixed import fixed_to_float
+    from host.core.infer import dequantise_outputs
     from host.core.registers import unpack
     from host.core.wire import BY_NAME
     from host.node.client import NodeError
@@ -53,8 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise NodeError(
                 "coil HOLD is set: the node's outputs stay as they were, whatever its inputs; clear it"
             )
-        input_fractions, output_fraction = node.fractions()
-        took = taken(args.inputs, input_fractions[: identity.inputs])
+        scales = node.scales(identity.inputs, identity.outputs)
+        took = taken(args.inputs, scales)
         result = node.evaluate_float(args.inputs, identity.outputs, whose=True)
         if result.held:
             coils = set_coils(node)
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
         if result.model_crc != identity.model_crc:
             raise NodeError("another master has changed the node's model meanwhile: ask again")
-        outputs = fixed_to_float(result.outputs[0], output_fraction).tolist()
+        outputs = dequantise_outputs(scales, result.outputs)[0].tolist()
         stands = unpack(BY_NAME["INPUTS"], node.read_words(BY_NAME["INPUTS"], identity.inputs))
     lit = bool(result.led[0])
     warn(took.warnings(args.inputs))

@@ -250,7 +250,7 @@ class NodeModel:
             return dict(enumerate(self.coils))
         if table is Table.DISCRETE:
             return dict(enumerate(self.discretes()))
-        out_fraction = self.model.out_fraction if self.model else 0
+        out_fraction = self.model.layers[-1].out_fraction if self.model else 0
         real = fixed_to_float(np.array(self.outputs, dtype=np.int16), out_fraction).view(np.uint32).tolist()
         if table is Table.HOLDING:
             rows = {

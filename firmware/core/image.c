@@ -22,6 +22,8 @@ _Static_assert(ACC_MAX < (INT64_C(1) << 38), "the bound that fixed_rescale relie
 _Static_assert(WIRE_SHIFT_MAX <= 61 && -WIRE_SHIFT_MIN <= 63 - 38, "neither shift can leave int64");
 
 #define CRC_SIZE sizeof(uint32_t)
+#define FLOAT_EXPONENT 0x7F800000u
+_Static_assert(sizeof(float) == sizeof(uint32_t), "float32");
 
 static bool all_zero(const uint8_t *bytes, size_t size)
 {
@@ -157,6 +159,21 @@ static enum wire_reason open_layer(struct image_layer *opened, struct reader *re
     return WIRE_REASON_NONE;
 }
 
+#define FLAGS                                                                                                \
+    ((unsigned)(WIRE_FLAG_RANGES | WIRE_FLAG_OFFSETS | WIRE_FLAG_OUTPUT_FRACTIONS | WIRE_FLAG_NAMES |        \
+                WIRE_FLAG_LED_CLASS))
+
+static bool has(const struct image_header *head, enum wire_flag flag)
+{
+    return (head->flags & flag) != 0;
+}
+
+/* How many classes so many outputs can tell apart. */
+static unsigned classes(unsigned outputs)
+{
+    return outputs == 1 ? 2 : outputs;
+}
+
 static enum wire_reason open_header(struct image_header *head, uint32_t *crc, const uint8_t *bytes,
                                     size_t length)
 {
@@ -165,39 +182,100 @@ static enum wire_reason open_header(struct image_header *head, uint32_t *crc, co
     memcpy(head, bytes, sizeof *head);
     if (head->magic != WIRE_IMAGE_MAGIC)
         return WIRE_REASON_MAGIC;
-    if (head->version != WIRE_IMAGE_VERSION)
+    if (head->version < WIRE_IMAGE_VERSION_OLDEST || head->version > WIRE_IMAGE_VERSION)
         return WIRE_REASON_VERSION;
     if (head->length != length || length % 4 != 0 || length > WIRE_IMAGE_MAX)
         return WIRE_REASON_LENGTH;
     memcpy(crc, bytes + length - CRC_SIZE, CRC_SIZE);
     if (*crc != crc32(bytes, length - CRC_SIZE))
         return WIRE_REASON_CRC;
-    if (head->flags != 0 || !valid_name(head->name))
+    if ((head->flags & ~(head->version == WIRE_IMAGE_VERSION_OLDEST ? 0u : FLAGS)) != 0 ||
+        !valid_name(head->name))
         return WIRE_REASON_PADDING;
     if (head->layers < 1 || head->layers > WIRE_LAYERS_MAX || head->inputs < 1 ||
         head->inputs > WIRE_UNITS_MAX || head->outputs < 1 || head->outputs > WIRE_UNITS_MAX ||
-        head->vectors < 1 || head->vectors > WIRE_VECTORS_MAX || head->led_output >= head->outputs)
+        head->vectors < 1 || head->vectors > WIRE_VECTORS_MAX)
         return WIRE_REASON_SIZES;
-    return WIRE_REASON_NONE;
+    const bool led_class = has(head, WIRE_FLAG_LED_CLASS);
+    if (head->led_output >= (led_class ? classes(head->outputs) : head->outputs))
+        return WIRE_REASON_SIZES;
+    /* Several outputs are compared with each other. */
+    return led_class && head->outputs > 1 && head->led_threshold != 0 ? WIRE_REASON_PADDING
+                                                                      : WIRE_REASON_NONE;
 }
 
-static enum wire_reason open_inputs(struct image *image, struct reader *reader, unsigned inputs,
-                                    uint16_t *detail)
+static enum wire_reason open_fractions(const int8_t **opened, struct reader *reader, unsigned count,
+                                       uint16_t *detail)
 {
     const int8_t *fractions;
-    //@ split inputs;
-    fractions = reader_take(reader, padded(inputs));
+    //@ split count;
+    fractions = reader_take(reader, padded(count));
     if (!fractions)
         return WIRE_REASON_LENGTH;
-    if (!all_zero((const uint8_t *)fractions + inputs, padded(inputs) - inputs))
+    if (!all_zero((const uint8_t *)fractions + count, padded(count) - count))
         return WIRE_REASON_PADDING;
-    for (unsigned i = 0; i < inputs; i++)
+    for (unsigned i = 0; i < count; i++)
         if (!within(fractions[i], WIRE_FRACTION_MIN, WIRE_FRACTION_MAX)) {
             *detail = (uint16_t)i;
             return WIRE_REASON_FRACTION;
         }
-    image->input_fraction = fractions;
+    *opened = fractions;
     return WIRE_REASON_NONE;
+}
+
+static enum wire_reason open_offsets(struct image *image, struct reader *reader, unsigned inputs,
+                                     uint16_t *detail)
+{
+    struct reader each = *reader;
+    image->input_offset = reader_take(reader, inputs * sizeof *image->input_offset);
+    if (!image->input_offset)
+        return WIRE_REASON_LENGTH;
+    for (unsigned i = 0; i < inputs; i++) {
+        const uint32_t *bits = reader_take(&each, sizeof *bits);
+        if (!bits)
+            return WIRE_REASON_LENGTH;
+        if ((*bits & FLOAT_EXPONENT) == FLOAT_EXPONENT) { /* neither infinite nor NaN */
+            *detail = (uint16_t)i;
+            return WIRE_REASON_FRACTION;
+        }
+    }
+    return WIRE_REASON_NONE;
+}
+
+static enum wire_reason open_ranges(struct image *image, struct reader *reader, unsigned inputs,
+                                    uint16_t *detail)
+{
+    struct reader each = *reader;
+    image->input_range = reader_take(reader, inputs * 2 * sizeof *image->input_range);
+    if (!image->input_range)
+        return WIRE_REASON_LENGTH;
+    for (unsigned i = 0; i < inputs; i++) {
+        const int16_t *ends = reader_take(&each, 2 * sizeof *ends);
+        if (!ends)
+            return WIRE_REASON_LENGTH;
+        if (ends[0] > ends[1]) {
+            *detail = (uint16_t)i;
+            return WIRE_REASON_FRACTION;
+        }
+    }
+    return WIRE_REASON_NONE;
+}
+
+/* What stands before the layers. */
+static enum wire_reason open_scales(struct image *image, struct reader *reader,
+                                    const struct image_header *head, uint16_t *detail)
+{
+    image->input_offset = NULL;
+    image->input_range = NULL;
+    image->output_fraction = NULL;
+    enum wire_reason reason = open_fractions(&image->input_fraction, reader, head->inputs, detail);
+    if (reason == WIRE_REASON_NONE && has(head, WIRE_FLAG_OFFSETS))
+        reason = open_offsets(image, reader, head->inputs, detail);
+    if (reason == WIRE_REASON_NONE && has(head, WIRE_FLAG_RANGES))
+        reason = open_ranges(image, reader, head->inputs, detail);
+    if (reason == WIRE_REASON_NONE && has(head, WIRE_FLAG_OUTPUT_FRACTIONS))
+        reason = open_fractions(&image->output_fraction, reader, head->outputs, detail);
+    return reason;
 }
 
 static enum wire_reason open_vectors(struct image *image, struct reader *reader, size_t size)
@@ -213,6 +291,62 @@ static enum wire_reason open_vectors(struct image *image, struct reader *reader,
     return size % 4 != 0 && last[1] != 0 ? WIRE_REASON_PADDING : WIRE_REASON_NONE;
 }
 
+/* The names, as far as they have been read: a group of none, of one for each that there is, or of one for all outputs. */
+struct names {
+    unsigned counts[3], group; /* counts: how many there are to be named in each */
+    unsigned separators;       /* in this group so far */
+    bool any, ended;           /* any: text in this group */
+};
+
+static bool group_fits(const struct names *names)
+{
+    if (names->group > 2)
+        return false;
+    if (!names->any && names->separators == 0)
+        return true;
+    const unsigned count = names->separators + 1;
+    return count == names->counts[names->group] || (names->group == 1 && count == 1);
+}
+
+static bool read_name(struct names *names, uint8_t byte)
+{
+    if (byte == 0) {
+        names->ended = true;
+    } else if (names->ended) {
+        return false;
+    } else if (byte == WIRE_NAMES_GROUP) {
+        if (!group_fits(names))
+            return false;
+        names->group++;
+        names->separators = 0;
+        names->any = false;
+    } else if (byte == WIRE_NAMES_NEXT) {
+        names->separators++;
+    } else if (byte < ' ') {
+        return false;
+    } else {
+        names->any = true;
+    }
+    return true;
+}
+
+/* All that is left. The text itself only the PC reads. */
+static enum wire_reason open_names(struct reader *reader, unsigned inputs, unsigned outputs)
+{
+    struct names names = {.counts = {inputs, outputs, classes(outputs)}};
+    while (!reader_at_end(reader)) {
+        const uint8_t *bytes = reader_take(reader, 4);
+        if (!bytes)
+            return WIRE_REASON_LENGTH;
+        if (names.ended || bytes[0] == 0)
+            return WIRE_REASON_PADDING;
+        for (unsigned i = 0; i < 4; i++)
+            if (!read_name(&names, bytes[i]))
+                return WIRE_REASON_PADDING;
+    }
+    return names.group == 2 && group_fits(&names) ? WIRE_REASON_NONE : WIRE_REASON_PADDING;
+}
+
 enum wire_reason image_open(struct image *image, const void *bytes, size_t length, uint16_t *detail)
 {
     struct image_header head;
@@ -225,7 +359,7 @@ enum wire_reason image_open(struct image *image, const void *bytes, size_t lengt
 
     image->bytes = bytes;
     struct reader reader = {.next = image->bytes + sizeof head, .end = image->bytes + length - CRC_SIZE};
-    reason = open_inputs(image, &reader, head.inputs, detail);
+    reason = open_scales(image, &reader, &head, detail);
     if (reason != WIRE_REASON_NONE)
         return reason;
 
@@ -243,6 +377,8 @@ enum wire_reason image_open(struct image *image, const void *bytes, size_t lengt
 
     reason =
         open_vectors(image, &reader, (size_t)head.vectors * (head.inputs + head.outputs) * sizeof(int16_t));
+    if (reason == WIRE_REASON_NONE && has(&head, WIRE_FLAG_NAMES))
+        reason = open_names(&reader, head.inputs, head.outputs);
     if (reason != WIRE_REASON_NONE)
         return reason;
     if (!reader_at_end(&reader))
@@ -252,6 +388,7 @@ enum wire_reason image_open(struct image *image, const void *bytes, size_t lengt
     image->name = (const char *)bytes + offsetof(struct image_header, name);
     image->led_threshold = head.led_threshold;
     image->led_output = (uint8_t)head.led_output;
+    image->led_class = has(&head, WIRE_FLAG_LED_CLASS);
     image->inputs = (uint8_t)head.inputs;
     image->outputs = (uint8_t)head.outputs;
     image->layer_count = (uint8_t)head.layers;

@@ -38,14 +38,18 @@ struct image_layer {
 
 /* A checked image. It lives as long as the bytes that it points into. */
 struct image {
-    const uint8_t *bytes;         /* the image itself, aligned to 4 */
-    uint32_t length;              /* bytes, CRC included */
-    uint32_t crc;                 /* CRC-32, the model's identity */
-    const char *name;             /* WIRE_NAME_BYTES, NUL padded, not NUL terminated */
-    const int8_t *input_fraction; /* (inputs), WIRE_FRACTION_MIN..MAX */
-    const int16_t *vectors;       /* (vector_count, inputs + outputs): inputs, then expected outputs */
-    int16_t led_threshold;        /* the LED is lit when output[led_output] > led_threshold */
-    uint8_t led_output;
+    const uint8_t *bytes;          /* the image itself, aligned to 4 */
+    uint32_t length;               /* bytes, CRC included */
+    uint32_t crc;                  /* CRC-32, the model's identity */
+    const char *name;              /* WIRE_NAME_BYTES, NUL padded, not NUL terminated */
+    const int8_t *input_fraction;  /* (inputs), WIRE_FRACTION_MIN..MAX: value = offset + q * 2^-fraction */
+    const float *input_offset;     /* (inputs), finite; NULL: 0 for each */
+    const int16_t *input_range;    /* (inputs, 2), q, low and high: what the model was made for; NULL: any */
+    const int8_t *output_fraction; /* (outputs), WIRE_FRACTION_MIN..MAX; NULL: the last layer's for each */
+    const int16_t *vectors;        /* (vector_count, inputs + outputs): inputs, then expected outputs */
+    int16_t led_threshold;         /* infer_led and infer_class say what it parts */
+    uint8_t led_output;            /* of an output, or where led_class, of a class */
+    bool led_class;
     uint8_t inputs, outputs; /* 1..WIRE_UNITS_MAX */
     uint8_t layer_count;     /* 1..WIRE_LAYERS_MAX */
     uint8_t vector_count;    /* 1..WIRE_VECTORS_MAX */

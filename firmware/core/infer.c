@@ -129,7 +129,31 @@ void infer(const struct image *image, const int16_t *inputs, int16_t *outputs)
     }
 }
 
+unsigned infer_class(const struct image *image, const int16_t *outputs)
+{
+    if (image->outputs == 1)
+        return outputs[0] > image->led_threshold;
+    const int8_t *fractions = image->output_fraction;
+    int finest = 0;
+    for (unsigned j = 0; fractions && j < image->outputs; j++)
+        if (j == 0 || fractions[j] > finest)
+            finest = fractions[j];
+    unsigned largest = 0;
+    int64_t most = INT64_MIN;
+    for (unsigned j = 0; j < image->outputs; j++) {
+        /* At the finest scale of all: at most 15 + 47 bits. */
+        const int64_t value = outputs[j] * (INT64_C(1) << (fractions ? finest - fractions[j] : 0));
+        if (value > most) {
+            most = value;
+            largest = j;
+        }
+    }
+    return largest;
+}
+
 bool infer_led(const struct image *image, const int16_t *outputs)
 {
+    if (image->led_class)
+        return infer_class(image, outputs) == image->led_output;
     return outputs[image->led_output] > image->led_threshold;
 }

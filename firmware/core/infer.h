@@ -12,7 +12,12 @@
  * layers. */
 void infer(const struct image *image, const int16_t *inputs, int16_t *outputs);
 
-/* Whether these outputs light the LED. */
+/* The class that these outputs say: of a single output 1 where it is above led_threshold, else 0; of several the number
+ * of the one that is largest in its own units, the first of equal ones. */
+unsigned infer_class(const struct image *image, const int16_t *outputs);
+
+/* Whether these outputs light the LED: where their class is led_output, if led_class; else where output number
+ * led_output is above led_threshold. */
 bool infer_led(const struct image *image, const int16_t *outputs);
 
 #endif

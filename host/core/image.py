@@ -2,24 +2,33 @@
 
 Twin of firmware/core/image.c.
 
-Little-endian; every part starts at a multiple of 4; padding is zero, so that a model has exactly one image:
+Little-endian; every part starts at a multiple of 4; padding is zero. A flag is set only where its part says what is not
+taken for granted without it, so that `encode` gives a model exactly one image:
 
     0   u32 magic "N485"        16-byte name at 12, printable ASCII, NUL padded
-    4   u16 version, u16 flags  flags are 0, kept for a signed image
+    4   u16 version 2, u16 flags
     8   u32 length              of the whole image, CRC included
     28  u16 layers, inputs, outputs, vectors
-    36  u16 led_output          the output that drives the LED
+    36  u16 led_output          the output that drives the LED; with LED_CLASS the class that lights it
     38  i16 led_threshold       lit when that output is greater, at the output's scale
     40  i8  input_fraction[inputs]
+        OFFSETS: f32 offset[inputs]; without, 0: an input's value is offset + q * 2**-fraction
+        RANGES: i16 low, high [inputs], q; without, all of int16: what the model was made for
+        OUTPUT_FRACTIONS: i8 output_fraction[outputs]; without, each is the last layer's out_fraction
         layers, each: u16 inputs, u16 outputs, u8 activation, i8 acc_fraction, i8 out_fraction, u8 0,
                       i32 bias[outputs], i16 weight[outputs][inputs rounded up to even]
         vectors, each: i16 input[inputs], i16 output[outputs]; then padding to 4
+        NAMES: UTF-8, of the inputs, of the outputs (or of what all of them together say), of the classes: 0x1E stands
+            between these three groups, 0x1F between the names of one; a group may be empty
         u32 CRC-32 of all before it
+
+Version 1, which nobody writes any more, is the same without a flag.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,8 +45,11 @@ from host.core.wire import (
     IMAGE_MAGIC,
     IMAGE_MAX,
     IMAGE_VERSION,
+    IMAGE_VERSION_OLDEST,
     LAYERS_MAX,
     NAME_BYTES,
+    NAMES_GROUP,
+    NAMES_NEXT,
     REASON_TEXT,
     SHIFT_MAX,
     SHIFT_MIN,
@@ -48,6 +60,7 @@ from host.core.wire import (
     UNITS_MAX,
     VECTORS_MAX,
     Activation,
+    Flag,
     Reason,
 )
 from host.errors import NeuronError
@@ -114,12 +127,40 @@ def image_narrow(bias: NDArray[Any], weights: NDArray[Any], lowest: int) -> bool
     return bool(low.min() >= INT32_MIN and high.max() <= INT32_MAX)
 
 
+def _readable(name: str) -> str:
+    """A name without what would steer a terminal or part it from its neighbours; never empty."""
+    return "".join(c if c.isprintable() else "?" for c in name) or "?"
+
+
+@dataclass(frozen=True)
+class Names:
+    """What people call the parts of a model; each of the three may be ().
+
+    inputs: one each. outputs: one each, or a single one for what all of them say together (the target whose classes
+    they are). classes: in their order, as many as `Model.classes`.
+    """
+
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for group in ("inputs", "outputs", "classes"):
+            object.__setattr__(self, group, tuple(map(_readable, getattr(self, group))))
+
+
 @dataclass(frozen=True)
 class Model:
     """A fixed-point model, whole as it travels.
 
     vector_inputs: int16 (vectors, inputs); vector_outputs: int16 (vectors, outputs): the self-test.
-    led_threshold: int16 at the scale of the last layer's output.
+    led_output:    the LED is lit where this output is above led_threshold, int16 at that output's scale;
+                   led_class: where the class is led_output; led_threshold then parts the two classes of a single
+                   output, and is 0 for more.
+    input_offset:  (inputs) float32 values: an input's value is offset + q * 2**-fraction. (): 0 for each.
+    input_low, input_high: (inputs) int16, q, the ranges that the model was made for. (): int16's own ends.
+    output_fraction: (outputs) of each output. (): the last layer's out_fraction. One that is d bits finer has weights
+                   and bias in the last layer that are 2**d times as large; the shift is the same for all.
     """
 
     name: str
@@ -129,6 +170,20 @@ class Model:
     led_threshold: int
     vector_inputs: Int16
     vector_outputs: Int16
+    input_offset: tuple[float, ...] = ()
+    input_low: tuple[int, ...] = ()
+    input_high: tuple[int, ...] = ()
+    output_fraction: tuple[int, ...] = ()
+    led_class: bool = False
+    names: Names = Names()
+
+    def __post_init__(self) -> None:
+        offsets = np.array(self.input_offset or (0.0,) * self.inputs, dtype=np.float32)
+        object.__setattr__(self, "input_offset", tuple(offsets.tolist()))
+        object.__setattr__(self, "input_low", self.input_low or (INT16_MIN,) * self.inputs)
+        object.__setattr__(self, "input_high", self.input_high or (INT16_MAX,) * self.inputs)
+        fractions = self.output_fraction or (self.layers[-1].out_fraction,) * self.outputs
+        object.__setattr__(self, "output_fraction", fractions)
 
     @property
     def inputs(self) -> int:
@@ -139,17 +194,43 @@ class Model:
         return self.layers[-1].outputs
 
     @property
-    def out_fraction(self) -> int:
-        return self.layers[-1].out_fraction
+    def classes(self) -> int:
+        """How many classes its outputs can tell apart: two by the threshold of one, or the largest of several."""
+        return max(2, self.outputs)
+
+    @property
+    def led_fraction(self) -> int:
+        """Fraction bits of led_threshold."""
+        return self.output_fraction[self.led_output if self.outputs > 1 else 0]
 
 
 def _pad(data: bytes) -> bytes:
     return data + bytes(-len(data) % 4)
 
 
+def _parts(model: Model) -> dict[Flag, bytes]:
+    """The parts between the inputs' fractions and the layers that this model needs, in the order of the image."""
+    parts = {}
+    if any(model.input_offset):
+        parts[Flag.OFFSETS] = np.array(model.input_offset, dtype="<f4").tobytes()
+    ranges = np.array([model.input_low, model.input_high], dtype="<i2").T
+    if (ranges != [INT16_MIN, INT16_MAX]).any():
+        parts[Flag.RANGES] = ranges.tobytes()
+    if set(model.output_fraction) != {model.layers[-1].out_fraction}:
+        parts[Flag.OUTPUT_FRACTIONS] = _pad(np.array(model.output_fraction, dtype=np.int8).tobytes())
+    return parts
+
+
+def _names_bytes(names: Names) -> bytes:
+    groups = [chr(NAMES_NEXT).join(group) for group in (names.inputs, names.outputs, names.classes)]
+    return _pad(chr(NAMES_GROUP).join(groups).encode()) if any(groups) else b""
+
+
 def encode(model: Model) -> bytes:
     """The image of a model. The result is what `decode` accepts, or ImageError says what is wrong with the model."""
+    parts, names = _parts(model), _names_bytes(model.names)
     body = bytearray(_pad(np.array(model.input_fraction, dtype=np.int8).tobytes()))
+    body += b"".join(parts.values())
     for layer in model.layers:
         body += LAYER.pack(
             layer.inputs, layer.outputs, layer.activation, layer.acc_fraction, layer.out_fraction, 0
@@ -157,11 +238,11 @@ def encode(model: Model) -> bytes:
         body += layer.bias.astype("<i4").tobytes()
         body += np.pad(layer.weights, ((0, 0), (0, layer.inputs % 2))).astype("<i2").tobytes()
     vectors = np.hstack([model.vector_inputs, model.vector_outputs])
-    body += _pad(vectors.astype("<i2").tobytes())
+    body += _pad(vectors.astype("<i2").tobytes()) + names
     head = HEADER.pack(
         IMAGE_MAGIC,
         IMAGE_VERSION,
-        0,
+        sum(parts) | Flag.NAMES * bool(names) | Flag.LED_CLASS * model.led_class,
         HEADER.size + len(body) + CRC.size,
         model.name.encode("ascii", "replace")[:NAME_BYTES],
         len(model.layers),
@@ -177,8 +258,13 @@ def encode(model: Model) -> bytes:
     return image
 
 
+def parts_size(model: Model) -> int:
+    """Bytes of an image that only some models have: offsets, ranges, fractions of outputs, names."""
+    return sum(map(len, _parts(model).values())) + len(_names_bytes(model.names))
+
+
 def image_size(units: Sequence[int], vectors: int) -> int:
-    """Bytes of an image with these units, inputs first, and so many self-test vectors."""
+    """Bytes of an image with these units, inputs first, and so many self-test vectors; `parts_size` comes to it."""
     inputs, outputs = units[0], units[-1]
     layers = sum(
         LAYER.size + rows * (4 + 2 * (columns + columns % 2)) for columns, rows in itertools.pairwise(units)
@@ -219,6 +305,19 @@ def _valid_name(name: bytes) -> bool:
     return all(0x20 <= byte <= 0x7E for byte in text)
 
 
+def _decode_names(text: bytes, counts: Sequence[int]) -> Names:
+    """counts: inputs, outputs and classes of the model. What is no UTF-8 is replaced by U+FFFD: the node, which does
+    not show them, does not look at it either."""
+    named = text.rstrip(b"\0")
+    _require(len(_pad(named)) == len(text), Reason.PADDING)
+    _require(all(byte >= 0x20 or byte in (NAMES_GROUP, NAMES_NEXT) for byte in named), Reason.PADDING)
+    parts = [part.split(bytes([NAMES_NEXT])) if part else [] for part in named.split(bytes([NAMES_GROUP]))]
+    _require(len(parts) == len(counts), Reason.PADDING)
+    for group, (part, count) in enumerate(zip(parts, counts, strict=True)):
+        _require(len(part) in (0, count) or (group == 1 and len(part) == 1), Reason.PADDING)
+    return Names(*(tuple(name.decode("utf-8", "replace") for name in part) for part in parts))
+
+
 def _decode_layer(reader: _Reader, index: int, inputs: int) -> Layer:
     head = LAYER.unpack(reader.take(LAYER.size, index))
     columns, rows, activation, acc_fraction, out_fraction, reserved = head
@@ -248,24 +347,46 @@ def decode(image: bytes) -> Model:
         HEADER.unpack_from(image)
     )
     _require(magic == IMAGE_MAGIC, Reason.MAGIC)
-    _require(version == IMAGE_VERSION, Reason.VERSION)
+    _require(IMAGE_VERSION_OLDEST <= version <= IMAGE_VERSION, Reason.VERSION)
     _require(length == len(image) and length % 4 == 0 and length <= IMAGE_MAX, Reason.LENGTH)
     _require(CRC.unpack_from(image, length - CRC.size)[0] == crc32(image[: -CRC.size]), Reason.CRC)
-    _require(flags == 0 and _valid_name(name), Reason.PADDING)
+    known = 0 if version == IMAGE_VERSION_OLDEST else sum(Flag)
+    _require(flags & ~known == 0 and _valid_name(name), Reason.PADDING)
     _require(
         1 <= layers <= LAYERS_MAX and 1 <= inputs <= UNITS_MAX and 1 <= outputs <= UNITS_MAX, Reason.SIZES
     )
-    _require(1 <= vectors <= VECTORS_MAX and led_output < outputs, Reason.SIZES)
+    led_class, classes = bool(flags & Flag.LED_CLASS), max(2, outputs)
+    led_choices = classes if led_class else outputs
+    _require(1 <= vectors <= VECTORS_MAX and led_output < led_choices, Reason.SIZES)
+    _require(not led_class or outputs == 1 or led_threshold == 0, Reason.PADDING)
     reader = _Reader(image, HEADER.size)
     fractions = np.frombuffer(reader.take_padded(inputs), np.int8).tolist()
     for index, fraction in enumerate(fractions):
         _require(FRACTION_MIN <= fraction <= FRACTION_MAX, Reason.FRACTION, index)
+    offsets: list[float] = []
+    if flags & Flag.OFFSETS:
+        offsets = np.frombuffer(reader.take(4 * inputs), "<f4").tolist()
+        for index, offset in enumerate(offsets):
+            _require(math.isfinite(offset), Reason.FRACTION, index)
+    ranges = np.empty((0, 2), dtype=np.int16)
+    if flags & Flag.RANGES:
+        ranges = np.frombuffer(reader.take(4 * inputs), "<i2").reshape(inputs, 2)
+        for index, (low, high) in enumerate(ranges.tolist()):
+            _require(low <= high, Reason.FRACTION, index)
+    output_fractions: list[int] = []
+    if flags & Flag.OUTPUT_FRACTIONS:
+        output_fractions = np.frombuffer(reader.take_padded(outputs), np.int8).tolist()
+        for index, fraction in enumerate(output_fractions):
+            _require(FRACTION_MIN <= fraction <= FRACTION_MAX, Reason.FRACTION, index)
     stack: list[Layer] = []
     for index in range(layers):
         stack.append(_decode_layer(reader, index, stack[-1].outputs if stack else inputs))
     _require(stack[-1].outputs == outputs, Reason.SIZES, layers)
     table = np.frombuffer(reader.take_padded(2 * vectors * (inputs + outputs)), "<i2").astype(np.int16)
     table = table.reshape(vectors, inputs + outputs)
+    names = Names()
+    if flags & Flag.NAMES:
+        names = _decode_names(reader.take(reader.end - reader.offset), [inputs, outputs, classes])
     _require(reader.offset == reader.end, Reason.LENGTH)
     return Model(
         name=name.rstrip(b"\0").decode("ascii"),
@@ -275,4 +396,10 @@ def decode(image: bytes) -> Model:
         led_threshold=led_threshold,
         vector_inputs=table[:, :inputs],
         vector_outputs=table[:, inputs:],
+        input_offset=tuple(offsets),
+        input_low=tuple(ranges[:, 0].tolist()),
+        input_high=tuple(ranges[:, 1].tolist()),
+        output_fraction=tuple(output_fractions),
+        led_class=led_class,
+        names=names,
     )

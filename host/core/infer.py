@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from typing import Protocol
 
-from host.core.fixed import Int16, fixed_from_float, fixed_rescale, fixed_sigmoid, fixed_tanh, fixed_to_float
+import numpy as np
+from numpy.typing import NDArray
+
+from host.core.fixed import (
+    Int16,
+    fixed_clips,
+    fixed_from_float,
+    fixed_rescale,
+    fixed_sigmoid,
+    fixed_tanh,
+    fixed_to_float,
+)
 from host.core.image import ImageError, Layer, Model
 from host.core.wire import Activation, Reason
 
@@ -35,21 +47,71 @@ def infer(model: Model, x: Int16) -> Int16:
     return x
 
 
-def led(model: Model, y: Int16) -> np.typing.NDArray[np.bool_]:
-    """Whether the LED is lit for each row of outputs: strictly above the threshold."""
-    return y[:, model.led_output] > model.led_threshold
+def class_of(model: Model, y: Int16) -> NDArray[np.int64]:
+    """The class that each row of outputs (samples, outputs) says: of a single output 1 where it is strictly above the
+    threshold, else 0; of several the one that is largest in its own units, the first of equal ones."""
+    if model.outputs == 1:
+        return (y[:, 0] > model.led_threshold).astype(np.int64)
+    # At the finest scale of all, an integer of at most 15 + 47 bits: exact.
+    finer = max(model.output_fraction) - np.array(model.output_fraction, dtype=np.int64)
+    return np.asarray(np.argmax(y.astype(np.int64) << finer, axis=1), dtype=np.int64)
 
 
-def quantise_inputs(model: Model, x: np.typing.ArrayLike) -> Int16:
-    """Inputs in their own units, (samples, inputs), as the node converts them (float32 first)."""
-    columns = np.atleast_2d(np.asarray(x, dtype=np.float32)).T
-    rows = [fixed_from_float(column, f) for column, f in zip(columns, model.input_fraction, strict=True)]
-    return np.stack(rows, axis=1)
+def led(model: Model, y: Int16) -> NDArray[np.bool_]:
+    """Whether the LED is lit for each row of outputs: by its class, or strictly above the threshold."""
+    if model.led_class:
+        return np.asarray(class_of(model, y) == model.led_output)
+    return np.asarray(y[:, model.led_output] > model.led_threshold)
 
 
-def dequantise_outputs(model: Model, y: Int16) -> np.typing.NDArray[np.float32]:
-    """Outputs in their own units, exactly."""
-    return fixed_to_float(y, model.out_fraction)
+class Scales(Protocol):
+    """How integers and a model's own units hang together, as its image says it or a node's registers."""
+
+    @property
+    def input_fraction(self) -> Sequence[int]: ...
+
+    @property
+    def input_offset(self) -> Sequence[float]: ...
+
+    @property
+    def output_fraction(self) -> Sequence[int]: ...
+
+
+def _shifted(model: Scales, x: np.typing.ArrayLike) -> NDArray[np.float32]:
+    """Inputs as the node takes them, float32, less their offsets: (samples, inputs)."""
+    with np.errstate(over="ignore"):  # what float32 cannot hold is clipped as well
+        return np.atleast_2d(np.asarray(x, dtype=np.float32)) - np.array(model.input_offset, dtype=np.float32)
+
+
+def quantise_inputs(model: Scales, x: np.typing.ArrayLike) -> Int16:
+    """Inputs in their own units, (samples, inputs), as the node converts them: as float32, less the offset in float32,
+    then rounded half up and saturated."""
+    columns = zip(_shifted(model, x).T, model.input_fraction, strict=True)
+    return np.stack([fixed_from_float(column, f) for column, f in columns], axis=1)
+
+
+def clipped_inputs(model: Scales, x: np.typing.ArrayLike) -> NDArray[np.bool_]:
+    """Which inputs (samples, inputs) in their own units are beyond what their formats hold, not only rounded."""
+    columns = zip(_shifted(model, x).T, model.input_fraction, strict=True)
+    return np.stack([fixed_clips(column, f) for column, f in columns], axis=1)
+
+
+def dequantise_inputs(model: Scales, q: Int16) -> NDArray[np.float32]:
+    """Inputs (samples, inputs) in their own units, as the node reads them back: the offset comes on in float32."""
+    columns = zip(q.T, model.input_fraction, strict=True)
+    real = np.stack([fixed_to_float(column, f) for column, f in columns], axis=1)
+    return np.asarray(np.array(model.input_offset, dtype=np.float32) + real)
+
+
+def out_of_range(model: Model, q: Int16) -> NDArray[np.bool_]:
+    """Which inputs (samples, inputs) are beyond the range that the model was made for."""
+    return np.asarray((q < np.array(model.input_low)) | (q > np.array(model.input_high)))
+
+
+def dequantise_outputs(model: Scales, y: Int16) -> NDArray[np.float32]:
+    """Outputs (samples, outputs) in their own units, exactly."""
+    columns = zip(y.T, model.output_fraction, strict=True)
+    return np.stack([fixed_to_float(column, f) for column, f in columns], axis=1)
 
 
 def self_test(model: Model) -> None:

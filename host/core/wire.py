@@ -36,7 +36,21 @@ FAULT_FILE_BYTES = 16
 # ------------------------------------------------------------------------------------------------------ image
 
 IMAGE_MAGIC = int.from_bytes(b"N485", "little")
-IMAGE_VERSION = 1
+IMAGE_VERSION = 2
+IMAGE_VERSION_OLDEST = 1
+"""A node runs images of both: what it keeps outlives an update of its firmware. The PC writes the newer only."""
+NAMES_GROUP, NAMES_NEXT = 0x1E, 0x1F
+"""Between the groups of names in an image, and between the names of a group: ASCII's record and unit separator."""
+
+
+class Flag(IntEnum):
+    """Flags of an image: parts that only some images have, and what lights the LED; core/image draws them."""
+
+    RANGES = 1
+    OFFSETS = 2
+    OUTPUT_FRACTIONS = 4
+    NAMES = 8
+    LED_CLASS = 16
 
 
 class Activation(IntEnum):
@@ -154,7 +168,7 @@ REASON_TEXT = {
     Reason.CRC: "the image's CRC-32 does not match its bytes",
     Reason.SIZES: "a layer, input, output or vector count is out of range or does not chain",
     Reason.ALIGNMENT: "the image is not aligned to 4 bytes",
-    Reason.FRACTION: "fraction bits are out of range",
+    Reason.FRACTION: "fraction bits, or an input's offset or range, are out of range",
     Reason.ACTIVATION: "a layer has an unknown activation",
     Reason.PADDING: "a reserved field, padding byte or the name is not in its one allowed form",
     Reason.SELF_TEST: "a self-test vector gave another output on the node",

@@ -369,7 +369,7 @@ def _report(
         error_bound=float(bound.max()),
         error_observed=float(observed.max()),
         led_output=model.led_output,
-        led_threshold=float(np.ldexp(model.led_threshold, -model.out_fraction)),
+        led_threshold=float(np.ldexp(model.led_threshold, -model.led_fraction)),
         decisions=decisions,
         margin=float(np.abs(sums).min()) if decisions else None,
         image_bytes=len(encode(model)),

@@ -91,6 +91,15 @@ class Result:
     model_crc: int = 0
 
 
+@dataclass(frozen=True)
+class Scales:
+    """core/infer's Scales, as a node's registers say them."""
+
+    input_fraction: list[int]
+    input_offset: list[float]
+    output_fraction: list[int]
+
+
 class Node(Client):
     """One node on an open line, with what its registers mean."""
 
@@ -285,14 +294,13 @@ class Node(Client):
             self._given[1]
         )
 
-    def fractions(self) -> tuple[list[int], int]:
-        """Fraction bits of all inputs that a node can have, and of the outputs; in one request, so that an answer that
-        comes twice cannot pass for the other."""
+    def scales(self, inputs: int, outputs: int) -> Scales:
+        """Of the running model, which has so many inputs and outputs; in one request, so that an answer that comes
+        twice cannot pass for the other."""
         found = self.read_block(FRACTIONS)
-        return (
-            [checked_fraction("INPUT_FRACTION", fraction) for fraction in found["INPUT_FRACTION"]],
-            checked_fraction("OUTPUT_FRACTION", found["OUTPUT_FRACTION"]),
-        )
+        fractions = [checked_fraction("INPUT_FRACTION", f) for f in found["INPUT_FRACTION"][:inputs]]
+        output_fraction = checked_fraction("OUTPUT_FRACTION", found["OUTPUT_FRACTION"])
+        return Scales(fractions, [0.0] * inputs, [output_fraction] * outputs)
 
 
 def _still_busy(identity: Identity) -> str:

@@ -10,9 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from host.core.fixed import Int16, fixed_clips, fixed_from_float, fixed_to_float
+from host.core.fixed import Int16
 from host.core.image import Model
-from host.core.infer import dequantise_outputs, infer, led
+from host.core.infer import (
+    Scales,
+    clipped_inputs,
+    dequantise_inputs,
+    dequantise_outputs,
+    infer,
+    led,
+    quantise_inputs,
+)
 from host.core.wire import REGISTERS, Table
 from host.errors import NeuronError
 from host.node.client import NodeError
@@ -37,14 +45,11 @@ class Taken:
         ]
 
 
-def taken(inputs: Sequence[float], fractions: Sequence[int]) -> Taken:
-    """What a node makes of inputs; fractions: of its model's inputs."""
-    with np.errstate(over="ignore"):  # what float32 cannot hold is clipped as well
-        values = np.asarray(inputs, dtype=np.float32)
-    pairs = list(zip(values, fractions, strict=True))
-    q = [int(fixed_from_float(value, f)) for value, f in pairs]
-    used = [float(fixed_to_float(value, f)) for value, f in zip(q, fractions, strict=True)]
-    return Taken(q, used, [bool(fixed_clips(value, f)) for value, f in pairs])
+def taken(inputs: Sequence[float], scales: Scales) -> Taken:
+    """What a node makes of a row of inputs; scales: of its model."""
+    q = quantise_inputs(scales, inputs)
+    used, clipped = dequantise_inputs(scales, q), clipped_inputs(scales, inputs)
+    return Taken(q[0].tolist(), used[0].tolist(), clipped[0].tolist())
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ def vector_of(model: Model) -> Int16:
 def quantised(model: Model, x: ArrayLike) -> tuple[Int16, list[Taken]]:
     """Rows of inputs (rows, inputs), in their own units, as a node takes them."""
     rows = np.atleast_2d(np.asarray(x, dtype=np.float64))
-    took = [taken(row.tolist(), model.input_fraction) for row in rows]
+    took = [taken(row.tolist(), model) for row in rows]
     return np.array([each.q for each in took], np.int16).reshape(rows.shape), took
 
 

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from host.core.fixed import fixed_to_float
 from host.core.image import Model, encode, image_crc
+from host.core.infer import dequantise_inputs
 from host.core.learn import Config
 from host.core.registers import Block
 from host.core.wire import (
@@ -133,16 +133,12 @@ def arena(wish: Wish) -> bytes:
     """The part of the arena that the board is given."""
     config, model = wish.config, wish.model
     real = np.dtype(config.dtype).newbyteorder("<")
-    rows = [
-        fixed_to_float(column, f)
-        for column, f in zip(model.vector_inputs.T, model.input_fraction, strict=True)
-    ]
     parts = [
         np.array(wish.ranges, "<f8"),
         np.asarray(wish.x).astype(real),
         np.asarray(wish.y).astype(real),
         np.array(wish.start).astype(real),
-        np.stack(rows, axis=1).astype("<f4"),
+        dequantise_inputs(model, model.vector_inputs).astype("<f4"),
     ]
     data = b"".join(part.tobytes() for part in parts)
     return data + bytes(len(data) % 2)

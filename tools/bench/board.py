@@ -17,9 +17,8 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import Symbol, SymbolTableSection
 from unicorn import arm_const as arm
 
-from host.core.fixed import fixed_to_float
 from host.core.image import Model, encode
-from host.core.infer import infer, quantise_inputs
+from host.core.infer import dequantise_outputs, infer, quantise_inputs
 from host.core.modbus import frame_valid, registers_of, write_read_pdu, write_registers_pdu
 from host.core.registers import bytes_registers, pack
 from host.core.wire import BAUD_MAX, BY_NAME, LAYERS_MAX, Activation, Command, Format, Gap, Loss
@@ -254,7 +253,7 @@ def request_instructions(elf: Path, *, floats: bool) -> int:
     for row in np.random.default_rng(485).uniform(-1, 1, (REQUESTS, model.inputs)):
         q = quantise_inputs(model, row)
         y = infer(model, q)
-        sent, wanted = (row, fixed_to_float(y[0], model.out_fraction)) if floats else (q[0], y[0])
+        sent, wanted = (row, dequantise_outputs(model, y)[0]) if floats else (q[0], y[0])
         expected = pack(reads, wanted.tolist())
         pdu = write_read_pdu(writes.address, pack(writes, sent.tolist()), reads.address, len(expected))
         instructions, _, reply = asked(master, pdu)
