@@ -40,7 +40,7 @@ def frame(left: int, title: str) -> list[str]:
 def loss(trained: Trained) -> list[str]:
     """The mean loss of all samples, from the start on."""
     plan = trained.plan
-    points = [plan.start, *(epoch.parameters for epoch in trained.fit.history)]
+    points = [trained.start, *(epoch.parameters for epoch in trained.fit.history)]
     losses = [mean_loss(plan.config, point, plan.data.x, plan.data.y) for point in points]
     top, last = max(losses), len(losses) - 1
     curve = [

@@ -22,7 +22,7 @@ from host.cli.parser import (
     whole,
 )
 from host.core.wire import LAYERS_MAX, UNITS_MAX
-from host.training.recipes import ALGORITHMS, DTYPES, LOSSES, RECIPES
+from host.training.recipes import ALGORITHMS, DTYPES, HIDDEN_ACTIVATIONS, LOSSES, RECIPES
 
 if TYPE_CHECKING:
     from host.training.plan import Options
@@ -103,7 +103,9 @@ def options_of(args: argparse.Namespace, model: str) -> Options:
         task=args.task,
         layers=args.layers,
         bias=not args.no_bias,
+        activation=args.activation,
         split=args.split,
+        split_seed=args.split_seed,
         standardise=args.standardise,
         algorithm=args.algorithm,
         loss=args.loss,
@@ -117,6 +119,7 @@ def options_of(args: argparse.Namespace, model: str) -> Options:
         grid=args.grid,
         init=args.init,
         seed=args.seed,
+        tries=args.tries,
         ranges=args.range,
         led_threshold=args.led_threshold,
         full_history=args.full_history,
@@ -129,9 +132,12 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         "--model",
         choices=tuple(RECIPES),
         help="wx: y = w.x; wxb: y = w.x + b; and: fires when w.x + b > 0; logistic: a probability; "
-        "mlp: dense layers with ReLU",
+        "mlp: dense layers",
     )
     what.add_argument("--layers", type=layers, metavar="N-N-..", help="units of mlp, inputs first (10-7-10)")
+    what.add_argument(
+        "--activation", choices=tuple(HIDDEN_ACTIVATIONS), help="of mlp's layers between (default relu)"
+    )
     what.add_argument("--no-bias", action="store_true", help="mlp: layers without biases")
     what.add_argument(
         "--data",
@@ -143,7 +149,12 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         "--split", type=shares, metavar="70,15,15", help="training, validation and test, chosen by --seed"
     )
     what.add_argument(
-        "--standardise", action="store_true", help="scale the inputs; the node still takes raw units"
+        "--split-seed", type=whole(0, 2**32 - 1), metavar="N", help="choose the split by this, not by --seed"
+    )
+    what.add_argument(
+        "--standardise",
+        action=argparse.BooleanOptionalAction,
+        help="scale the inputs; the node still takes raw units",
     )
 
 
@@ -185,6 +196,13 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     )
     how.add_argument("--init", type=numbers, metavar="w1,w2,..,b", help="parameters to start from")
     how.add_argument("--seed", type=whole(0, 2**32 - 1), metavar="N", help="of start, split and shuffle")
+    how.add_argument(
+        "--tries",
+        type=whole(1, 1000),
+        default=1,
+        metavar="N",
+        help="starts of mlp, the best of which is kept",
+    )
 
 
 def _add_node(parser: argparse.ArgumentParser) -> None:
@@ -230,7 +248,9 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--show", action="store_true", help="the same in a window")
 
 
-MODEL_OPTIONS = ("data", "init", "range", "led_threshold", "layers", "loss", "grid", "no_bias", "standardise")
+NETWORK_OPTIONS = ("layers", "no_bias", "activation", "tries")
+"""What only a network has."""
+MODEL_OPTIONS = ("data", "init", "range", "led_threshold", "loss", "grid", "standardise", *NETWORK_OPTIONS)
 COLUMN_OPTIONS = ("target", "drop", "columns", "categorical", "missing", "task")
 """What says how to read a file."""
 DESCENT_OPTIONS = (
@@ -279,14 +299,20 @@ def _conflict(args: argparse.Namespace, parser: argparse.ArgumentParser) -> str 
         return f"{given} needs a node: give --deploy PORT"
     if args.full_history and not args.json:
         return "--full-history goes with --json"
-    if args.model != "mlp" and (args.layers or args.no_bias):
-        return f"--{'layers' if args.layers else 'no-bias'} goes with --model mlp"
+    if args.model != "mlp" and (given := _given(args, parser, NETWORK_OPTIONS)):
+        return f"{given} goes with --model mlp"
     if args.loss == "cross-entropy" and args.model != "logistic":
         return "--loss cross-entropy goes with --model logistic"
     if args.patience and not (args.split and args.split[1]):
         return "--patience needs a validation part: give --split 80,20 or 70,15,15"
     if args.standardise and (args.model == "wx" or args.no_bias):
         return "--standardise needs a model with a bias"
+    if args.activation and args.layers and len(args.layers) == 2:
+        return "--activation is of layers between inputs and outputs: --layers has none"
+    if args.init is not None and args.tries > 1:
+        return "--tries does nothing with --init: all would start from the same parameters"
+    if args.split_seed is not None and not args.split:
+        return "--split-seed goes with --split"
     if args.init is not None and max(map(abs, args.init)) > VALUE_MAX:
         return f"--init has a number beyond {VALUE_MAX:.0f}"
     for model in models_of(args):
@@ -308,7 +334,11 @@ def _conflict_of(args: argparse.Namespace, parser: argparse.ArgumentParser, algo
         return "--batch-size goes with --algorithm minibatch or adam"
     if args.shuffle and (algorithm == "batch" or (algorithm == "adam" and not args.batch_size)):
         return "--shuffle goes with --algorithm sgd or minibatch, or adam with --batch-size"
-    if args.seed is not None and (searched or args.init is not None) and not (args.split or args.shuffle):
+    if (
+        args.seed is not None
+        and (searched or args.init is not None)
+        and not ((args.split and args.split_seed is None) or args.shuffle)
+    ):
         return "--seed does nothing here: it is of a random start, --split and --shuffle"
     if args.on_board and (searched or args.split or args.standardise):
         return "--on-board goes without --algorithm grid, --split and --standardise: those are the PC's"

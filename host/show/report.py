@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,11 +54,18 @@ def how_in_words(trained: Trained) -> list[str]:
     else:
         how = f"{trained.plan.algorithm}, rate {config.rate:g}, {counted(trained.fit.epochs, 'epoch')}"
     lines = [f"  {network}{counted(len(data), 'sample')}, {how}"]
+    if len(trained.tries) > 1:
+        lines.append(f"  {tries_in_words(trained.tries)}")
     if data.note:
         lines.append(f"  {data.note}")
     if trained.fit.stopped and trained.plan.algorithm != "grid":
         lines.append(f"  ended early: {trained.fit.stopped}")
     return lines
+
+
+def tries_in_words(tries: Sequence[float]) -> str:
+    kept = tries.index(min(tries)) + 1
+    return f"start {kept} of {len(tries)} is kept: their losses end at {min(tries):.4g} to {max(tries):.4g}"
 
 
 def loss_lines(trained: Trained) -> list[str]:

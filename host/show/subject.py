@@ -151,7 +151,7 @@ def training_subject(trained: Trained) -> Subject:
     """The subject of a whole training."""
     plan, history = trained.plan, trained.fit.history
     data, searched = plan.data, plan.algorithm == "grid"
-    start = [] if searched else [plan.start]
+    start = [] if searched else [trained.start]
     how = (
         trained.fit.stopped
         if searched

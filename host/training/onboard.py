@@ -95,7 +95,7 @@ def wish_of(trained: Trained) -> Wish:
         config=plan.config,
         x=plan.data.x,
         y=plan.data.targets,
-        start=plan.start,
+        start=trained.start,
         ranges=trained.report.ranges,
         model=trained.model,
         led_threshold=plan.led_threshold,

@@ -17,25 +17,32 @@ from host.training.trained import Trained, measures_of
 def train(plan: Plan, progress: Progress | None = None) -> Trained:
     """Train as planned, and turn the result into an image."""
     data, config = plan.data, plan.config
-    parts = split(data, plan.split, plan.seed) if plan.split else [data]
+    parts = split(data, plan.split, plan.split_seed) if plan.split else [data]
     scaler = scaler_of(parts[0]) if plan.standardise else None
     inputs = [scaler.apply(part.x) if scaler else part.x for part in parts]
 
-    if plan.axes is not None:
-        fitted = grid.search(config, inputs[0], parts[0].y, plan.axes, progress)
-    else:
-        fitted = fit(
-            config,
-            inputs[0],
-            parts[0].y,
-            plan.start,
-            validation=(inputs[1], parts[1].y) if len(parts) > 1 and len(parts[1]) else None,
-            patience=plan.patience,
-            every_loss=plan.full_history,
-            progress=progress,
-        )
-
     measures = measures_of(config, inputs, parts)
+    if plan.axes is not None:
+        fits = [grid.search(config, inputs[0], parts[0].y, plan.axes, progress)]
+    else:
+        fits = [
+            fit(
+                config,
+                inputs[0],
+                parts[0].y,
+                start,
+                validation=(inputs[1], parts[1].y) if len(parts) > 1 and len(parts[1]) else None,
+                patience=plan.patience,
+                every_loss=plan.full_history,
+                progress=progress,
+            )
+            for start in plan.starts
+        ]
+    judge = measures.get("validation", measures["training"])
+    tries = [judge(one.end.parameters) for one in fits]
+    kept = tries.index(min(tries))
+    fitted = fits[kept]
+
     layers = dense_layers(config, fitted.end.parameters)
     if scaler:
         layers[0] = fold(layers[0], scaler)
@@ -50,6 +57,8 @@ def train(plan: Plan, progress: Progress | None = None) -> Trained:
     return Trained(
         plan=plan,
         fit=fitted,
+        start=plan.starts[kept] if plan.starts else [],
+        tries=tries,
         losses={part: measure(fitted.end.parameters) for part, measure in measures.items()},
         measures=measures,
         layers=layers,

@@ -23,7 +23,16 @@ from host.errors import NeuronError, counted
 from host.models.quantise import check_shape, default_ranges
 from host.progress import Progress, silent
 from host.training import grid
-from host.training.recipes import HIDDEN, LOSSES, MINIBATCH, MLP_OTHER, RATE, RECIPES, Recipe
+from host.training.recipes import (
+    HIDDEN,
+    HIDDEN_ACTIVATIONS,
+    LOSSES,
+    MINIBATCH,
+    MLP_OTHER,
+    RATE,
+    RECIPES,
+    Recipe,
+)
 
 
 @dataclass(frozen=True)
@@ -34,8 +43,9 @@ class Options:
     what to leave out, the only inputs, inputs of text to be taken one-hot; missing: "drop" the rows with empty cells;
     task: "classes" or "numbers", what the targets are; layers: units of mlp, inputs first; split: shares of training,
     validation and test; loss, algorithm, dtype: as host.training.recipes names them; grid: low, high, step of each
-    parameter or of all; init: the parameters to start from; seed: of start, split and shuffling; ranges: low, high of
-    each input or of all; full_history: keep the loss of every epoch, however many.
+    parameter or of all; init: the parameters to start from; activation: of the layers between, as HIDDEN_ACTIVATIONS
+    names them; tries: starts, of which the best is kept; seed: of start, split and shuffling; split_seed: of the split
+    alone; ranges: low, high of each input or of all; full_history: keep the loss of every epoch, however many.
     """
 
     model: str
@@ -48,8 +58,10 @@ class Options:
     task: str | None = None
     layers: list[int] | None = None
     bias: bool = True
+    activation: str | None = None
     split: list[float] | None = None
-    standardise: bool = False
+    split_seed: int | None = None
+    standardise: bool | None = None
     algorithm: str | None = None
     loss: str | None = None
     rate: float | None = None
@@ -62,6 +74,7 @@ class Options:
     grid: list[float] | None = None
     init: list[float] | None = None
     seed: int | None = None
+    tries: int = 1
     ranges: list[float] | None = None
     led_threshold: float | None = None
     full_history: bool = False
@@ -71,12 +84,12 @@ class Options:
 class Plan:
     """A training, decided.
 
-    data: all samples, in their order; config: the network and how to train it; start: a parameter each, as
-    host.core.learn orders them, empty for a grid; axes: the points of a grid search, an axis a parameter; split:
-    shares, None for no split, chosen by `seed`; patience: epochs without a lower validation loss, 0 for ever; ranges:
-    (low, high) of each input as declared, None: by the data; led_threshold: in units of the first output;
-    threshold_may_move: nobody asked for it, so the nearest that the output can show will do; full_history: the
-    loss of every epoch is to be kept, and a neuron's parameters.
+    data: all samples, in their order; config: the network and how to train it; starts: one a try, a parameter each,
+    as host.core.learn orders them, none for a grid; axes: the points of a grid search, an axis a parameter; split:
+    shares, None for no split, chosen by `split_seed`; patience: epochs without a lower validation loss, 0 for ever;
+    ranges: (low, high) of each input as declared, None: by the data; led_threshold: in units of the first output;
+    threshold_may_move: nobody asked for it, so the nearest that the output can show will do; full_history: the loss
+    of every epoch is to be kept, and a neuron's parameters.
     """
 
     name: str
@@ -84,10 +97,10 @@ class Plan:
     data: Dataset
     algorithm: str
     config: Config
-    start: list[float]
+    starts: list[list[float]]
     axes: list[list[float]] | None
     split: list[float] | None
-    seed: int
+    split_seed: int
     standardise: bool
     patience: int
     ranges: list[tuple[float, float]] | None
@@ -117,11 +130,11 @@ def make_plan(options: Options, progress: Progress = silent) -> Plan:
         data=data,
         algorithm=algorithm,
         config=config,
-        start=[] if searched else _start_of(recipe, config, options),
+        starts=[] if searched else _starts_of(recipe, config, options),
         axes=_axes_of(options.grid, config.count) if searched else None,
         split=options.split,
-        seed=options.seed or 0,
-        standardise=options.standardise,
+        split_seed=options.seed or 0 if options.split_seed is None else options.split_seed,
+        standardise=bool(options.standardise),
         patience=options.patience,
         ranges=ranges,
         led_threshold=_threshold_of(options.led_threshold, config, data),
@@ -185,7 +198,7 @@ def _config_of(recipe: Recipe, data: Dataset, options: Options) -> Config:
     units = (inputs, outputs)
     if options.model == "mlp":
         units = tuple(options.layers or (inputs, HIDDEN, outputs))
-    hidden = (Activation.RELU,) * (len(units) - 2)
+    hidden = (HIDDEN_ACTIVATIONS[options.activation or "relu"],) * (len(units) - 2)
     algorithm = algorithm_of(options)
     loss = LOSSES[options.loss] if options.loss else recipe.loss
     batch = options.batch_size or 0
@@ -214,8 +227,9 @@ def _rate_of(recipe: Recipe, algorithm: str, loss: Loss, options: Options) -> fl
     return RATE
 
 
-def _start_of(recipe: Recipe, config: Config, options: Options) -> list[float]:
-    """The parameters to start from: --init, else random by --seed, else the articles', else 0 (a network: random)."""
+def _starts_of(recipe: Recipe, config: Config, options: Options) -> list[list[float]]:
+    """The parameters to start from: --init, else random by --seed, else the articles', else 0 (a network: random).
+    Several are random all."""
     wanted = config.count
     if options.init is not None:
         if len(options.init) != wanted:
@@ -225,22 +239,27 @@ def _start_of(recipe: Recipe, config: Config, options: Options) -> list[float]:
             raise NeuronError(
                 f"--init has {counted(len(options.init), 'number')}, this model has {shape}: give {wanted}"
             )
-        return list(options.init)
+        return [list(options.init)]
     if options.model == "mlp":
-        return random_start(config, options.seed or 0)
+        return [random_start(config, options.seed or 0, number) for number in range(options.tries)]
     if options.seed is not None:
         random = Pcg32(options.seed)
-        return [random.uniform(-1, 1) for _ in range(wanted)]
+        return [[random.uniform(-1, 1) for _ in range(wanted)]]
     usual = options.data is None and len(recipe.start) == wanted and not options.standardise
-    return list(recipe.start) if usual else [0.0] * wanted
+    return [list(recipe.start) if usual else [0.0] * wanted]
 
 
-def random_start(config: Config, seed: int) -> list[float]:
-    """He's uniform weights, by the seed, and biases of 0: layer by layer, row by row."""
-    random = Pcg32(seed)
+def random_start(config: Config, seed: int, number: int = 0) -> list[float]:
+    """Uniform weights, by the seed, and biases of 0: layer by layer, row by row. number: which of several starts of
+    that seed.
+
+    Up to sqrt(6 / inputs) (He et al. 2015, for ReLU), below a tanh or sigmoid sqrt(6 / (inputs + outputs)) (Glorot and
+    Bengio 2010)."""
+    random = Pcg32(seed, 2 * number)  # sequence 1 is the split's
     start: list[float] = []
-    for _, inputs, outputs, _ in config.layers:
-        limit = math.sqrt(6 / inputs)
+    for _, inputs, outputs, activation in config.layers:
+        bends = activation in (Activation.TANH, Activation.SIGMOID)
+        limit = math.sqrt(6 / (inputs + outputs * bends))
         start += [random.uniform(-limit, limit) for _ in range(inputs * outputs)]
         start += [0.0] * (outputs * config.bias)
     return start

@@ -11,6 +11,9 @@ DTYPES = ("float64", "float32")
 """As numpy calls them."""
 ALGORITHMS = ("batch", "sgd", "minibatch", "adam", "grid")
 
+HIDDEN_ACTIVATIONS = {"relu": Activation.RELU, "tanh": Activation.TANH, "sigmoid": Activation.SIGMOID}
+"""Of the layers between inputs and outputs."""
+
 RATE = 0.01
 """Learning rate where no article has chosen one."""
 MINIBATCH = 16

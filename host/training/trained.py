@@ -30,12 +30,15 @@ RISING = 1.05
 class Trained:
     """All that a training left: what was planned, every epoch, and the model, float and as it travels.
 
-    losses: the final model's loss a sample in each part; measures: the same of any parameters; layers: float, for
-    raw inputs.
+    start: the parameters that `fit` began with, empty for a grid; tries: the loss a sample of what became of each
+    start, in the validation part where there is one; losses: the final model's loss a sample in each part;
+    measures: the same of any parameters; layers: float, for raw inputs.
     """
 
     plan: Plan
     fit: Fit
+    start: list[float]
+    tries: list[float]
     losses: dict[str, float]
     measures: dict[str, Measure]
     layers: list[Dense]
@@ -78,6 +81,7 @@ class Trained:
             "epoch": self.fit.end.epoch,
             "epochs": None if self.plan.algorithm == "grid" else self.fit.epochs,
             "stopped": self.fit.stopped,
+            "tries": self.tries,
             "overfitting": overfitting(self.fit.history),
             "history_every": self.fit.every if self.fit.losses is None else 1,
             "history": [self._epoch(epoch) for epoch in self.fit.losses or self.fit.history],
