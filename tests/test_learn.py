@@ -168,7 +168,7 @@ def test_pytorch_trains_alike(case: str) -> None:
 def test_gradients_are_the_finite_differences(
     activation: tuple[Activation, ...], bias: bool, loss: Loss
 ) -> None:
-    if loss is Loss.CROSS and activation[-1] is not SIGMOID:
+    if activation[-1] is not {Loss.CROSS: SIGMOID, Loss.SOFTMAX: IDENTITY}.get(loss, activation[-1]):
         return
     units = (*(3, 4, 5, 2)[: len(activation)], 2)
     config = Config(units, activation, bias=bias, loss=loss)
@@ -188,23 +188,79 @@ def test_gradients_are_the_finite_differences(
         assert gradient[i] == pytest.approx(difference, rel=1e-6, abs=1e-9)
 
 
+@pytest.mark.parametrize("loss", list(Loss))
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("l2", [0.0, 0.3])
+def test_a_step_goes_down_the_weighted_loss_and_half_the_squared_weights(
+    loss: Loss, weighted: bool, l2: float
+) -> None:
+    """Each loss by its textbook formula, by numpy's own functions."""
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(9, 3)), np.eye(4)[rng.integers(0, 4, 9)]
+    weights = rng.uniform(0.5, 2, 9) if weighted else np.ones(9)
+    last = SIGMOID if loss is Loss.CROSS else IDENTITY
+    config = Config((3, 5, 4), (TANH, last), loss=loss, l2=l2, rate=1e-3)
+    start = rng.normal(size=config.count)
+
+    def data_loss(p: np.ndarray) -> float:
+        w, b, v, c = p[:15].reshape(5, 3), p[15:20], p[20:40].reshape(4, 5), p[40:]
+        z = np.tanh(x @ w.T + b) @ v.T + c
+        a = 1 / (1 + np.exp(-z)) if last is SIGMOID else z
+        a_sample = {
+            Loss.MEAN: ((a - y) ** 2).mean(axis=1),
+            Loss.HALF: ((a - y) ** 2).mean(axis=1) / 2,
+            Loss.SUM: ((a - y) ** 2).sum(axis=1),
+            Loss.SOFTMAX: np.log(np.exp(z).sum(axis=1)) - z[y == 1],
+        }
+        if loss is Loss.CROSS:
+            a_sample[loss] = -np.where(y == 1, np.log(a), np.log(1 - a)).mean(axis=1)
+        counted = weights * a_sample[loss]
+        return float(counted.sum() if loss is Loss.SUM else counted.mean())
+
+    def objective(p: np.ndarray) -> float:
+        return data_loss(p) + l2 / 2 * float((p[:15] ** 2).sum() + (p[20:40] ** 2).sum())
+
+    learner = begin(config, x, y, start.tolist(), weights if weighted else None)
+    step(learner)
+    assert learner.loss == pytest.approx(data_loss(start), rel=1e-13)
+    slopes = [(objective(start + h) - objective(start - h)) / 2e-5 for h in 1e-5 * np.eye(config.count)]
+    assert (start - learner.parameters) / config.rate == pytest.approx(slopes, rel=1e-6, abs=1e-8)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sums_of_any_size_make_shares(dtype: type) -> None:
+    top = float(np.finfo(dtype).max)
+    config = Config((1, 3), (IDENTITY,), bias=False, loss=Loss.SOFTMAX, rate=1.0, dtype=dtype)
+    for right, expected in ((0, 0.0), (1, dtype(top) / 2), (2, top)):
+        learner = begin(config, [[1.0]], np.eye(3)[[right]], [top, top / 2, 0.0])
+        step(learner)
+        assert learner.loss == expected
+        assert learner.parameters == [top, top / 2 + (right == 1), float(right == 2)]
+    learner = begin(config, [[1.0]], [[0, 1, 0]], [-top, -top, -top])
+    step(learner)
+    assert learner.loss == learn.log(dtype(3))
+
+
 # --------------------------------------------------------------------------------------- order of operations
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("shape", [(IDENTITY,), (RELU, IDENTITY), (SIGMOID,)])
+@pytest.mark.parametrize("shape", [(IDENTITY,), (RELU, IDENTITY), (SIGMOID,), (TANH, TANH, IDENTITY)])
 def test_columns_and_scalars_take_the_same_operations(
     shape: tuple[Activation, ...], dtype: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loss = Loss.CROSS if shape[-1] is SIGMOID else Loss.MEAN
-    config = Config((*(5, 3, 1)[: len(shape)], 1), shape, loss=loss, batch=40, rate=0.05, dtype=dtype)
+    loss = {SIGMOID: Loss.CROSS, TANH: Loss.SOFTMAX}.get(shape[0], Loss.MEAN)
+    config = Config(
+        (*(5, 3, 4)[: len(shape)], 2), shape, loss=loss, batch=40, rate=0.05, l2=0.01, dtype=dtype
+    )
     generator = np.random.default_rng(1)
-    x, y = generator.normal(size=(100, 5)), generator.integers(0, 2, 100)
+    x, y = generator.normal(size=(100, 5)), generator.integers(0, 2, (100, 2))
+    weights = generator.uniform(0, 2, 100)
     start = random_start(config, 3)
     traces = []
     for columns_from in (2, 1000):
         monkeypatch.setattr(learn, "COLUMNS_FROM", columns_from)
-        learner = begin(config, x, y, start)
+        learner = begin(config, x, y, start, weights)
         trace = []
         for _ in range(30):
             step(learner)
@@ -233,7 +289,7 @@ def test_float32_is_float32() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_errors_of_exp_and_log1p(dtype: type) -> None:
+def test_errors_of_exp_log1p_and_log(dtype: type) -> None:
     lowest = learn.EXP_LOWEST[dtype]
     x = np.linspace(lowest, 0, 200_001).astype(dtype)
     wide = np.longdouble
@@ -244,6 +300,10 @@ def test_errors_of_exp_and_log1p(dtype: type) -> None:
     true = np.log1p(e.astype(wide))
     ulp = np.spacing(true.astype(dtype)).astype(wide)
     assert float((np.abs(learn.log1p(e).astype(wide) - true) / ulp).max()) < 3
+    s = np.concatenate([np.linspace(1, 64, 100_001), np.nextafter(2.0 ** np.arange(1, 7), 0)]).astype(dtype)
+    true = np.log(s.astype(wide))
+    ulp = np.spacing(true.astype(dtype)).astype(wide)
+    assert float((np.abs(learn.log(s).astype(wide) - true) / ulp).max()) < 3
 
 
 def test_exp_at_its_ends() -> None:
@@ -369,6 +429,28 @@ def test_a_column_of_zeros_is_no_divergence() -> None:
 def test_a_start_too_large_for_the_arithmetic_is_said_so() -> None:
     with pytest.raises(NeuronError, match="start from smaller weights"):
         fit(replace(LINE, epochs=2), WX.x, WX.y, [1e200])
+
+
+def test_weights_and_l2_are_in_the_largest_stable_rate() -> None:
+    weights, config = np.array([1.0, 2.0, 0.5]), replace(LINE, l2=0.5)
+    # Of the mean of weight (w x - y)^2, and l2 w^2 / 2: 2 mean(weight x^2) + l2.
+    assert stable_rate(config, WX.x, weights) == pytest.approx(2 / (2 * 13.5 / 3 + 0.5), rel=1e-12)
+    assert stable_rate(replace(config, batch=1), WX.x, weights) == pytest.approx(2 / (2 * 8 + 0.5), rel=1e-12)
+    limit = stable_rate(config, WX.x, weights)
+    fit(replace(config, rate=0.999 * limit), WX.x, WX.y, [1.0], weights=weights)
+    with pytest.raises(NeuronError, match=f"largest stable rate for this data is {limit:.6g}"):
+        fit(replace(config, rate=1.01 * limit, epochs=1000), WX.x, WX.y, [1.0], weights=weights)
+
+
+def test_l2_that_brings_a_network_to_nothing_is_no_divergence() -> None:
+    config = Config((2, 2), (IDENTITY,), bias=False, loss=Loss.SOFTMAX, l2=50.0, rate=0.01, epochs=2000)
+    x = np.eye(2)[[0] * 9 + [1]]
+    start = [30.0, -30.0, -30.0, 30.0]
+    end = fit(config, x, x, start).end
+    assert end.loss == pytest.approx(math.log(2), rel=0.05)
+    assert end.loss > 2 * max(mean_loss(config, start, x, x), -0.9 * math.log(0.9) - 0.1 * math.log(0.1))
+    with pytest.raises(NeuronError, match="training diverges"):
+        fit(replace(config, rate=0.1), x, x, start)
 
 
 def test_a_network_that_explodes_is_one_line() -> None:

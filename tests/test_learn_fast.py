@@ -16,7 +16,7 @@ import pytest
 from host.compiler import DIALECT, ROOT
 from host.core import learn
 from host.core.learn import Config, begin, step
-from host.core.wire import Activation, Loss
+from host.core.wire import UNITS_MAX, Activation, Loss
 from host.training import fast
 from tests.learn_builds import BUILDS, NATIVE, built
 from tests.programs import COMPILERS, program
@@ -32,9 +32,9 @@ def build(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
-def rows_python(config: Config, x: Any, y: Any, start: list[float]) -> np.ndarray:
+def rows_python(config: Config, x: Any, y: Any, start: list[float], weights: Any = None) -> np.ndarray:
     """After each epoch a row: loss, parameters."""
-    learner, rows = begin(config, x, y, start), []
+    learner, rows = begin(config, x, y, start, weights), []
     while learner.epoch < config.epochs:
         step(learner)
         if learner.sample == 0:
@@ -42,8 +42,8 @@ def rows_python(config: Config, x: Any, y: Any, start: list[float]) -> np.ndarra
     return np.array(rows, config.dtype)
 
 
-def rows_fast(config: Config, x: Any, y: Any, start: list[float]) -> np.ndarray:
-    return np.array([[loss, *w] for loss, w in fast.epochs(config, x, y, start)], config.dtype)
+def rows_fast(config: Config, x: Any, y: Any, start: list[float], weights: Any = None) -> np.ndarray:
+    return np.array([[loss, *w] for loss, w in fast.epochs(config, x, y, start, weights)], config.dtype)
 
 
 SAMPLES = [1, 2, 63, 64, 65, 129, 1000]
@@ -82,6 +82,15 @@ class TestEveryBuild:
             assert (bits(rows_fast(*case)) == bits(expected)).all(), samples
 
     @pytest.mark.parametrize("dtype", DTYPES)
+    @pytest.mark.parametrize("kind", NEURONS)
+    def test_weights_and_l2_in_the_wide_loop(self, kind: str, dtype: type) -> None:
+        for samples in SAMPLES:
+            config, x, y, start = neuron(kind, samples, 10, True, dtype)
+            weights = np.random.default_rng(samples).uniform(0, 3, samples)
+            case = replace(config, l2=0.1), x, y, start, weights
+            assert (bits(rows_fast(*case)) == bits(rows_python(*case))).all(), samples
+
+    @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("size", [0.0, 1e-30, 1e3])
     def test_cross_entropy_of_probabilities_at_their_ends(self, size: float, dtype: type) -> None:
         """z of 0, subnormal, and beyond where exp is 0; targets that are no labels."""
@@ -118,8 +127,9 @@ class TestEveryBuild:
             {"units": (10, 7, 10), "activation": (RELU, IDENTITY), "batch": 32},
             {"units": (3, 5, 2), "activation": (TANH, SIGMOID), "loss": Loss.CROSS, "batch": 7},
             {"units": (3, 5, 2), "activation": (SIGMOID, SIGMOID), "adam": True, "shuffle": True},
+            {"units": (3, 6, 5), "activation": (TANH, IDENTITY), "loss": Loss.SOFTMAX, "l2": 0.01},
         ],
-        ids=["minibatch", "cross", "adam"],
+        ids=["minibatch", "cross", "adam", "classes"],
     )
     def test_networks(self, options: dict[str, Any], dtype: type) -> None:
         config = Config(**options, epochs=4, rate=0.05, dtype=dtype)
@@ -130,7 +140,7 @@ class TestEveryBuild:
         assert (bits(rows_fast(*case)) == bits(rows_python(*case))).all()
 
     @pytest.mark.parametrize("dtype", DTYPES)
-    def test_exp_and_log1p(self, dtype: type) -> None:
+    def test_exp_log1p_and_log(self, dtype: type) -> None:
         library, size = fast.library(True), 8 * np.dtype(dtype).itemsize
         assert library is not None
         lowest = learn.EXP_LOWEST[dtype]
@@ -139,7 +149,9 @@ class TestEveryBuild:
         ends = [0.0, -0.0, -tiny, lowest, np.nextafter(dtype(lowest), dtype(-9999)), -math.inf]
         below = np.concatenate([ends, random.uniform(lowest, 0, 20_000), -random.exponential(1, 5_000)])
         above = np.concatenate([[0.0, 1.0, tiny], random.uniform(0, 1, 20_000)])
-        for name, twin, values in (("exp", learn.exp, below), ("log1p", learn.log1p, above)):
+        sums = np.concatenate([2.0 ** np.arange(7), random.uniform(1, UNITS_MAX, 20_000), [math.nan]])
+        twins = (("exp", learn.exp, below), ("log1p", learn.log1p, above), ("log", learn.log, sums))
+        for name, twin, values in twins:
             function = library[f"learn{size}_{name}"]
             function.restype = real = ctypes.c_float if size == 32 else ctypes.c_double
             function.argtypes = [real]

@@ -35,6 +35,8 @@ MODELS: dict[str, tuple[dict[str, Any], int]] = {
     "mlp": ({"units": (2, 4, 1), "activation": (RELU, IDENTITY)}, 12),
     "mlp sums": ({"units": (3, 4, 2), "activation": (RELU, IDENTITY), "loss": Loss.SUM}, 40),
     "curves": ({"units": (2, 3, 2, 2), "activation": (TANH, SIGMOID, SIGMOID)}, 6),
+    "classes": ({"units": (3, 3), "activation": (IDENTITY,), "loss": Loss.SOFTMAX}, 12),
+    "classes of a network": ({"units": (2, 4, 5), "activation": (TANH, IDENTITY), "loss": Loss.SOFTMAX}, 40),
 }
 ALGORITHMS: dict[str, dict[str, Any]] = {
     "batch": {},
@@ -80,6 +82,24 @@ def test_trajectories_are_the_same_bits(model: str, algorithm: str, dtype: str) 
         rows = trace_c(build(cc), *case)
         assert rows.shape == expected.shape
         assert (bits(rows) == bits(expected)).all(), (cc, np.argwhere(bits(rows) != bits(expected))[0])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("algorithm", ["batch", "sgd shuffled", "minibatch", "adam one by one"])
+@pytest.mark.parametrize("model", MODELS)
+def test_l2_and_weights_are_the_same_bits(model: str, algorithm: str, dtype: str) -> None:
+    config, x, y, start = training(model, algorithm, DTYPES[dtype])
+    config = replace(config, epochs=30)
+    random = Pcg32(7)
+    weights = [random.uniform(0, 3) for _ in x]
+    plain = trace_python(config, x, y, start)
+    for l2, counts in ((0.05, []), (0.0, weights), (0.05, weights)):
+        case = replace(config, l2=l2), x, y, start, counts
+        expected = trace_python(*case)
+        assert np.isfinite(expected).all()
+        assert (expected[-1] != plain[-1]).any()
+        for cc in COMPILERS:
+            assert (bits(trace_c(build(cc), *case)) == bits(expected)).all()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -131,7 +151,8 @@ def test_all_stop_at_what_is_no_longer_finite_with_the_same_bits(
         ({"activation": (9,)}, "LEARN_SHAPE"),
         ({"epochs": 0}, "LEARN_DATA"),
         ({"loss": Loss.CROSS}, "LEARN_LOSS"),
-        ({"loss": 4}, "LEARN_LOSS"),
+        ({"loss": Loss.SOFTMAX, "activation": (STEP,)}, "LEARN_LOSS"),
+        ({"loss": 5}, "LEARN_LOSS"),
     ],
 )
 def test_what_c_refuses(change: dict[str, Any], error: str) -> None:

@@ -17,6 +17,8 @@ typedef float real;
 #define exp_inside learn_exp32
 #define log1p_inside learn_log1p32
 #define EXP_LOWEST LEARN_EXP_LOWEST32
+#define LN2_HIGH LEARN_LN2_HIGH32
+#define LN2_LOW LEARN_LN2_LOW32
 #else
 typedef double real;
 #define LEARN(verb) learn64_##verb
@@ -25,22 +27,33 @@ typedef double real;
 #define exp_inside learn_exp64
 #define log1p_inside learn_log1p64
 #define EXP_LOWEST LEARN_EXP_LOWEST64
+#define LN2_HIGH LEARN_LN2_HIGH64
+#define LN2_LOW LEARN_LN2_LOW64
 #endif
 _Static_assert(FLT_EVAL_METHOD == 0, "each operation rounds to its own type, as it is written");
-#define R(constant) ((real)(constant)) /* folded by the compiler: no float64 is left in a float32 build */
+#define APART __attribute__((noinline)) /* each of their series once in the flash */
+#define R(constant) ((real)(constant))  /* folded by the compiler: no float64 is left in a float32 build */
 
-/* --------------------------------------------------------------------------------------- exp and log1p */
+/* --------------------------------------------------------------------------------------- exp, log1p, log */
 
-real LEARN(exp)(real x)
+APART real LEARN(exp)(real x)
 {
     if (!(x >= EXP_LOWEST))
         return x < EXP_LOWEST ? 0 : x; /* NaN stays NaN */
     return exp_inside(x);
 }
 
-real LEARN(log1p)(real e)
+APART real LEARN(log1p)(real e)
 {
     return log1p_inside(e);
+}
+
+real LEARN(log)(real s)
+{
+    real power = 0;
+    for (; s >= 2; s *= R(0.5))
+        power++;
+    return power * LN2_HIGH + (power * LN2_LOW + LEARN(log1p)(s - 1));
 }
 
 /* ------------------------------------------------------------------------------------------ activations */
@@ -118,13 +131,35 @@ static void forward(struct learner_type *l, const real *x)
     }
 }
 
+/* The loss of classes; z: the last sums, a: the same, room for exp(z - the largest). */
+static real softmax(real *restrict z, real *restrict a, const real *restrict y, unsigned outputs)
+{
+    real largest = z[0], sum = 0, targets = 0, loss = 0;
+    for (unsigned j = 1; j < outputs; j++)
+        largest = z[j] > largest ? z[j] : largest;
+    for (unsigned j = 0; j < outputs; j++) {
+        z[j] -= largest;
+        a[j] = LEARN(exp)(z[j]);
+        sum += a[j];
+        targets += y[j];
+    }
+    const real share = targets / sum, log_sum = LEARN(log)(sum);
+    for (unsigned j = 0; j < outputs; j++) {
+        loss += y[j] * (log_sum - z[j]);
+        z[j] = a[j] * share - y[j];
+    }
+    return loss;
+}
+
 /* The sample's loss; leaves the gradient at the last layer's sums in its deltas. */
 static real measure(struct learner_type *l, const real *y)
 {
     const struct learn_config *config = &l->config;
     const unsigned outputs = config->units[config->layers], loss_kind = config->loss;
-    const real *a = l->values + l->units - outputs;
+    real *a = l->values + l->units - outputs;
     real *delta = l->deltas + l->units - outputs;
+    if (loss_kind == WIRE_LOSS_SOFTMAX)
+        return softmax(delta, a, y, outputs);
     const real slope = loss_kind == WIRE_LOSS_HALF ? 1 : 2;
     real loss = 0;
     for (unsigned j = 0; j < outputs; j++) {
@@ -145,6 +180,15 @@ static real measure(struct learner_type *l, const real *y)
     if (loss_kind != WIRE_LOSS_CROSS)
         through(config->activation[config->layers - 1], delta, a, outputs);
     return loss_kind == WIRE_LOSS_HALF ? R(0.5) * loss : loss;
+}
+
+/* By how much a sample counts, in its loss and in the gradient at the last layer's sums. */
+static real weighted(struct learner_type *l, real loss, real weight)
+{
+    const unsigned outputs = l->config.units[l->config.layers];
+    for (unsigned j = 1; j <= outputs; j++)
+        l->deltas[l->units - j] *= weight;
+    return loss * weight;
 }
 
 /* From the deltas of the last layer to the gradient of every parameter; sgd steps at once. A bias is a weight of 1. */
@@ -170,7 +214,10 @@ static void backward(struct learner_type *l, const real *sample)
             accumulate(l->gradient + first, x, delta, inputs, outputs);
             accumulate(l->gradient + first + outputs * inputs, &one, delta, 1, biases);
         } else {
-            step_at_once(w, x, delta, l->rate, inputs, outputs);
+            if (l->l2 != 0)
+                step_with_decay(w, x, delta, l->rate, l->l2, inputs, outputs);
+            else
+                step_at_once(w, x, delta, l->rate, inputs, outputs);
             step_at_once(w + outputs * inputs, &one, delta, l->rate, 1, biases);
         }
     }
@@ -191,6 +238,18 @@ static void divide(real *sums, uint32_t count, uint32_t samples)
     else
         for (uint32_t i = 0; i < count; i++)
             sums[i] /= divisor;
+}
+
+static void decay(struct learner_type *l)
+{
+    const struct learn_config *config = &l->config;
+    size_t first = 0;
+    for (unsigned k = 0; k < config->layers; k++) {
+        const unsigned inputs = config->units[k], outputs = config->units[k + 1];
+        for (size_t i = first; i < first + inputs * outputs; i++)
+            l->gradient[i] += l->l2 * l->parameters[i];
+        first += (inputs + config->bias) * outputs;
+    }
 }
 
 /* The gradient begins at 0 again, here and in adam. */
@@ -227,6 +286,8 @@ static void update(struct learner_type *l)
     divide(&l->loss, 1, samples);
     if (l->gradient)
         divide(l->gradient, l->count, samples);
+    if (l->gradient && l->l2 != 0)
+        decay(l);
     if (l->config.adam)
         adam(l);
     else if (l->gradient)
@@ -280,8 +341,10 @@ static int check(const struct learn_config *config)
             return LEARN_SHAPE;
     if (config->samples < 1 || config->epochs < 1)
         return LEARN_DATA;
-    if (config->loss > WIRE_LOSS_CROSS || (config->loss == WIRE_LOSS_CROSS &&
-                                           config->activation[config->layers - 1] != WIRE_ACTIVATION_SIGMOID))
+    const uint8_t last = config->activation[config->layers - 1];
+    if (config->loss > WIRE_LOSS_SOFTMAX ||
+        (config->loss == WIRE_LOSS_CROSS && last != WIRE_ACTIVATION_SIGMOID) ||
+        (config->loss == WIRE_LOSS_SOFTMAX && last != WIRE_ACTIVATION_IDENTITY))
         return LEARN_LOSS;
     return LEARN_OK;
 }
@@ -370,7 +433,8 @@ enum learn_progress LEARN(sample)(struct learner_type *l)
     const real *x = l->x + row * config->units[0], *y = l->y + row * config->units[config->layers];
 
     forward(l, x);
-    l->batch_loss += measure(l, y);
+    const real loss = measure(l, y);
+    l->batch_loss += l->weights ? weighted(l, loss, l->weights[row]) : loss;
     backward(l, x);
     l->sample++;
     l->in_batch++;

@@ -18,10 +18,14 @@
  *     loss       (0 + e0 e0 + e1 e1 + ...) / outputs  outputs in order; HALF times 1/2; SUM undivided
  *     slope      2 e / outputs                        HALF e / outputs; SUM 2 e
  *     cross      0 + ((max(z, 0) - z y) + log1p(exp(-|z|))) + ..., / outputs; its delta (a - y) / outputs
+ *     softmax    e = exp(z - the largest z), s = 0 + e0 + e1 + ..., n = 0 + y0 + y1 + ...
+ *                0 + y0 (log(s) - (z0 - the largest z)) + ...; its delta e (n / s) - y
  *     delta      slope activation'                    at the last sums
+ *     weighted   loss weight, delta weight            where samples have weights, at the last sums
  *     back       (0 + w0 delta0 + w1 delta1 + ...) activation'    at the sums before, outputs in order
  *     gradient   0 + delta x + ...                    samples of the batch in order; of a bias, delta alone
  *     batch      loss and gradient / samples          SUM undivided
+ *     L2         gradient + l2 w                      where l2 is not 0; of a bias the gradient alone
  *     descent    w - rate gradient
  *     Adam       m = 0.9 m + 0.1 g                    c1 = 0.9 c1 + 0.1
  *                v = 0.999 v + 0.001 (g g)            c2 = 0.999 c2 + 0.001
@@ -32,8 +36,9 @@
  * no parameter is ever -0: the caller starts from none, and no step makes one.
  *
  * exp of x <= 0: Cody and Waite's reduction by ln 2 in two parts, then the Taylor series for |r| <= ln 2 / 2;
- * 0 below -708 (float32 -87). log1p of 0..1: the series of 2 atanh(e / (2 + e)). The error of exp is below
- * 1.5 units of the last place, that of log1p below 3 (tests/test_learn.py). sigmoid and tanh come from
+ * 0 below -708 (float32 -87). log1p of 0..1: the series of 2 atanh(e / (2 + e)). log of 1..WIRE_UNITS_MAX: k ln 2
+ * in two parts, and log1p of what it is above 2^k in units of that. The error of exp is below 1.5 units of the last
+ * place, those of log1p and log below 3 (tests/test_learn.py). sigmoid and tanh come from
  * exp(-|z|) and exp(-2|z|). sqrt is libm's, which is exact; learn_exp.h has exp and log1p. */
 #ifndef NEURON485_CORE_LEARN_H
 #define NEURON485_CORE_LEARN_H
@@ -49,7 +54,7 @@ enum learn_error {
     LEARN_OK = 0,
     LEARN_SHAPE = -1, /* sizes or activations that no image has */
     LEARN_DATA = -2,  /* no samples */
-    LEARN_LOSS = -3,  /* unknown, or cross-entropy without sigmoid outputs */
+    LEARN_LOSS = -3,  /* unknown, cross-entropy without sigmoid outputs, or softmax without identity */
     LEARN_ROOM = -4,  /* the workspace is smaller than learn*_size, or not aligned */
 };
 

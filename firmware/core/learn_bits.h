@@ -12,12 +12,15 @@
 #define LEARN_REAL double
 #endif
 
-/* A training under way. Read it between calls; write only `parameters`, before the first sample. */
+/* A training under way. Read it between calls; write only `parameters`, `weights` and `l2`, before the first
+ * sample. */
 struct LEARN_TYPE {
     struct learn_config config;
-    const LEARN_REAL *x; /* (samples, inputs) */
-    const LEARN_REAL *y; /* (samples, outputs) */
+    const LEARN_REAL *x;       /* (samples, inputs) */
+    const LEARN_REAL *y;       /* (samples, outputs) */
+    const LEARN_REAL *weights; /* (samples), by which each counts; NULL, as begin leaves it: 1 */
     LEARN_REAL rate, tolerance;
+    LEARN_REAL l2; /* from 0, as begin leaves it; biases have none */
 
     enum learn_state state;
     uint32_t epoch;  /* whole epochs done */
@@ -54,8 +57,9 @@ int LEARN(begin)(struct LEARN_TYPE *learner, const struct learn_config *config, 
 /* Take one sample forward and back; at the end of a batch, step; at the start of an epoch, shuffle. */
 enum learn_progress LEARN(sample)(struct LEARN_TYPE *learner);
 
-/* e^x for x <= 0, and log(1 + e) for 0 <= e <= 1, as training uses them. */
+/* e^x for x <= 0, log(1 + e) for 0 <= e <= 1, and log(s) for 1 <= s <= WIRE_UNITS_MAX, as training uses them. */
 LEARN_REAL LEARN(exp)(LEARN_REAL x);
 LEARN_REAL LEARN(log1p)(LEARN_REAL e);
+LEARN_REAL LEARN(log)(LEARN_REAL s);
 
 #undef LEARN_BITS

@@ -24,6 +24,12 @@
 #define LEARN_EXP_LOWEST32 (-87)
 #define LEARN_EXP_LOWEST64 (-708)
 
+/* ln 2 in two parts, the first with so few digits that up to 2^10 times it is exact. */
+#define LEARN_LN2_HIGH32 0.693359375f
+#define LEARN_LN2_LOW32 (-2.12194440e-4f)
+#define LEARN_LN2_HIGH64 6.93147180369123816490e-01
+#define LEARN_LN2_LOW64 1.90821492927058770002e-10
+
 #define LEARN_BITS 32
 #include "core/learn_exp_bits.h"
 #define LEARN_BITS 64

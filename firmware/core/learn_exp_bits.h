@@ -6,8 +6,8 @@
 #define MANTISSA_BITS 23
 #define EXP_TERMS 8
 #define LOG_TERMS 8
-#define LN2_HIGH 0.693359375
-#define LN2_LOW (-2.12194440e-4)
+#define LN2_HIGH LEARN_LN2_HIGH32
+#define LN2_LOW LEARN_LN2_LOW32
 #ifdef FP_FAST_FMAF
 #define FUSED fmaf
 #endif
@@ -18,8 +18,8 @@
 #define MANTISSA_BITS 52
 #define EXP_TERMS 14
 #define LOG_TERMS 17
-#define LN2_HIGH 6.93147180369123816490e-01
-#define LN2_LOW 1.90821492927058770002e-10
+#define LN2_HIGH LEARN_LN2_HIGH64
+#define LN2_LOW LEARN_LN2_LOW64
 #ifdef FP_FAST_FMA
 #define FUSED fma
 #endif
@@ -43,7 +43,7 @@ static inline REAL NAMED(learn_divide)(REAL x, int n)
 static inline REAL NAMED(learn_exp)(REAL x)
 {
     int32_t k = (int32_t)(x * R(1.4426950408889634) - R(0.5));
-    REAL r = (x - (REAL)k * R(LN2_HIGH)) - (REAL)k * R(LN2_LOW);
+    REAL r = (x - (REAL)k * LN2_HIGH) - (REAL)k * LN2_LOW;
     REAL sum = 1; /* 1 + r / 1 (1 + r / 2 (1 + ... r / (terms - 1))) */
 #pragma GCC unroll 16
     for (int n = EXP_TERMS - 1; n > 0; n--)

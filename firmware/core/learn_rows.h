@@ -67,4 +67,13 @@ static void step_at_once(real *restrict w, const real *restrict x, const real *r
         w[i] -= rate * (*delta * x[i]);
 }
 
+/* w -= rate (delta x + l2 w) */
+static void step_with_decay(real *restrict w, const real *restrict x, const real *restrict delta, real rate,
+                            real l2, unsigned inputs, unsigned outputs)
+{
+    for (; outputs > 0; outputs--, w += inputs, delta++)
+        for (unsigned i = 0; i < inputs; i++)
+            w[i] -= rate * (*delta * x[i] + l2 * w[i]);
+}
+
 #endif

@@ -91,6 +91,7 @@ enum wire_loss {
     WIRE_LOSS_HALF = 1,
     WIRE_LOSS_SUM = 2,
     WIRE_LOSS_CROSS = 3,
+    WIRE_LOSS_SOFTMAX = 4,
 };
 
 enum wire_start {
@@ -192,7 +193,7 @@ enum wire_table {
 #define WIRE_HOLDING_TRAIN_ACTIVATION 0x060Au /* training: of each layer, 0 IDENTITY, 1 RELU, 2 STEP, 3 SIGMOID, 4 TANH */
 #define WIRE_HOLDING_TRAIN_ACTIVATION_SIZE 8u
 #define WIRE_HOLDING_TRAIN_BIAS 0x0612u /* training: 1 where layers have biases */
-#define WIRE_HOLDING_TRAIN_LOSS_KIND 0x0613u /* training: 0 MEAN, 1 HALF, 2 SUM, 3 CROSS */
+#define WIRE_HOLDING_TRAIN_LOSS_KIND 0x0613u /* training: 0 MEAN, 1 HALF, 2 SUM, 3 CROSS, 4 SOFTMAX */
 #define WIRE_HOLDING_TRAIN_ADAM 0x0614u /* training: 0 plain descent, 1 Adam */
 #define WIRE_HOLDING_TRAIN_SHUFFLE 0x0615u /* training: 1 takes the samples in a new order every epoch */
 #define WIRE_HOLDING_TRAIN_BITS 0x0616u /* training: 32 or 64, the float type */

@@ -9,10 +9,14 @@ The order of operations is the contract; no fused multiply-add:
     loss       (0 + e0 e0 + e1 e1 + ...) / outputs  outputs in order; HALF times 1/2; SUM undivided
     slope      2 e / outputs                        HALF e / outputs; SUM 2 e
     cross      0 + ((max(z, 0) - z y) + log1p(exp(-|z|))) + ..., / outputs; its delta (a - y) / outputs
+    softmax    e = exp(z - the largest z), s = 0 + e0 + e1 + ..., n = 0 + y0 + y1 + ...
+               0 + y0 (log(s) - (z0 - the largest z)) + ...; its delta e (n / s) - y
     delta      slope activation'                    at the last sums
+    weighted   loss weight, delta weight            where samples have weights, at the last sums
     back       (0 + w0 delta0 + w1 delta1 + ...) activation'    at the sums before, outputs in order
     gradient   0 + delta x + ...                    samples of the batch in order; of a bias, delta alone
     batch      loss and gradient / samples          SUM undivided
+    L2         gradient + l2 w                      where l2 is not 0; of a bias the gradient alone
     descent    w - rate gradient
     Adam       m = 0.9 m + 0.1 g                    c1 = 0.9 c1 + 0.1
                v = 0.999 v + 0.001 (g g)            c2 = 0.999 c2 + 0.001
@@ -28,6 +32,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,8 +54,10 @@ COLUMNS_FROM = 32
 class Config:
     """A network and how to train it. units: inputs, then outputs of each layer; batch: samples a step, 0 all.
 
-    A step activation is trained as identity. tolerance: the change of the loss from one epoch to the next
-    below which training ends.
+    A step activation is trained as identity. Loss.SOFTMAX wants identity outputs, one a class, and targets that are
+    each class's share. tolerance: the change of the loss from one epoch to the next below which training ends.
+    l2: from 0; descent is that of the loss + l2 / 2 times the sum of all squared weights, not of the biases, but the
+    loss that is told is the data's alone.
     """
 
     units: tuple[int, ...]
@@ -64,6 +71,7 @@ class Config:
     epochs: int = 1
     rate: float = 0.01
     tolerance: float = 0.0
+    l2: float = 0.0
     dtype: type[np.floating[Any]] = np.float64
 
     @functools.cached_property
@@ -83,7 +91,7 @@ class Config:
         return sum((inputs + self.bias) * outputs for _, inputs, outputs, _ in self.layers)
 
 
-# -------------------------------------------------------------------------------------------- exp and log1p
+# --------------------------------------------------------------------------------------- exp, log1p and log
 
 EXP_LOWEST = {np.float32: -87, np.float64: -708}
 EXP_TERMS = {np.float32: 8, np.float64: 14}
@@ -117,6 +125,16 @@ def log1p(e: Number) -> Number:
     for n in range(LOG_TERMS[dtype] - 1, -1, -1):
         total = total * square + dtype(2) / dtype(2 * n + 1)
     return s * total
+
+
+def log(s: Number) -> Number:
+    """log(s) for 1 <= s <= UNITS_MAX: k log(2) in two parts and log1p of what s is above 2^k, 2^k the largest power
+    of two up to s."""
+    s = np.asarray(s)
+    ln2_high, ln2_low = LN2[s.dtype.type]
+    k = np.frexp(np.where(np.isfinite(s), s, 1))[1] - 1
+    power = k.astype(s.dtype)
+    return (power * ln2_high + (power * ln2_low + log1p(np.ldexp(s, -k) - 1)))[()]
 
 
 # ---------------------------------------------------------------------------------------------- activations
@@ -186,6 +204,8 @@ def measure(
     config: Config, z: Sequence[Number], a: Sequence[Number], y: Sequence[Number]
 ) -> tuple[Number, list[Number]]:
     """The sample's loss, and the gradient at the last layer's sums."""
+    if config.loss is Loss.SOFTMAX:
+        return softmax(z, y)
     outputs, last = len(a), config.activation[-1]
     loss: Number = 0
     delta = []
@@ -203,6 +223,19 @@ def measure(
     if config.loss is not Loss.SUM:
         loss = loss / outputs
     return (0.5 * loss if config.loss is Loss.HALF else loss), delta
+
+
+def softmax(z: Sequence[Number], y: Sequence[Number]) -> tuple[Number, list[Number]]:
+    """Loss.SOFTMAX: the cross-entropy of the classes' shares e^z / (e^z0 + e^z1 + ...), and its gradient at z."""
+    largest = functools.reduce(lambda most, zj: choose(zj > most, zj, most), z)
+    z = [zj - largest for zj in z]
+    e = [exp(zj) for zj in z]
+    s: Number = functools.reduce(operator.add, e, 0)
+    share = functools.reduce(operator.add, y, 0) / s
+    log_s, loss = log(s), 0
+    for zj, yj in zip(z, y, strict=True):
+        loss = loss + yj * (log_s - zj)
+    return loss, [ej * share - yj for ej, yj in zip(e, y, strict=True)]
 
 
 def total(terms: Number) -> Number:
@@ -234,15 +267,22 @@ def backward(
 # --------------------------------------------------------------------------------------------- a batch's step
 
 
+Part = tuple[Sequence[Number], Sequence[Number], Number | None]
+"""Inputs, targets and weight of a sample, or of many as columns."""
+
+
 @dataclass
 class Learner:
-    """A training under way. x: (samples, inputs); y: (samples, outputs). loss: of the last batch."""
+    """A training under way. x: (samples, inputs); y: (samples, outputs); weights: (samples,), or None where all count
+    the same. loss: of the last batch."""
 
     config: Config
     x: NDArray[Any]
     y: NDArray[Any]
+    weights: NDArray[Any] | None
     parameters: list[Number]
     rate: Number
+    l2: Number
     moment: list[list[Number]]
     correction: list[Number]
     order: list[int]
@@ -250,22 +290,31 @@ class Learner:
     epoch: int = 0
     sample: int = 0
     loss: Number = 0
-    rows: list[tuple[list[Number], list[Number]]] = field(default_factory=list)
+    rows: list[Part] = field(default_factory=list)
 
 
-def descend(learner: Learner, gradient: list[Number], samples: int) -> None:
+def mean(learner: Learner, gradient: list[Number], samples: int) -> list[Number]:
+    """A batch's gradient from the sums over its samples."""
+    gradient = [g / samples for g in gradient]
+    if learner.l2:
+        for first, inputs, outputs, _ in learner.config.layers:
+            for i in range(first, first + inputs * outputs):
+                gradient[i] = gradient[i] + learner.l2 * learner.parameters[i]
+    return gradient
+
+
+def descend(learner: Learner, gradient: list[Number]) -> None:
     w = learner.parameters
-    for i in range(len(w)):
-        w[i] = w[i] - learner.rate * (gradient[i] / samples)
+    for i, g in enumerate(gradient):
+        w[i] = w[i] - learner.rate * g
 
 
-def adam(learner: Learner, gradient: list[Number], samples: int) -> None:
+def adam(learner: Learner, gradient: list[Number]) -> None:
     learner.correction[0] = 0.9 * learner.correction[0] + 0.1
     learner.correction[1] = 0.999 * learner.correction[1] + 0.001
     step, root = learner.rate / learner.correction[0], square_root(learner.correction[1])
     w, (m, v) = learner.parameters, learner.moment
-    for i in range(len(w)):
-        g = gradient[i] / samples
+    for i, g in enumerate(gradient):
         m[i] = 0.9 * m[i] + 0.1 * g
         v[i] = 0.999 * v[i] + 0.001 * (g * g)
         w[i] = w[i] - step * (m[i] / (square_root(v[i]) / root + 1e-8))
@@ -275,19 +324,26 @@ def square_root(value: Number) -> Number:
     return math.sqrt(value) if isinstance(value, float) else np.sqrt(value)
 
 
-def begin(config: Config, x: ArrayLike, y: ArrayLike, start: Sequence[float]) -> Learner:
-    """A training of these samples from these parameters. y: (samples,) will do for one output."""
+def begin(
+    config: Config, x: ArrayLike, y: ArrayLike, start: Sequence[float], weights: ArrayLike | None = None
+) -> Learner:
+    """A training of these samples from these parameters. y: (samples,) will do for one output; weights: (samples,),
+    by which each sample's loss and gradient count, None for 1."""
     table = np.asarray(x, config.dtype)
     targets = np.asarray(y, config.dtype).reshape(len(table), -1)
     count = config.count
-    *parameters, rate = scalars(np.array([*start, config.rate], config.dtype) + 0)  # + 0: no -0
+    *parameters, rate, l2 = scalars(
+        np.array([*start, config.rate, config.l2], config.dtype) + 0
+    )  # + 0: no -0
     zero = scalars(np.zeros(1, config.dtype))[0]
     return Learner(
         config,
         table,
         targets,
+        None if weights is None else np.asarray(weights, config.dtype),
         parameters,
         rate,
+        l2,
         moment=[[zero] * count, [zero] * count],
         correction=[zero, zero],
         order=list(range(len(table))),
@@ -300,14 +356,23 @@ def scalars(values: NDArray[Any]) -> list[Any]:
     return values.tolist() if values.dtype == np.float64 else list(values)
 
 
-def parts(learner: Learner, rows: Sequence[int]) -> Iterator[tuple[Sequence[Number], Sequence[Number]]]:
-    """The inputs and targets of these samples: one by one, or many as columns."""
+def parts(learner: Learner, rows: Sequence[int]) -> Iterator[Part]:
+    """These samples: one by one, or many as columns."""
+    weights = learner.weights
     if len(rows) >= COLUMNS_FROM:
         chosen = slice(None) if len(rows) == len(learner.x) and not learner.config.shuffle else rows
-        yield list(learner.x[chosen].T), list(learner.y[chosen].T)
+        yield (
+            list(learner.x[chosen].T),
+            list(learner.y[chosen].T),
+            None if weights is None else weights[chosen],
+        )
         return
     if not learner.rows:
-        learner.rows = [(scalars(x), scalars(y)) for x, y in zip(learner.x, learner.y, strict=True)]
+        counted = [None] * len(learner.x) if weights is None else scalars(weights)
+        learner.rows = [
+            (scalars(x), scalars(y), weight)
+            for x, y, weight in zip(learner.x, learner.y, counted, strict=True)
+        ]
     yield from (learner.rows[row] for row in rows)
 
 
@@ -319,9 +384,11 @@ def step(learner: Learner) -> bool:
     rows = learner.order[learner.sample : learner.sample + (config.batch or samples)]
     gradient: list[Number] = [0] * config.count
     loss: Number = 0
-    for x, y in parts(learner, rows):
+    for x, y, weight in parts(learner, rows):
         z, values = forward(config, learner.parameters, x)
         sample_loss, delta = measure(config, z, values[-1], y)
+        if weight is not None:
+            sample_loss, delta = sample_loss * weight, [d * weight for d in delta]
         loss = loss + total(sample_loss)
         gradient = [
             g + d for g, d in zip(gradient, backward(config, learner.parameters, values, delta), strict=True)
@@ -329,7 +396,7 @@ def step(learner: Learner) -> bool:
 
     divisor = 1 if config.loss is Loss.SUM else len(rows)
     learner.loss = loss / divisor
-    (adam if config.adam else descend)(learner, gradient, divisor)
+    (adam if config.adam else descend)(learner, mean(learner, gradient, divisor))
     learner.sample += len(rows)
     if learner.sample < samples:
         return False

@@ -112,12 +112,14 @@ class Training(IntEnum):
 
 class Loss(IntEnum):
     """What a training makes small: mean squared error; half of it; the sum of squares over outputs and samples; mean
-    cross-entropy, for sigmoid outputs and targets 0..1."""
+    cross-entropy, for sigmoid outputs and targets 0..1; cross-entropy of classes, for identity outputs, of which
+    softmax makes shares."""
 
     MEAN = 0
     HALF = 1
     SUM = 2
     CROSS = 3
+    SOFTMAX = 4
 
 
 class Start(IntEnum):

@@ -79,7 +79,7 @@ def library(build: bool) -> ctypes.CDLL | None:
     for bits, real in ((32, ctypes.c_float), (64, ctypes.c_double)):
         begin, run, end = (getattr(loaded, f"fast{bits}_{verb}") for verb in ("begin", "run", "end"))
         begin.restype = ctypes.c_void_p
-        begin.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, real, ctypes.c_void_p]
+        begin.argtypes = [*[ctypes.c_void_p] * 4, real, real, ctypes.c_void_p]
         run.restype = ctypes.c_uint32
         run.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_void_p]
         end.restype = None
@@ -98,6 +98,7 @@ def epochs(
     x: NDArray[np.float64],
     y: NDArray[np.float64],
     start: Sequence[float],
+    weights: NDArray[np.float64] | None = None,
     at_once: int | None = None,
 ) -> Iterator[tuple[float, list[float]]]:
     """(loss, parameters) of each epoch. at_once: epochs a call of C; by itself as many as take a SLICE."""
@@ -106,12 +107,15 @@ def epochs(
     bits, dtype = 8 * np.dtype(config.dtype).itemsize, config.dtype
     begin, run, end = (getattr(loaded, f"fast{bits}_{verb}") for verb in ("begin", "run", "end"))
     x, y = np.ascontiguousarray(x, dtype), np.ascontiguousarray(y, dtype)
+    counts = None if weights is None else np.ascontiguousarray(weights, dtype)
     parameters = np.array(start, dtype) + dtype(0)  # + 0: no -0
     learner = begin(
         ctypes.byref(_c_config(config, len(x))),
         _address(x),
         _address(y),
+        None if counts is None else _address(counts),
         config.rate,
+        config.l2,
         _address(parameters),
     )
     if not learner:

@@ -70,6 +70,10 @@ static inline __attribute__((always_inline)) void FAST(neuron)(struct TYPE *l, u
             FAST(cross)(y + first, block, delta, losses);
         else
             FAST(square)(l, y + first, block, delta, losses);
+        for (uint32_t i = 0; l->weights && i < block; i++) {
+            losses[i] *= l->weights[first + i];
+            delta[i] *= l->weights[first + i];
+        }
         for (uint32_t i = 0; i < block; i++, x += inputs) {
             loss += losses[i];
             for (unsigned j = 0; j < inputs; j++)
@@ -116,15 +120,17 @@ static void FAST(most_of_epoch)(struct TYPE *l)
 #undef CASE
 
 /* A learner with its workspace, or NULL when there is no memory or the config is no good. */
-struct TYPE *FAST(begin)(const struct learn_config *config, const REAL *x, const REAL *y, REAL rate,
-                         const REAL *start);
-struct TYPE *FAST(begin)(const struct learn_config *config, const REAL *x, const REAL *y, REAL rate,
-                         const REAL *start)
+struct TYPE *FAST(begin)(const struct learn_config *config, const REAL *x, const REAL *y, const REAL *weights,
+                         REAL rate, REAL l2, const REAL *start);
+struct TYPE *FAST(begin)(const struct learn_config *config, const REAL *x, const REAL *y, const REAL *weights,
+                         REAL rate, REAL l2, const REAL *start)
 {
     size_t size = CALL(size)(config);
     struct TYPE *l = size ? malloc(sizeof *l + size) : NULL;
     if (l && CALL(begin)(l, config, x, y, rate, 0, l + 1, size) == LEARN_OK) {
         memcpy(l->parameters, start, l->count * sizeof(REAL));
+        l->weights = weights;
+        l->l2 = l2;
         return l;
     }
     free(l);

@@ -111,12 +111,14 @@ def fit(
     y: ArrayLike,
     start: Sequence[float],
     *,
-    validation: tuple[Float, Float] | None = None,
+    weights: Float | None = None,
+    validation: tuple[Float, Float] | tuple[Float, Float, Float | None] | None = None,
     patience: int = 0,
     every_loss: bool = False,
     progress: Progress | None = None,
 ) -> Fit:
-    """Train from these parameters. x: (samples, inputs); y: (samples,) or (samples, outputs).
+    """Train from these parameters. x: (samples, inputs); y: (samples,) or (samples, outputs); weights: (samples,), by
+    which each counts, None for 1; validation: x and y, and perhaps weights, of other samples.
 
     patience: epochs that the validation loss may go without a new minimum; 0 for ever. every_loss: keep that of every
     epoch, however many. A training that diverges is a NeuronError that, for a linear model, names the largest stable
@@ -127,7 +129,7 @@ def fit(
     stopped, first, before = "", math.nan, math.nan
     tolerance = config.dtype(config.tolerance)
     neuron = len(config.units) == 2 and config.units[1] == 1
-    for number, (loss, parameters) in enumerate(epochs(config, x, y, start)):
+    for number, (loss, parameters) in enumerate(epochs(config, x, y, start, weights)):
         epoch = Epoch(number, loss, parameters if neuron else array("d", parameters), None)
         if neuron and config.bias:
             epoch.w, epoch.b = parameters[:-1], parameters[-1]
@@ -146,16 +148,18 @@ def fit(
             break
         before = loss
     last = history.last
-    require_stable(config, x, y, start, last.parameters, (first, last.loss), last.epoch + 1)
+    require_stable(config, x, y, start, last.parameters, (first, last.loss), last.epoch + 1, weights)
     return history.fit(history.best if patience and validation else last, stopped)
 
 
-def epochs(config: Config, x: Float, y: Float, start: Sequence[float]) -> Iterator[tuple[float, list[float]]]:
+def epochs(
+    config: Config, x: Float, y: Float, start: Sequence[float], weights: Float | None = None
+) -> Iterator[tuple[float, list[float]]]:
     """(loss, parameters) of each epoch, up to the first that is not finite: the same bits from C and Python."""
     if fast.pays(config, len(x)):
-        yield from fast.epochs(config, x, y, start)
+        yield from fast.epochs(config, x, y, start, weights)
         return
-    learner = begin(config, x, y, start)
+    learner = begin(config, x, y, start, weights)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for _ in range(config.epochs):
             while not step(learner):

@@ -2,8 +2,8 @@
  * learn_trace.py.
  *
  *     training: u32 bits, layers, bias, loss, adam, shuffle, seed, samples, batch, epochs, units..,
- * activations.. | reals: rate, tolerance, parameters.., x.., y.. answer:   after each step the reals: loss,
- * parameters..
+ * activations.. | reals: rate, tolerance, l2, parameters.., x.., y.., weights.. (all or none)
+ *     answer:   after each step the reals: loss, parameters..
  *
  * Each array lies in a block of its own and exact size, so that the sanitizers see a step beyond its end. */
 #include <stdint.h>

@@ -22,7 +22,12 @@ def build(cc: str, flags: Sequence[str] = SANITIZE) -> Path:
 
 
 def trace_c(
-    trace: Path, config: Config, x: ArrayLike, y: ArrayLike, start: Sequence[float]
+    trace: Path,
+    config: Config,
+    x: ArrayLike,
+    y: ArrayLike,
+    start: Sequence[float],
+    weights: Sequence[float] = (),
 ) -> NDArray[np.floating[Any]]:
     """After each step a row: loss, parameters. The process ends with 1 - error where learn*_begin refuses."""
     dtype = np.dtype(config.dtype)
@@ -41,7 +46,7 @@ def trace_c(
         *config.units,
         *config.activation,
     ]
-    reals = [[config.rate, config.tolerance], start, table, y]
+    reals = [[config.rate, config.tolerance, config.l2], start, table, y, weights]
     request = struct.pack(f"<{len(words)}I", *words) + b"".join(np.asarray(r, dtype).tobytes() for r in reals)
     done = subprocess.run([str(trace)], input=request, capture_output=True)
     if done.returncode in REFUSED:
@@ -51,11 +56,11 @@ def trace_c(
 
 
 def trace_python(
-    config: Config, x: ArrayLike, y: ArrayLike, start: Sequence[float]
+    config: Config, x: ArrayLike, y: ArrayLike, start: Sequence[float], weights: Sequence[float] = ()
 ) -> NDArray[np.floating[Any]]:
     """The same by host/core/learn.py."""
     rows = []
-    learner = begin(config, x, y, start)
+    learner = begin(config, x, y, start, weights or None)
     while learner.epoch < config.epochs:
         step(learner)
         rows.append([learner.loss, *learner.parameters])
