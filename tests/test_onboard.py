@@ -53,6 +53,7 @@ from host.training.onboard import (
     train_on_board,
 )
 from host.training.plan import Options, make_plan
+from host.training.samples import Samples
 from tests.patience import PATIENCE
 
 IDENTITY, STEP, RELU, SIGMOID = Activation.IDENTITY, Activation.STEP, Activation.RELU, Activation.SIGMOID
@@ -276,7 +277,7 @@ def test_a_plan_that_no_node_has_room_for_is_refused_before_it_is_trained() -> N
     check_room(plan)
     for count in range(256, 500):
         data = replace(plan.data, x=rng.normal(size=(count, 10)), y=rng.normal(size=(count, 10)))
-        larger = replace(plan, data=data)
+        larger = replace(plan, data=data, samples=Samples({"training": data}))
         needed = arena_bytes(plan.config, count, VECTORS_MAX)
         if needed > ARENA_BYTES:
             with pytest.raises(NeuronError, match=f"takes {needed} bytes, .* or --dtype float32"):

@@ -26,6 +26,8 @@ from host.node.staging import Deployed
 from host.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[1]
+SGD = ["--algorithm", "sgd", "--lr", "0.01", "--epochs", "20"]
+"""How the article trains AND."""
 AND_W, AND_B = [0.4514297388906616, 0.2369025056182418], -0.611635769357402
 
 
@@ -197,7 +199,7 @@ def test_a_seed_gives_one_start(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_csv_file_trains_like_the_built_in_set(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "gate.csv"
     path.write_text("x1,x2,y\n1,0,0\n0,1,0\n0,0,0\n1,1,1\n")
-    result = run_json(capsys, "--model", "and", "--data", str(path), "--init", "0.666,0.333,0.233")
+    result = run_json(capsys, "--model", "and", "--data", str(path), *SGD, "--init", "0.666,0.333,0.233")
     assert result["parameters"] == {"w": AND_W, "b": AND_B}
     assert result["data"] == "gate"
 
@@ -403,6 +405,8 @@ def assert_one_line(capsys: pytest.CaptureFixture[str], argv: list[str], says: s
                 ["--dtype", "float32"],
                 ["--batch-size", "2"],
                 ["--shuffle"],
+                ["--l2", "0.1"],
+                ["--class-weight", "balanced"],
             )
         ),
         (["--model", "wxb", "--algorithm", "grid", "--seed", "3"], "--seed does nothing here"),
@@ -414,11 +418,12 @@ def assert_one_line(capsys: pytest.CaptureFixture[str], argv: list[str], says: s
         (["--model", "mlp", "--init", "1,2"], "this model has 157 parameters: give 157"),
         (["--model", "wxb", "--batch-size", "2"], "--batch-size goes with --algorithm minibatch or adam"),
         (["--model", "wxb", "--shuffle"], "--shuffle goes with --algorithm sgd"),
-        (["--model", "wxb", "--loss", "cross-entropy"], "goes with --model logistic"),
+        (["--model", "wxb", "--loss", "cross-entropy"], "--loss cross-entropy is for classes"),
         (["--model", "wxb", "--patience", "3"], "--patience needs a validation part"),
         (["--model", "wxb", "--split", "100"], "'100' is no split like 80,20"),
         (["--model", "wxb", "--split", "90,5,5"], "5 rows are too few for --split 90,5,5"),
-        (["--model", "wx", "--standardise"], "--standardise needs a model with a bias"),
+        (["--model", "wxb", "--class-weight", "balanced"], "--class-weight is for classes"),
+        (["--model", "wxb", "--l2", "0"], "'0' is not above 0"),
         (["--model", "wxb", "--grid", "0,4,0.1"], "--grid goes with --algorithm grid"),
         (["--model", "wxb", "--algorithm", "grid", "--grid", "0,4"], "--grid has 2 numbers"),
         (["--model", "wxb", "--algorithm", "grid", "--grid", "0,4,-1"], "has no points"),
@@ -474,7 +479,18 @@ def data_of(tmp_path: Path, rows: int, inputs: int = 2) -> str:
         ),
         (["--model", "wxb", "--range", "0,0.5"], "the data go from 1 to 1, beyond the declared range 0..0.5"),
         (
-            ["--model", "and", "--on-board", "--deploy", "/dev/none"],
+            [
+                "--model",
+                "and",
+                "--on-board",
+                "--deploy",
+                "/dev/none",
+                "--algorithm",
+                "sgd",
+                "--no-standardise",
+                "--split",
+                "100,0",
+            ],
             "training on the board takes 96104 bytes, a node has room for 61440: use fewer rows or --dtype float32",
         ),
     ],
@@ -499,7 +515,7 @@ def test_one_of_a_kind_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     argv = ["--model", "and", "--data", data, "--epochs", "1", "--split", "1,0"]
     assert train.main([*argv, "--deploy", "COM3"]) == 0
     said = capsys.readouterr().out
-    assert "  1 sample, sgd, rate 0.01, 1 epoch\n" in said
+    assert "  1 sample, batch, rate 0.5, 1 epoch\n" in said
     assert "the only sample right" in said
     assert "largest difference from the float model in this row: 0" in said
     assert not re.search(r"\b1 [a-z]+s\b", said)

@@ -13,8 +13,9 @@ import pytest
 from host import train
 from host.core.pcg32 import Pcg32
 from host.core.wire import Activation
-from host.data.dataset import read_csv, split, synthetic, with_zero_one_targets
-from host.data.scaler import fold, scaler_of
+from host.data.dataset import read_csv, synthetic, with_zero_one_targets
+from host.data.scaler import fold, scaler_of, unscaled
+from host.data.split import split
 from host.errors import NeuronError
 from host.models.dense import Dense, reference
 from host.training.fit import Epoch
@@ -156,15 +157,18 @@ def test_over_fitting_is_shown_and_patience_ends_before_it(
         "--seed",
         "1",
     ]
-    assert train.main(argv) == 0
+    late = [*argv, "--patience", "10000"]
+    assert train.main(late) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "over-fitting: the validation loss was lowest at epoch" in text
-    late = run(capsys, *argv)
+    whole = run(capsys, *late)
     early = run(capsys, *argv, "--patience", "20")
-    assert late["overfitting"] is not None
+    assert whole["overfitting"] is not None
+    assert (whole["stopped"], whole["epochs"]) == ("", 1000)
     assert early["stopped"] == "no lower validation loss for 20 epochs"
     assert early["epoch"] == len(early["history"]) - 21
-    assert early["losses"]["validation"] < late["losses"]["validation"]
+    lowest = min(epoch["validation"] for epoch in whole["history"])
+    assert whole["losses"]["validation"] == lowest < whole["history"][-1]["validation"]
 
 
 def test_over_fitting_needs_both() -> None:
@@ -182,7 +186,7 @@ def test_over_fitting_needs_both() -> None:
 
 def test_a_folded_scaler_is_the_same_model() -> None:
     data = synthetic()
-    scaler = scaler_of(data)
+    scaler = scaler_of(data.x)
     scaled = scaler.apply(data.x)
     assert np.abs(scaled.mean(axis=0)).max() < 1e-12
     assert np.abs(scaled.std(axis=0) - 1).max() < 1e-12
@@ -195,21 +199,36 @@ def test_a_node_takes_raw_units(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     random = Pcg32(1)
     rows = [[random.uniform(0, 1000), random.uniform(-0.01, 0.01)] for _ in range(60)]
     path = table(tmp_path, [[a, b, 0.002 * a - 300 * b + 1] for a, b in rows], "load,tilt,y")
-    result = run(capsys, "--model", "wxb", "--data", path, "--standardise", "--lr", "0.1", "--epochs", "500")
+    result = run(capsys, "--model", "wxb", "--data", path, "--tolerance", "1e-30")
     assert result["parameters"]["w"] == pytest.approx([0.002, -300], rel=1e-9)
     assert result["parameters"]["b"] == pytest.approx(1, rel=1e-9)
     assert result["quantisation"]["ranges"][0][1] > 1000
     # Without it no rate fits both columns.
-    assert train.main(["--model", "wxb", "--data", path, "--lr", "0.1"]) == 2
+    assert train.main(["--model", "wxb", "--data", path, "--no-standardise", "--lr", "0.1"]) == 2
     assert "training diverges" in capsys.readouterr().err
 
 
-def test_a_constant_column_cannot_be_scaled(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    path = table(tmp_path, [[1, 5, 2], [2, 5, 4]], "a,b,y")
-    assert train.main(["--model", "wxb", "--data", path, "--standardise"]) == 2
-    error = capsys.readouterr().err
-    assert "column b is 5 in every training row, --standardise cannot scale it: leave the column out" in error
-    assert error.count("\n") == 1
+def test_what_never_changes_counts_for_nothing() -> None:
+    x = np.array([[1.0, 5.0], [2.0, 5.0], [6.0, 5.0]])
+    scaler = scaler_of(x)
+    assert scaler.apply(np.array([[3.0, 7.0]])).tolist() == [[0.0, 0.0]]
+    raw = fold(Dense(np.array([[2.0, 3.0]]), np.array([1.0]), Activation.IDENTITY), scaler)
+    assert raw.weights[0, 1] == 0
+    assert reference([raw], np.array([[3.0, 7.0]]))[0] == pytest.approx(1)
+
+
+def test_outputs_are_unscaled_to_raw_units() -> None:
+    y = np.array([[1.0, 70.0], [2.0, 70.0], [6.0, 70.0]])
+    scaler = scaler_of(y, constant=1.0)
+    layer = Dense(np.eye(2), np.zeros(2), Activation.IDENTITY)
+    assert reference([unscaled(layer, scaler)], scaler.apply(y))[0] == pytest.approx(y)
+
+
+def test_without_a_bias_nothing_is_shifted(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = table(tmp_path, [[1000.0 * k, 0.003 * k] for k in range(1, 30)], "x,y")
+    result = run(capsys, "--model", "wx", "--data", path)
+    assert result["parameters"]["w"] == pytest.approx([3e-6])
+    assert scaler_of(np.array([[3.0], [4.0]]), centred=False).mean == [0.0]
 
 
 # -------------------------------------------------------------------------------------------------------- CSV

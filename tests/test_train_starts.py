@@ -67,7 +67,9 @@ def test_a_split_has_its_own_seed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, *argv, "--seed", "1") == runs["1", "1"]
     same, other_split, other_start = (runs[key]["losses"] for key in runs)
     assert len({loss["test"] for loss in (same, other_split, other_start)}) == 3
-    starts = {seed: make_plan(Options("mlp", seed=1, split_seed=seed)).starts for seed in (1, 2)}
+    starts = {
+        seed: make_plan(Options("mlp", seed=1, split=[70, 15, 15], split_seed=seed)).starts for seed in (1, 2)
+    }
     assert starts[1] == starts[2]
 
 

@@ -370,22 +370,3 @@ def _with_two_targets(data: Dataset, low: float) -> Dataset:
         return data
     note = f"target {data.target}: {allowed[0]:g} is taken as {low:g}"
     return replace(data, y=np.where(data.y == allowed[0], low, 1.0), note=note)
-
-
-# ------------------------------------------------------------------------------------------------------ split
-
-
-def split(data: Dataset, shares: Sequence[float], seed: int) -> list[Dataset]:
-    """Training, validation and test parts in these proportions, chosen by the seed; each keeps its rows' order."""
-    order = list(range(len(data)))
-    Pcg32(seed, 1).shuffle(order)
-    ends = np.cumsum(shares) / sum(shares) * len(data)
-    bounds = [0, *(round(float(end)) for end in ends)]
-    parts = [data.part(order[a:b]) for a, b in itertools.pairwise(bounds)]
-    for share, part in zip(shares, parts, strict=True):
-        if share > 0 and len(part) == 0:
-            raise NeuronError(
-                f"{data.name}: {counted(len(data), 'row')} {'is' if len(data) == 1 else 'are'} too few for --split "
-                f"{','.join(f'{share:g}' for share in shares)}: a part would be empty"
-            )
-    return parts

@@ -1,24 +1,24 @@
-"""Inputs of like size train well: subtract each column's mean and divide by its standard deviation.
+"""Inputs and targets of like size train well: subtract each column's mean and divide by its standard deviation.
 
 A node takes raw units, so the scaler is folded into the first layer: w (x - mean) / sd + b is
-(w / sd) x + (b - sum of w mean / sd). The folded weights are each the float64 nearest to that.
+(w / sd) x + (b - sum of w mean / sd). The folded weights are each the float64 nearest to that. It gives raw units too:
+a last layer's outputs are unscaled by weights w sd and biases b sd + mean.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
-from host.data.dataset import Dataset
-from host.errors import NeuronError
 from host.models.dense import Dense, Float
 
 
 @dataclass(frozen=True)
 class Scaler:
-    """mean and standard deviation of each input."""
+    """mean and standard deviation of each column."""
 
     mean: list[float]
     deviation: list[float]
@@ -27,24 +27,34 @@ class Scaler:
         return np.asarray((x - np.array(self.mean)) / np.array(self.deviation))
 
 
-def scaler_of(data: Dataset) -> Scaler:
-    """The scaler of a training part. A column that never changes cannot be scaled."""
-    x = data.x
-    for name, column in zip(data.inputs, x.T, strict=True):
-        if column.min() == column.max():
-            raise NeuronError(
-                f"{data.name}: column {name} is {column[0]:g} in every training row, "
-                "--standardise cannot scale it: leave the column out"
-            )
-    return Scaler(x.mean(axis=0).tolist(), x.std(axis=0).tolist())
+def scaler_of(values: Float, *, centred: bool = True, constant: float = math.inf) -> Scaler:
+    """Of a training part (rows, columns). centred: False for a model without a bias, which has no place for means:
+    then they stay, and deviations are those from 0.
+
+    constant: the deviation of a column that is the same in every row. An infinite one makes it 0 wherever it goes, and
+    the folded weights too: nothing is learnt of such an input.
+    """
+    mean = values.mean(axis=0) if centred else np.zeros(values.shape[1])
+    deviation = np.sqrt(((values - mean) ** 2).mean(axis=0))
+    same = values.min(axis=0) == values.max(axis=0) if centred else ~values.any(axis=0)
+    return Scaler(mean.tolist(), np.where(same, constant, deviation).tolist())
 
 
 def fold(layer: Dense, scaler: Scaler) -> Dense:
-    """The same layer for raw inputs."""
+    """The same first layer for raw inputs."""
     weights, bias = [], []
     for row, b in zip(layer.weights.tolist(), layer.bias.tolist(), strict=True):
-        exact = [Fraction(w) / Fraction(s) for w, s in zip(row, scaler.deviation, strict=True)]
+        exact = [
+            Fraction(w) / Fraction(s) if math.isfinite(s) else Fraction(0)
+            for w, s in zip(row, scaler.deviation, strict=True)
+        ]
         shift = sum((e * Fraction(m) for e, m in zip(exact, scaler.mean, strict=True)), Fraction(0))
         weights.append([float(e) for e in exact])
         bias.append(float(Fraction(b) - shift))
     return Dense(np.array(weights), np.array(bias), layer.activation)
+
+
+def unscaled(layer: Dense, scaler: Scaler) -> Dense:
+    """The same last, linear layer for targets in their own units."""
+    deviation, mean = np.array(scaler.deviation), np.array(scaler.mean)
+    return Dense(layer.weights * deviation[:, np.newaxis], layer.bias * deviation + mean, layer.activation)

@@ -24,6 +24,7 @@ LOSS_NAMES = {
     Loss.HALF: "half mean squared error",
     Loss.SUM: "sum of squared errors",
     Loss.CROSS: "cross-entropy",
+    Loss.SOFTMAX: "cross-entropy",
 }
 CURVE_POINTS = 500
 """Epochs whose mean loss is worked out for a curve."""

@@ -158,7 +158,7 @@ def training_subject(trained: Trained) -> Subject:
         else f"rate {plan.config.rate:g}, {counted(trained.fit.epochs, 'epoch')}"
     )
     of = f" of {data.target}" if data.targets.shape[1] == 1 else ""
-    names = [*data.inputs, "b"] if plan.standardise and trained.is_neuron else []
+    names = [*data.inputs, "b"] if plan.standardised and trained.is_neuron else []
     return subject_of(
         trained.layers,
         trained.model,

@@ -10,7 +10,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -90,11 +90,14 @@ class Learnt:
 
 def wish_of(trained: Trained) -> Wish:
     """To have a board learn what was learnt here."""
-    plan = trained.plan
+    plan, fit = trained.plan, trained.fit
+    x, y = plan.samples.of("training")
+    # Where an earlier epoch counts, the board ends there.
+    earlier = fit.end is not fit.history[-1]
     return Wish(
-        config=plan.config,
-        x=plan.data.x,
-        y=plan.data.targets,
+        config=replace(plan.config, epochs=fit.end.epoch + 1) if earlier else plan.config,
+        x=x,
+        y=y,
         start=trained.start,
         ranges=trained.report.ranges,
         model=trained.model,
@@ -122,10 +125,12 @@ def _require_room(config: Config, samples: int, vectors: int) -> None:
 
 def check_room(plan: Plan) -> None:
     """NeuronError where no node has the room for this training: known before anything is trained or opened."""
-    config, samples = plan.config, len(plan.data)
+    if plan.standardised or plan.samples.weights is not None:
+        raise NeuronError("--on-board takes raw units that all count the same: give --no-standardise")
+    config, samples = plan.config, len(plan.samples.parts["training"])
     _require_room(config, samples, 1)
     blank = dense_layers(config, [0.0] * config.count)  # the self-test's rows do not depend on the weights
-    model, _ = quantise("", blank, plan.data.x, ranges=plan.ranges, nearest_threshold=True)
+    model, _ = quantise("", blank, plan.samples.seen, ranges=plan.ranges, nearest_threshold=True)
     _require_room(config, samples, len(model.vector_inputs))
 
 

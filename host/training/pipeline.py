@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from host.core.image import encode
-from host.data.dataset import split
-from host.data.scaler import fold, scaler_of
+from host.data.scaler import fold, unscaled
 from host.models.dense import dense_layers
 from host.models.quantise import quantise
 from host.progress import Progress
@@ -16,22 +15,20 @@ from host.training.trained import Trained, measures_of
 
 def train(plan: Plan, progress: Progress | None = None) -> Trained:
     """Train as planned, and turn the result into an image."""
-    data, config = plan.data, plan.config
-    parts = split(data, plan.split, plan.split_seed) if plan.split else [data]
-    scaler = scaler_of(parts[0]) if plan.standardise else None
-    inputs = [scaler.apply(part.x) if scaler else part.x for part in parts]
+    data, config, samples = plan.data, plan.config, plan.samples
+    scaled = {part: samples.of(part) for part in samples.parts}
 
-    measures = measures_of(config, inputs, parts)
+    measures = measures_of(config, scaled)
     if plan.axes is not None:
-        fits = [grid.search(config, inputs[0], parts[0].y, plan.axes, progress)]
+        fits = [grid.search(config, *scaled["training"], plan.axes, progress)]
     else:
         fits = [
             fit(
                 config,
-                inputs[0],
-                parts[0].y,
+                *scaled["training"],
                 start,
-                validation=(inputs[1], parts[1].y) if len(parts) > 1 and len(parts[1]) else None,
+                weights=samples.weights,
+                validation=scaled.get("validation"),
                 patience=plan.patience,
                 every_loss=plan.full_history,
                 progress=progress,
@@ -44,12 +41,14 @@ def train(plan: Plan, progress: Progress | None = None) -> Trained:
     fitted = fits[kept]
 
     layers = dense_layers(config, fitted.end.parameters)
-    if scaler:
-        layers[0] = fold(layers[0], scaler)
+    if samples.target_scaler:
+        layers[-1] = unscaled(layers[-1], samples.target_scaler)
+    if samples.input_scaler:
+        layers[0] = fold(layers[0], samples.input_scaler)
     model, report = quantise(
         data.name,
         layers,
-        data.x,
+        samples.seen,
         ranges=plan.ranges,
         led_threshold=plan.led_threshold,
         nearest_threshold=plan.threshold_may_move,

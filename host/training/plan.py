@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from host.data.dataset import (
     with_sign_targets,
     with_zero_one_targets,
 )
+from host.data.scaler import scaler_of
+from host.data.split import split
 from host.errors import NeuronError, counted
 from host.models.quantise import check_shape, default_ranges
 from host.progress import Progress, silent
@@ -29,10 +32,13 @@ from host.training.recipes import (
     LOSSES,
     MINIBATCH,
     MLP_OTHER,
+    OWN,
     RATE,
     RECIPES,
     Recipe,
 )
+from host.training.samples import PARTS, Samples, balanced
+from host.training.stability import stable_rate
 
 
 @dataclass(frozen=True)
@@ -41,11 +47,13 @@ class Options:
 
     model: a key of RECIPES; data: a CSV file; target, drop, columns, categorical: names of its columns: what to learn,
     what to leave out, the only inputs, inputs of text to be taken one-hot; missing: "drop" the rows with empty cells;
-    task: "classes" or "numbers", what the targets are; layers: units of mlp, inputs first; split: shares of training,
-    validation and test; loss, algorithm, dtype: as host.training.recipes names them; grid: low, high, step of each
-    parameter or of all; init: the parameters to start from; activation: of the layers between, as HIDDEN_ACTIVATIONS
-    names them; tries: starts, of which the best is kept; seed: of start, split and shuffling; split_seed: of the split
-    alone; ranges: low, high of each input or of all; full_history: keep the loss of every epoch, however many.
+    task: "classes" or "numbers", what the targets are; layers: units of mlp, inputs first; activation: of the layers
+    between, as HIDDEN_ACTIVATIONS names them; class_weight: one of CLASS_WEIGHTS; split: shares of training, validation
+    and test, None: of a file of HOLD_OUT_FROM rows HOLD_OUT; split_seed: of the split alone; standardise: None: of a
+    file, unless init or grid give parameters of raw inputs; loss, algorithm, dtype: as host.training.recipes names
+    them; l2: as in host.core.learn; grid: low, high, step of each parameter or of all; init: the parameters to start
+    from; seed: of start, split and shuffling; tries: starts, of which the best is kept; ranges: low, high of each input
+    or of all; full_history: keep the loss of every epoch, however many.
     """
 
     model: str
@@ -59,6 +67,7 @@ class Options:
     layers: list[int] | None = None
     bias: bool = True
     activation: str | None = None
+    class_weight: str | None = None
     split: list[float] | None = None
     split_seed: int | None = None
     standardise: bool | None = None
@@ -68,8 +77,9 @@ class Options:
     epochs: int | None = None
     batch_size: int | None = None
     shuffle: bool = False
-    tolerance: float = 0.0
-    patience: int = 0
+    tolerance: float | None = None
+    patience: int | None = None
+    l2: float = 0.0
     dtype: str = "float64"
     grid: list[float] | None = None
     init: list[float] | None = None
@@ -84,29 +94,31 @@ class Options:
 class Plan:
     """A training, decided.
 
-    data: all samples, in their order; config: the network and how to train it; starts: one a try, a parameter each,
-    as host.core.learn orders them, none for a grid; axes: the points of a grid search, an axis a parameter; split:
-    shares, None for no split, chosen by `split_seed`; patience: epochs without a lower validation loss, 0 for ever;
-    ranges: (low, high) of each input as declared, None: by the data; led_threshold: in units of the first output;
-    threshold_may_move: nobody asked for it, so the nearest that the output can show will do; full_history: the loss
-    of every epoch is to be kept, and a neuron's parameters.
+    data: all samples, in their order; samples: their parts, and what a training makes of them; config: the network and
+    how to train it; starts: one a try, a parameter each, as host.core.learn orders them, none for a grid; axes: the
+    points of a grid search, an axis a parameter; patience: epochs without a lower validation loss, 0 for ever; ranges:
+    (low, high) of each input as declared, None: by the data; led_threshold: in units of the first output;
+    threshold_may_move: nobody asked for it, so the nearest that the output can show will do; full_history: the loss of
+    every epoch is to be kept, and a neuron's parameters.
     """
 
     name: str
     recipe: Recipe
     data: Dataset
+    samples: Samples
     algorithm: str
     config: Config
     starts: list[list[float]]
     axes: list[list[float]] | None
-    split: list[float] | None
-    split_seed: int
-    standardise: bool
     patience: int
     ranges: list[tuple[float, float]] | None
     led_threshold: float
     threshold_may_move: bool
     full_history: bool
+
+    @property
+    def standardised(self) -> bool:
+        return self.samples.input_scaler is not None
 
     @property
     def label(self) -> str:
@@ -118,29 +130,40 @@ def make_plan(options: Options, progress: Progress = silent) -> Plan:
     """Decide; NeuronError where the options do not go with the data or with each other."""
     recipe, data = recipe_of(options), _data_of(options, progress)
     config = _config_of(recipe, data, options)
-    algorithm = algorithm_of(options)
-    searched = algorithm == "grid"
+    shares = _shares_of(data, options)
+    _require_use(data, config, shares, options)
+    samples = _samples_of(data, config, shares, options)
+    if config.rate == 0:
+        x, _ = samples.of("training")
+        config = replace(config, rate=stable_rate(config, x, samples.weights) / 2)
+    searched = algorithm_of(options) == "grid"
     ranges = _ranges_of(options.ranges, data)
-    check_shape(config.units, data.x, default_ranges(data.x) if ranges is None else ranges)
+    check_shape(config.units, samples.seen, default_ranges(samples.seen) if ranges is None else ranges)
     if options.full_history:
         _require_room_for_history(config)
+    validated = "validation" in samples.parts
     return Plan(
         name=options.model,
         recipe=recipe,
         data=data,
-        algorithm=algorithm,
+        samples=samples,
+        algorithm=algorithm_of(options),
         config=config,
         starts=[] if searched else _starts_of(recipe, config, options),
         axes=_axes_of(options.grid, config.count) if searched else None,
-        split=options.split,
-        split_seed=options.seed or 0 if options.split_seed is None else options.split_seed,
-        standardise=bool(options.standardise),
-        patience=options.patience,
+        patience=_given(options.patience, recipe.patience) if validated else 0,
         ranges=ranges,
         led_threshold=_threshold_of(options.led_threshold, config, data),
         threshold_may_move=options.led_threshold is None,
         full_history=options.full_history,
     )
+
+
+T = TypeVar("T")
+
+
+def _given(wanted: T | None, usual: T) -> T:
+    return usual if wanted is None else wanted
 
 
 FULL_HISTORY_MAX = 10_000_000
@@ -157,7 +180,9 @@ def _require_room_for_history(config: Config) -> None:
 
 
 def recipe_of(options: Options) -> Recipe:
-    other = options.model == "mlp" and (options.data or options.layers not in (None, [10, 7, 10]))
+    if options.data:
+        return OWN[options.model]
+    other = options.model == "mlp" and options.layers not in (None, [10, 7, 10])
     return MLP_OTHER if other else RECIPES[options.model]
 
 
@@ -192,35 +217,94 @@ def _data_of(options: Options, progress: Progress) -> Dataset:
     return with_zero_one_targets(data) if RECIPES[name].activation is Activation.SIGMOID else data
 
 
+HOLD_OUT_FROM = 20
+"""Rows of a file from which some are held out."""
+HOLD_OUT = (64.0, 16.0, 20.0)
+"""In percent: to train with, to choose the epoch by, to judge by."""
+
+
+def _shares_of(data: Dataset, options: Options) -> Sequence[float] | None:
+    """Of the parts, None where all rows are to be learnt from."""
+    usual = HOLD_OUT if options.data and len(data) >= HOLD_OUT_FROM else None
+    return _given(options.split, usual)
+
+
+def _require_use(data: Dataset, config: Config, shares: Sequence[float] | None, options: Options) -> None:
+    """NeuronError where an option would do nothing with these data."""
+    if options.patience and not (shares and shares[1]):
+        raise NeuronError("--patience needs a validation part: give --split 80,20 or 70,15,15")
+    if options.split_seed is not None and not shares:
+        raise NeuronError("--split-seed goes with --split: here all rows are learnt from")
+    random_start = options.init is None and (options.model == "mlp" or not options.data)
+    begins = random_start and algorithm_of(options) != "grid"
+    splits = bool(shares) and options.split_seed is None
+    if options.seed is not None and not (begins or splits or config.shuffle):
+        raise NeuronError("--seed does nothing here: it is of a random start, --split and --shuffle")
+    told_apart = bool(data.classes) or config.activation[-1] is not Activation.IDENTITY
+    if config.loss is Loss.CROSS and not told_apart:
+        raise NeuronError(
+            f"--loss cross-entropy is for classes: {data.target} is a number, or say --task classes"
+        )
+    if options.class_weight and not told_apart:
+        raise NeuronError(f"--class-weight is for classes: {data.target} is a number")
+
+
+def _samples_of(data: Dataset, config: Config, shares: Sequence[float] | None, options: Options) -> Samples:
+    """The parts, standardised where that is wanted. Parameters given by --init or --grid are of raw units."""
+    seed = options.seed or 0 if options.split_seed is None else options.split_seed
+    parts = split(data, shares, seed) if shares else [data]
+    raw = options.init is not None or algorithm_of(options) == "grid"
+    x, y = parts[0].x, parts[0].targets
+    standardise = _given(options.standardise, bool(options.data) and not raw)
+    numbers = config.activation[-1] is Activation.IDENTITY and not data.classes
+    return Samples(
+        {name: part for name, part in zip(PARTS, parts, strict=False) if len(part)},
+        scaler_of(x, centred=config.bias) if standardise else None,
+        scaler_of(y, centred=config.bias, constant=1.0) if standardise and numbers else None,
+        balanced(parts[0].labels) if options.class_weight else None,
+    )
+
+
 def _config_of(recipe: Recipe, data: Dataset, options: Options) -> Config:
-    """The network and how to train it."""
+    """The network and how to train it; a rate of 0 is to follow from the data."""
     inputs, outputs = data.x.shape[1], data.targets.shape[1]
     units = (inputs, outputs)
     if options.model == "mlp":
         units = tuple(options.layers or (inputs, HIDDEN, outputs))
     hidden = (HIDDEN_ACTIVATIONS[options.activation or "relu"],) * (len(units) - 2)
-    algorithm = algorithm_of(options)
-    loss = LOSSES[options.loss] if options.loss else recipe.loss
-    batch = options.batch_size or 0
+    algorithm, batch = algorithm_of(options), options.batch_size or 0
+    if algorithm == recipe.algorithm:
+        batch = batch or recipe.batch
+    last, loss = recipe.activation, recipe.loss
+    if data.classes and last is not Activation.STEP:
+        last = Activation.SIGMOID if outputs == 1 else Activation.IDENTITY
+        loss = Loss.CROSS
+    if options.loss:
+        loss = LOSSES[options.loss]
+    if loss is Loss.CROSS and data.classes and outputs > 1:
+        loss = Loss.SOFTMAX
     return Config(
         units=units,
-        activation=(*hidden, recipe.activation),
+        activation=(*hidden, last),
         bias=recipe.bias and options.bias,
         loss=loss,
         adam=algorithm == "adam",
-        shuffle=options.shuffle,
+        shuffle=options.shuffle or (recipe.shuffle and algorithm == recipe.algorithm),
         seed=options.seed or 0,
         batch={"sgd": 1, "minibatch": batch or MINIBATCH}.get(algorithm, batch),
         epochs=options.epochs or recipe.epochs,
         rate=options.rate or _rate_of(recipe, algorithm, loss, options),
-        tolerance=options.tolerance,
+        tolerance=_given(options.tolerance, recipe.tolerance if algorithm == recipe.algorithm else 0.0),
+        l2=options.l2,
         dtype=np.dtype(options.dtype).type,
     )
 
 
 def _rate_of(recipe: Recipe, algorithm: str, loss: Loss, options: Options) -> float:
-    own_data = bool(options.data)
-    if (algorithm, loss) == (recipe.algorithm, recipe.loss) and (not own_data or recipe is MLP_OTHER):
+    """A recipe's own, or what has done well; 0 where a model of one layer and plain descent take it from the data."""
+    if options.data and options.model != "mlp" and algorithm != "adam":
+        return 0.0
+    if recipe.rate and algorithm == recipe.algorithm and (options.data or loss is recipe.loss):
         return recipe.rate
     if algorithm == "adam" and options.model != "mlp":
         return 0.1
@@ -242,10 +326,10 @@ def _starts_of(recipe: Recipe, config: Config, options: Options) -> list[list[fl
         return [list(options.init)]
     if options.model == "mlp":
         return [random_start(config, options.seed or 0, number) for number in range(options.tries)]
-    if options.seed is not None:
+    if options.seed is not None and not options.data:
         random = Pcg32(options.seed)
         return [[random.uniform(-1, 1) for _ in range(wanted)]]
-    usual = options.data is None and len(recipe.start) == wanted and not options.standardise
+    usual = len(recipe.start) == wanted and not options.standardise
     return [list(recipe.start) if usual else [0.0] * wanted]
 
 

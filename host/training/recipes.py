@@ -1,21 +1,24 @@
-"""What can be trained: each model, and the articles' way to train it, which every option can change."""
+"""What can be trained: each model, the articles' way to train it, and the way for people's own data. Options change
+either."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from host.core.wire import Activation, Loss
 
 LOSSES = {"mse": Loss.MEAN, "half-mse": Loss.HALF, "sum": Loss.SUM, "cross-entropy": Loss.CROSS}
+"""As people name them; cross-entropy is Loss.SOFTMAX where there are three classes or more."""
 DTYPES = ("float64", "float32")
 """As numpy calls them."""
 ALGORITHMS = ("batch", "sgd", "minibatch", "adam", "grid")
-
 HIDDEN_ACTIVATIONS = {"relu": Activation.RELU, "tanh": Activation.TANH, "sigmoid": Activation.SIGMOID}
 """Of the layers between inputs and outputs."""
+CLASS_WEIGHTS = ("balanced",)
 
 RATE = 0.01
-"""Learning rate where no article has chosen one."""
+"""Learning rate where no article has chosen one, and none follows from the data."""
 MINIBATCH = 16
 """Samples a step of minibatch, unless told."""
 HIDDEN = 7
@@ -24,7 +27,9 @@ HIDDEN = 7
 
 @dataclass(frozen=True)
 class Recipe:
-    """A model, and the articles' way to train it on the built-in set. start: w.., then b; empty: random."""
+    """A model, and a way to train it. rate: None where the data say how fast; start: w.., then b; empty: random;
+    batch: samples a step, 0 as the algorithm has it; shuffle, tolerance: as in host.core.learn.Config; patience:
+    epochs without a lower validation loss, 0 for ever."""
 
     label: str
     kind: str
@@ -32,9 +37,13 @@ class Recipe:
     activation: Activation
     loss: Loss
     algorithm: str
-    rate: float
+    rate: float | None
     epochs: int
     start: tuple[float, ...]
+    batch: int = 0
+    shuffle: bool = False
+    tolerance: float = 0.0
+    patience: int = 0
 
 
 RECIPES = {
@@ -68,7 +77,20 @@ RECIPES = {
         "network", "dense layers with ReLU", True, Activation.IDENTITY, Loss.SUM, "batch", 1e-4, 500, ()
     ),
 }
-MLP_OTHER = Recipe(
-    "network", "dense layers with ReLU", True, Activation.IDENTITY, Loss.MEAN, "adam", 0.02, 1000, ()
-)
-"""For XOR and for CSV files."""
+"""The articles' ways, for the built-in sets."""
+MLP_OTHER = replace(RECIPES["mlp"], loss=Loss.MEAN, algorithm="adam", rate=0.02, epochs=1000)
+"""For XOR, and for a network of other hidden layers on the built-in sets."""
+
+DESCENT: dict[str, Any] = {
+    "algorithm": "batch",
+    "rate": None,
+    "epochs": 10_000,
+    "tolerance": 1e-9,
+    "patience": 500,
+}
+"""For the models whose loss has one minimum: down to it, or until the validation part is better off without."""
+OWN = {
+    **{name: replace(RECIPES[name], start=(), **DESCENT) for name in ("wx", "wxb", "and", "logistic")},
+    "mlp": replace(MLP_OTHER, rate=0.01, epochs=1000, batch=32, shuffle=True, patience=50),
+}
+"""The ways for CSV files, which are standardised: the same for all of them."""

@@ -38,8 +38,17 @@ def _with_bias(config: Config, x: Float) -> Float:
 
 
 def _slope(config: Config) -> float:
-    """The second derivative of a sample's loss by one of its outputs."""
-    return {Loss.MEAN: 2 / config.units[-1], Loss.HALF: 1 / config.units[-1]}.get(config.loss, 2.0)
+    """The second derivative of a sample's loss by one of its outputs; of cross-entropies the largest that it can be
+    (Boehning 1992)."""
+    outputs = config.units[-1]
+    slopes = {
+        Loss.MEAN: 2 / outputs,
+        Loss.HALF: 1 / outputs,
+        Loss.SUM: 2.0,
+        Loss.CROSS: 0.25 / outputs,
+        Loss.SOFTMAX: 0.5,
+    }
+    return slopes[config.loss]
 
 
 def _batches(config: Config, x: Float, weights: Float | None) -> list[Float]:

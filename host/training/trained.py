@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from host.core.image import Model, image_crc
 from host.core.learn import Config
+from host.core.wire import Loss
 from host.data.dataset import Dataset
 from host.models.dense import Dense, Float
 from host.models.quantise import Report
@@ -19,7 +20,6 @@ from host.training.plan import Plan
 from host.training.recipes import LOSSES
 from host.training.stability import mean_loss
 
-PARTS = ("training", "validation", "test")
 Measure = Callable[[Sequence[float]], float]
 """A loss from all parameters."""
 RISING = 1.05
@@ -51,6 +51,11 @@ class Trained:
         return self.plan.data
 
     @property
+    def parts(self) -> dict[str, Dataset]:
+        """The samples of each part that has some, in raw units."""
+        return self.plan.samples.parts
+
+    @property
     def config(self) -> Config:
         return self.plan.config
 
@@ -72,7 +77,9 @@ class Trained:
             "inputs": list(self.data.inputs),
             "samples": len(self.data),
             "algorithm": self.plan.algorithm,
-            "loss": name_of(LOSSES, self.config.loss),
+            "loss": "cross-entropy"
+            if self.config.loss is Loss.SOFTMAX
+            else name_of(LOSSES, self.config.loss),
             "lr": self.config.rate,
             "dtype": self.config.dtype.__name__,
             "layers": list(self.config.units),
@@ -114,17 +121,14 @@ def name_of(table: dict[str, Any], value: Any) -> str:
     return next(name for name, entry in table.items() if entry is value)
 
 
-def measures_of(config: Config, x: Sequence[Float], parts: Sequence[Dataset]) -> dict[str, Measure]:
-    """The loss a sample in each part, as functions of the parameters."""
+def measures_of(config: Config, samples: Mapping[str, tuple[Float, Float]]) -> dict[str, Measure]:
+    """The loss a sample in each part, as functions of the parameters. samples: x and y of each, as a training takes
+    them."""
 
-    def measure(inputs: Float, y: Float, parameters: Sequence[float]) -> float:
-        return mean_loss(config, parameters, inputs, y)
+    def measure(x: Float, y: Float, parameters: Sequence[float]) -> float:
+        return mean_loss(config, parameters, x, y)
 
-    return {
-        name: functools.partial(measure, inputs, part.y)
-        for name, inputs, part in zip(PARTS, x, parts, strict=False)
-        if len(part)
-    }
+    return {name: functools.partial(measure, *both) for name, both in samples.items()}
 
 
 def overfitting(history: Sequence[Epoch]) -> str | None:

@@ -1,0 +1,41 @@
+"""The samples of a training in their parts, and as the model sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from host.data.dataset import Dataset
+from host.data.scaler import Scaler
+from host.models.dense import Float
+
+PARTS = ("training", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """parts: those that have any, by name, in raw units; input_scaler, target_scaler: of the training part, None where
+    raw units are learnt from; weights: of each sample of the training part, None where all count the same."""
+
+    parts: dict[str, Dataset]
+    input_scaler: Scaler | None = None
+    target_scaler: Scaler | None = None
+    weights: Float | None = None
+
+    def of(self, part: str) -> tuple[Float, Float]:
+        """(samples, inputs) and (samples, outputs) of a part as a training takes them."""
+        data = self.parts[part]
+        x = self.input_scaler.apply(data.x) if self.input_scaler else data.x
+        return x, self.target_scaler.apply(data.targets) if self.target_scaler else data.targets
+
+    @property
+    def seen(self) -> Float:
+        """(samples, inputs) in raw units of all parts but the test part, which nothing may look at but a score."""
+        return np.vstack([data.x for name, data in self.parts.items() if name != "test"])
+
+
+def balanced(labels: np.ndarray) -> Float:
+    """A weight a sample so that every class that is there counts the same, and their mean is 1."""
+    _, of, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    return np.asarray(len(labels) / (len(counts) * counts[of]))
