@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from host.errors import NeuronError
@@ -79,19 +79,37 @@ def _same(target: Path, other: str) -> bool:
     return os.path.realpath(other) == str(target)
 
 
-def replace_file(path: str | Path, data: bytes) -> None:
-    """Write a file, whole or not at all. A link stays: the file that it leads to is replaced. Permissions stay too."""
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Callable[[bytes], None]]:
+    """A function that writes a file piece by piece. When the context ends well, what was written takes the place of
+    `path`, whole; however else it ends, that stays as it was. A link stays: the file that it leads to is replaced.
+    Permissions stay too."""
     with _writing(path):
         target, permissions = _target(path)
         part = _part_of(target)
-        try:
-            part.unlink(missing_ok=True)
-            with part.open("xb") as file:
-                if permissions is not None:
-                    os.chmod(part, permissions)
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+        part.unlink(missing_ok=True)
+        file = part.open("xb")
+
+    def write(data: bytes) -> None:
+        with _writing(path):
+            file.write(data)
+
+    try:
+        yield write
+        with _writing(path):
+            if permissions is not None:
+                os.chmod(part, permissions)
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
             os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
+    finally:
+        with suppress(OSError):  # of a disk that is full, which was said
+            file.close()
+        part.unlink(missing_ok=True)
+
+
+def replace_file(path: str | Path, data: bytes) -> None:
+    """Write a file, whole or not at all, as `replacing` does."""
+    with replacing(path) as write:
+        write(data)

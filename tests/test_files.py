@@ -12,7 +12,7 @@ import pytest
 
 from host import train
 from host.errors import NeuronError
-from host.files import replace_file, require_writable
+from host.files import replace_file, replacing, require_writable
 
 WRITERS: list[Callable[[Path], None]] = [require_writable, lambda path: replace_file(path, b"new")]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX names no files so")
@@ -137,6 +137,39 @@ def test_links_and_permissions_stay(tmp_path: Path) -> None:
     plain.touch()
     assert new.stat().st_mode == plain.stat().st_mode
     assert sorted(os.listdir(tmp_path / "files")) == ["new", "old"]
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, NeuronError, OSError])
+def test_a_file_written_piece_by_piece_is_there_when_all_of_it_is(
+    end: type[BaseException], tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+
+    def part_of_it() -> None:
+        with replacing(file) as write:
+            write(b"new")
+            raise end
+
+    with pytest.raises(end):
+        part_of_it()
+    assert file.read_text() == "mine"
+    with replacing(file) as write:
+        write(b"ne")
+        assert file.read_text() == "mine"
+        write(b"w")
+    assert file.read_text() == "new"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full disk here")
+def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("host.files._part_of", lambda target: tmp_path / "part")
+    opening = Path.open
+    monkeypatch.setattr(Path, "open", lambda path, mode: opening(Path("/dev/full"), "wb"))
+    with pytest.raises(NeuronError, match=r"cannot write .*file: No space left on device"):
+        replace_file(tmp_path / "file", b"new")
+    assert os.listdir(tmp_path) == []
 
 
 # ----------------------------------------------------------------------------------------------------- the command
