@@ -3,6 +3,8 @@
 python -m host.deploy PORT IMAGE        deploy a saved image
 python -m host.deploy PORT --rollback   bring back the previous model
 python -m host.deploy PORT --fetch FILE save the image that the node is running
+python -m host.deploy PORT --describe   say what is inside of it: inputs, ranges, classes, what lights the LED
+python -m host.deploy IMAGE --describe  the same of a saved image
 python -m host.deploy PORT              say what runs there
 """
 
@@ -12,12 +14,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from host.boards.opening import PORT_HELP
-from host.cli.line import add_line_options, line_of
+from host.cli.line import add_line_options, line_of, names_image, require_no_line
 from host.cli.parser import Parser, add_json_option, file_name, program
 from host.errors import NeuronError, command, counted
 from host.show.terminal import console, progress, warn
 
 if TYPE_CHECKING:
+    import argparse
+
     from host.node.identity import Identity
 
 
@@ -54,6 +58,27 @@ def _as_json(identity: Identity, **more: object) -> str:
     )
 
 
+def describe(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Say what is inside of an image file, or of the image that a node runs."""
+    import json
+
+    from host.node.staging import fetch, load_image
+    from host.show.describe import as_dict, as_lines
+
+    if names_image(args.port):
+        require_no_line(args, parser)
+        image = load_image(args.port)
+    else:
+        with line_of(args).open(args.port) as node:
+            image = fetch(node)
+    if args.json:
+        print(json.dumps(as_dict(image)))
+        return
+    out = console()
+    for text in as_lines(image):
+        out.print(text)
+
+
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
@@ -61,13 +86,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Send a saved image to a node and prove it there: the lamp follows a test row for a moment, "
         "then\nthe inputs are put back. Without an image: say what runs there.",
     )
-    parser.add_argument("port", metavar="PORT", help=PORT_HELP)
+    parser.add_argument(
+        "port", metavar="PORT", help=f"{PORT_HELP}; with --describe also an image file, which needs no node"
+    )
     parser.add_argument(
         "image", nargs="?", type=file_name, metavar="IMAGE", help="image file, as train --save writes it"
     )
     parser.add_argument("--rollback", action="store_true", help="bring back the previous model")
     parser.add_argument(
         "--fetch", type=file_name, metavar="FILE", help="save the image that the node is running"
+    )
+    parser.add_argument(
+        "--describe", action="store_true", help="say what is inside of the running image, or of an image file"
     )
     parser.add_argument(
         "--no-prove",
@@ -81,10 +111,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     from host.files import replace_file, require_writable
     from host.node.staging import deploy, fetch, load_image, rollback
 
-    if sum(bool(choice) for choice in (args.image, args.rollback, args.fetch)) > 1:
-        raise NeuronError("choose one: an image to deploy, --rollback, or --fetch")
+    if sum(bool(choice) for choice in (args.image, args.rollback, args.fetch, args.describe)) > 1:
+        raise NeuronError("choose one: an image to deploy, --rollback, --fetch, or --describe")
     if args.no_prove and not args.image:
         parser.error("--no-prove goes with an image to deploy")
+    if args.describe:
+        describe(args, parser)
+        return 0
     if args.fetch:
         require_writable(args.fetch)
     image = load_image(args.image) if args.image else None

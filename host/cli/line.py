@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os.path
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from host.core.wire import (
     BAUD_MIN,
     DEFAULT_ADDRESS,
     DEFAULT_BAUD,
+    IMAGE_MAGIC,
     Format,
 )
 from host.errors import NeuronError
@@ -91,3 +93,21 @@ def line_of(args: argparse.Namespace) -> Line:
             f"8{args.parity}{args.stop_bits} is no Modbus format: --stop-bits 2 goes with --parity N"
         )
     return Line(args.address, args.baud, Format[name], args.timeout, args.trace)
+
+
+def names_image(port: str) -> bool:
+    """Whether what stands in place of a port is an image file; also one that is not there."""
+    if port.endswith(".img") or not os.path.isfile(port):  # a device is not opened to be looked at
+        return port.endswith(".img")
+    try:
+        with open(port, "rb") as file:
+            return file.read(4) == IMAGE_MAGIC.to_bytes(4, "little")
+    except OSError:
+        return False
+
+
+def require_no_line(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """NeuronError where an option of the line is given that would do nothing with an image file."""
+    for option in ("address", "baud", "parity", "stop_bits", "timeout", "trace"):
+        if getattr(args, option) != parser.get_default(option):
+            parser.error(f"--{option.replace('_', '-')} needs a node: {args.port} is an image file")

@@ -235,12 +235,17 @@ def _runs(node: Node, image: bytes) -> bool:
 
 
 def fetch(node: Node) -> bytes:
-    """The image that the node runs, checked."""
-    from host.core.image import image_crc
-
+    """The image that the node runs when it is idle, checked."""
     identity = node.wait_idle()
     if identity.sequence == 0:
         raise NodeError("the node runs no model: there is nothing to fetch")
+    return running_image(node, identity)
+
+
+def running_image(node: Node, identity: Identity) -> bytes:
+    """The image of the model that runs by the node's identity, checked."""
+    from host.core.image import image_crc
+
     image = node.read_image(identity.model_length)
     try:
         checked_image(image)

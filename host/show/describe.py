@@ -1,0 +1,135 @@
+"""What is inside an image, for people and for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from host.core.fixed import INT16_MAX, INT16_MIN, Int16, fixed_to_float
+from host.core.image import HEADER, Model, image_crc
+from host.core.infer import dequantise_inputs
+from host.errors import counted
+from host.node.staging import checked_image
+
+WIDTH = 20
+"""Of a name in a column of them; a longer one pushes the rest aside."""
+
+
+def input_names(model: Model) -> list[str]:
+    """What the inputs are called, or else their numbers."""
+    return list(model.names.inputs) or [str(i + 1) for i in range(model.inputs)]
+
+
+def output_names(model: Model) -> list[str]:
+    """What each output is called, or else its number; a name for all of them together is none of one."""
+    named = model.names.outputs
+    return list(named) if len(named) == model.outputs else [str(i + 1) for i in range(model.outputs)]
+
+
+def class_names(model: Model) -> list[str]:
+    """What the classes are called, or else their numbers from 0; [] where the outputs are numbers."""
+    if model.names.classes:
+        return list(model.names.classes)
+    return [str(i) for i in range(model.classes)] if model.led_class else []
+
+
+def ranges(model: Model) -> list[tuple[float, float]]:
+    """The range of each input in its own units, as far as the image says it, else what its format holds."""
+    ends: Int16 = np.array([model.input_low, model.input_high], np.int16)
+    low, high = dequantise_inputs(model, ends).tolist()
+    return list(zip(low, high, strict=True))
+
+
+def threshold(model: Model) -> float:
+    """What parts the LED's output, or the two classes of a single one, in its own units."""
+    return float(fixed_to_float(np.int16(model.led_threshold), model.led_fraction))
+
+
+def as_dict(image: bytes) -> dict[str, Any]:
+    """An image, which is checked by its self-test."""
+    model = checked_image(image)
+    classes = class_names(model)
+    lit: dict[str, Any] = {"output": model.led_output, "threshold": threshold(model)}
+    if model.led_class:
+        lit = {"class": classes[model.led_output]}
+    return {
+        "name": model.name,
+        "format": HEADER.unpack_from(image)[1],
+        "bytes": len(image),
+        "crc32": image_crc(image),
+        "named": bool(model.names.inputs),
+        "inputs": [
+            {
+                "name": name,
+                "low": low,
+                "high": high,
+                "declared": declared,
+                "offset": offset,
+                "fraction": fraction,
+                "step": 2.0**-fraction,
+            }
+            for name, (low, high), declared, offset, fraction in zip(
+                input_names(model),
+                ranges(model),
+                _declared(model),
+                model.input_offset,
+                model.input_fraction,
+                strict=True,
+            )
+        ],
+        "layers": [
+            {"inputs": layer.inputs, "outputs": layer.outputs, "activation": layer.activation.name.lower()}
+            for layer in model.layers
+        ],
+        "outputs": [
+            {"name": name, "fraction": fraction, "step": 2.0**-fraction}
+            for name, fraction in zip(output_names(model), model.output_fraction, strict=True)
+        ],
+        "target": model.names.outputs[0] if len(model.names.outputs) == 1 else None,
+        "classes": classes,
+        "led": lit,
+        "self_test": {"rows": len(model.vector_inputs), "passed": True},
+    }
+
+
+def _declared(model: Model) -> list[bool]:
+    """Which inputs have a range that is narrower than their format."""
+    return [ends != (INT16_MIN, INT16_MAX) for ends in zip(model.input_low, model.input_high, strict=True)]
+
+
+def as_lines(image: bytes) -> list[str]:
+    """The same in words."""
+    said = as_dict(image)
+    named = "" if said["named"] else ", without names"
+    text = [
+        f"{said['name'] or 'a model'}: image format {said['format']}, {counted(said['bytes'], 'byte')}, "
+        f"CRC-32 {said['crc32']:08x}",
+        f"  {counted(len(said['inputs']), 'input')}{named}",
+    ]
+    for each in said["inputs"]:
+        ends = f"{each['low']:g}..{each['high']:g}" + ("" if each["declared"] else " (all that it holds)")
+        offset = f", from {each['offset']:g}" if each["offset"] else ""
+        text.append(f"    {each['name']:<{WIDTH}} {ends}, step 2^{-each['fraction']}{offset}")
+    text.append(f"  {counted(len(said['layers']), 'layer')}")
+    for layer in said["layers"]:
+        text.append(f"    {layer['inputs']} to {layer['outputs']}, {layer['activation']}")
+    text.append(f"  {counted(len(said['outputs']), 'output')}")
+    for each in said["outputs"]:
+        text.append(f"    {each['name']:<{WIDTH}} step 2^{-each['fraction']}")
+    if said["classes"]:
+        text.append(f"  {len(said['classes'])} classes{_target(said)}: {', '.join(said['classes'])}")
+    text.append(f"  the LED is lit when {_lit(said)}")
+    text.append(f"  self-test: {counted(said['self_test']['rows'], 'row')}, every output as the image says")
+    return text
+
+
+def _target(said: dict[str, Any]) -> str:
+    return f" of {said['target']}" if said["target"] else ""
+
+
+def _lit(said: dict[str, Any]) -> str:
+    if "class" in said["led"]:
+        return f"the class is {said['led']['class']}"
+    of = said["outputs"][said["led"]["output"]]["name"]
+    return f"output {of} > {said['led']['threshold']:g}"

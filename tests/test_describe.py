@@ -1,0 +1,108 @@
+"""host.deploy --describe: what is inside of an image, of either format."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from host import deploy
+from host.core.crc import crc32
+from host.core.image import CRC, Model, encode, image_crc
+from host.core.wire import IMAGE_VERSION
+from tests.asked_models import FLOWERS
+from tests.e2e.scenario import AND
+
+
+def of_format_1(model: Model) -> bytes:
+    """The image that was written before there were offsets and names, which this model has not."""
+    image = bytearray(encode(model))
+    assert struct.unpack_from("<HH", image, 4) == (IMAGE_VERSION, 0)
+    struct.pack_into("<H", image, 4, 1)
+    return bytes(image[: -CRC.size]) + CRC.pack(crc32(bytes(image[: -CRC.size])))
+
+
+def described(image: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], *more: str) -> str:
+    file = tmp_path / "it.img"
+    file.write_bytes(image)
+    assert deploy.main([str(file), "--describe", *more]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return out
+
+
+def test_all_that_an_image_can_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = encode(FLOWERS)
+    assert described(image, tmp_path, capsys).splitlines() == [
+        f"flowers: image format 2, {len(image)} bytes, CRC-32 {image_crc(image):08x}",
+        "  4 inputs",
+        "    heat                 290..310, step 2^-8, from 300",
+        "    width                0..10, step 2^-10",
+        "    colour=red           0..1, step 2^-12",
+        "    colour=blue          0..1, step 2^-12",
+        "  1 layer",
+        "    4 to 3, identity",
+        "  3 outputs",
+        "    1                    step 2^-8",
+        "    2                    step 2^-8",
+        "    3                    step 2^-8",
+        "  3 classes of kind: rose, iris, tulip",
+        "  the LED is lit when the class is iris",
+        "  self-test: 3 rows, every output as the image says",
+    ]
+
+
+def test_the_same_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = json.loads(described(encode(FLOWERS), tmp_path, capsys, "--json"))
+    assert said["inputs"][0] == {
+        "name": "heat",
+        "low": 290.0,
+        "high": 310.0,
+        "declared": True,
+        "offset": 300.0,
+        "fraction": 8,
+        "step": 1 / 256,
+    }
+    assert (said["format"], said["classes"], said["led"]) == (2, ["rose", "iris", "tulip"], {"class": "iris"})
+    assert said["layers"] == [{"inputs": 4, "outputs": 3, "activation": "identity"}]
+    assert said["self_test"] == {"rows": 3, "passed": True}
+
+
+def test_an_image_of_format_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = of_format_1(AND)
+    lines = described(image, tmp_path, capsys).splitlines()
+    assert lines[0].startswith("and: image format 1, ")
+    assert lines[1] == "  2 inputs, without names"
+    assert lines[2].endswith("(all that it holds), step 2^-13")
+    assert "  the LED is lit when output 1 > 0" in lines
+    said = json.loads(described(image, tmp_path, capsys, "--json"))
+    assert (said["format"], said["crc32"], said["classes"]) == (1, image_crc(image), [])
+    assert [each["declared"] for each in said["inputs"]] == [False, False]
+
+
+def test_an_image_that_fails_its_self_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = FLOWERS.vector_outputs.copy()
+    wrong[2, 1] += 1
+    file = tmp_path / "it.img"
+    file.write_bytes(encode(replace(FLOWERS, vector_outputs=wrong)))
+    assert deploy.main([str(file), "--describe"]) == 2
+    assert "a self-test vector gave another output" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["it.img", "--describe", "--rollback"], "choose one"),
+        (["it.img", "other.img", "--describe"], "choose one"),
+        (["it.img", "--describe", "--baud", "9600"], "--baud needs a node"),
+        (["none.img", "--describe"], "cannot be read: No such file"),
+    ],
+)
+def test_what_cannot_be_described(argv: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert deploy.main(argv) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert says in err
