@@ -16,8 +16,6 @@ from host.core.wire import (
     BAUD_MAX,
     BAUD_MIN,
     BY_NAME,
-    FRACTION_MAX,
-    FRACTION_MIN,
     IMAGE_MAX,
     LAYERS_MAX,
     REASON_TEXT,
@@ -64,10 +62,6 @@ def known(kind: type[E], name: str, value: int) -> E:
         return kind(value)
     except ValueError:
         raise Strange(name, value) from None
-
-
-def checked_fraction(name: str, value: int) -> int:
-    return checked(name, value, FRACTION_MIN, FRACTION_MAX)
 
 
 def in_words(reason: Reason, detail: int) -> str:

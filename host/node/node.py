@@ -41,7 +41,6 @@ from host.node.identity import (
     Running,
     Status,
     bit_of,
-    checked_fraction,
     identity_of,
     in_words,
     running_of,
@@ -62,7 +61,6 @@ WRITE_READ_WORDS = FC23_WRITE_REGISTERS_MAX // 2 * 2
 """Registers of inputs that one function 23 writes: whole floats, or integers."""
 RESULTS = Block.between("RESULT_BITS", "RESULTS")
 WHOSE_RESULTS = Block.between("RESULT_CRC", "RESULTS")
-FRACTIONS = Block.between("INPUT_FRACTION", "OUTPUT_FRACTION")
 POLL_SECONDS = 0.002
 """Between two looks at a node that is at work."""
 
@@ -89,15 +87,6 @@ class Result:
     busy: bool = False
     held: bool = False
     model_crc: int = 0
-
-
-@dataclass(frozen=True)
-class Scales:
-    """core/infer's Scales, as a node's registers say them."""
-
-    input_fraction: list[int]
-    input_offset: list[float]
-    output_fraction: list[int]
 
 
 class Node(Client):
@@ -293,14 +282,6 @@ class Node(Client):
         return self._given is None or self.read_words(self._given[0], len(self._given[1])) == list(
             self._given[1]
         )
-
-    def scales(self, inputs: int, outputs: int) -> Scales:
-        """Of the running model, which has so many inputs and outputs; in one request, so that an answer that comes
-        twice cannot pass for the other."""
-        found = self.read_block(FRACTIONS)
-        fractions = [checked_fraction("INPUT_FRACTION", f) for f in found["INPUT_FRACTION"][:inputs]]
-        output_fraction = checked_fraction("OUTPUT_FRACTION", found["OUTPUT_FRACTION"])
-        return Scales(fractions, [0.0] * inputs, [output_fraction] * outputs)
 
 
 def _still_busy(identity: Identity) -> str:

@@ -37,13 +37,6 @@ class Taken:
     used: list[float]
     clipped: list[bool]
 
-    def warnings(self, inputs: Sequence[float]) -> list[str]:
-        return [
-            f"input {i + 1} is {inputs[i]:g}, beyond what the model can hold: the node used {self.used[i]:g}"
-            for i, beyond in enumerate(self.clipped)
-            if beyond
-        ]
-
 
 def taken(inputs: Sequence[float], scales: Scales) -> Taken:
     """What a node makes of a row of inputs; scales: of its model."""

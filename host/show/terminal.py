@@ -106,6 +106,12 @@ def warn(lines: Iterable[str]) -> None:
         print(f"warning: {line}", file=sys.stderr)
 
 
+def note(lines: Iterable[str]) -> None:
+    """What is good to know and nothing wrong, on standard error: standard output may be somebody's data."""
+    for line in lines:
+        print(f"note: {line}", file=sys.stderr)
+
+
 def say(out: Console | None, line: str = "", style: str | None = None) -> None:
     if out is not None:
         out.print(line, style=style)

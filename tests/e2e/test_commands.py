@@ -79,6 +79,7 @@ def test_the_main_job_by_hand(target: Target, tmp_path: Path) -> None:
             "inputs": [a, b],
             "used": [a, b],
             "clipped": False,
+            "out_of_range": False,
             "outputs": [y],
             "led": y == 1.0,
             "crc32": asked["crc32"],

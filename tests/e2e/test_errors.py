@@ -332,7 +332,7 @@ def test_as_many_inputs_as_the_model_has(line: Callable[..., str]) -> None:
             deploy_to(node, encode(AND))
         for inputs in (["1"], ["1", "1", "1"]):
             said = line(predict.main, sim.port, *inputs, "--json")
-            assert said == f"the node's model takes 2 inputs, not {len(inputs)}"
+            assert said == f"the model takes 2 inputs, not {len(inputs)}"
 
 
 @pytest.mark.parametrize(

@@ -201,8 +201,8 @@ def test_what_was_clipped_is_said(sim: Sim, capsys: pytest.CaptureFixture[str]) 
     assert said["clipped"] is True
     assert said["used"][:3] == [32767 / 2**11, -16.0, 205 / 2**11]
     assert err.splitlines() == [
-        "warning: input 1 is 100, beyond what the model can hold: the node used 15.9995",
-        "warning: input 2 is -1e+39, beyond what the model can hold: the node used -16",
+        "warning: input 1 is 100, beyond what the model can hold: taken as 15.9995",
+        "warning: input 2 is -1e+39, beyond what the model can hold: taken as -16",
     ]
     assert predict.main([sim.port, *["0.1"] * 64]) == 0
     assert capsys.readouterr().err == ""

@@ -1,0 +1,148 @@
+"""What a model makes of rows of inputs: by our twin, or on a node, whose every answer is held against the twin's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from host.core.fixed import Int16
+from host.core.image import image_crc
+from host.core.infer import (
+    class_of,
+    clipped_inputs,
+    dequantise_inputs,
+    dequantise_outputs,
+    infer,
+    led,
+    out_of_range,
+    quantise_inputs,
+)
+from host.core.registers import unpack
+from host.core.wire import BY_NAME
+from host.node.client import NodeError
+from host.node.node import Node, Result
+from host.node.proof import set_coils
+from host.node.staging import checked_image, running_image
+
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Rows of inputs, as a node takes and answers them.
+
+    q: int16 (rows, inputs), at the model's scales; used: float32, the same in their own units; clipped: those that were
+    beyond what the formats hold, not only rounded; beyond: those outside of the range that the model was made for;
+    y: int16 (rows, outputs); outputs: float32, the same in their own units; classes: (rows,) int64, by host.core.infer;
+    led: (rows,) whether the lamp is lit.
+    """
+
+    q: Int16
+    used: NDArray[np.float32]
+    clipped: Bools
+    beyond: Bools
+    y: Int16
+    outputs: NDArray[np.float32]
+    classes: NDArray[np.int64]
+    led: Bools
+
+    @property
+    def cut(self) -> Bools:
+        """(rows,) whether any input was clipped."""
+        return np.asarray(self.clipped.any(axis=1))
+
+    @property
+    def out_of_range(self) -> Bools:
+        """(rows,) the discrete input OUT_OF_RANGE: an input is beyond its range."""
+        return np.asarray(self.beyond.any(axis=1))
+
+
+class Offline:
+    """A model on this computer. most: rows that are best asked for at once."""
+
+    most = 4096
+
+    def __init__(self, image: bytes) -> None:
+        self.model, self.crc = checked_image(image), image_crc(image)
+
+    def ask(self, x: ArrayLike) -> Answers:
+        """What a node gives for x (rows, inputs), in the model's own units."""
+        q = quantise_inputs(self.model, x)
+        y = infer(self.model, q)
+        return Answers(
+            q=q,
+            used=dequantise_inputs(self.model, q),
+            clipped=clipped_inputs(self.model, x),
+            beyond=out_of_range(self.model, q),
+            y=y,
+            outputs=dequantise_outputs(self.model, y),
+            classes=class_of(self.model, y),
+            led=led(self.model, y),
+        )
+
+    def warnings(self) -> list[str]:
+        """What else there is to be known when all has been asked."""
+        return []
+
+
+class OnNode(Offline):
+    """The model that runs on a node; its image is read once. The node's inputs stay as the last row has set them."""
+
+    most = 1
+
+    def __init__(self, node: Node, none: str) -> None:
+        """none: what to do where no model runs."""
+        identity = node.identity()
+        if identity.sequence == 0:
+            raise NodeError(f"the node runs no model: {none}")
+        super().__init__(running_image(node, identity))
+        self._node, self._coils = node, set_coils(node)
+        self._last: list[int] = []
+        if "HOLD" in self._coils:
+            raise NodeError(
+                "coil HOLD is set: the node's outputs stay as they were, whatever its inputs; clear it"
+            )
+
+    def ask(self, x: ArrayLike) -> Answers:
+        """What the node gives; NodeError where that is not what our twin gives."""
+        answers = super().ask(x)
+        lamps = [self._lamp(answers, row) for row in range(len(answers.q))]
+        return replace(answers, led=np.array(lamps, np.bool_))
+
+    def _lamp(self, answers: Answers, row: int) -> bool:
+        """Whether the lamp of the node is lit after this row."""
+        q, self._last = answers.q[row : row + 1], answers.q[row].tolist()
+        for once_more in (True, False):
+            result = self._evaluate(q)
+            lamp = bool(result.led[0])
+            if (result.outputs[0] == answers.y[row]).all() and (result.held or lamp == answers.led[row]):
+                return lamp
+            if once_more:
+                self._node.doubt()  # a reply that came twice looks like the answer to the next row
+        if not self._node.inputs_are_ours():
+            raise NodeError("another master writes the node's inputs: stop it for a moment")
+        raise NodeError(
+            f"the node computes {result.outputs[0].tolist()}, expected {answers.y[row].tolist()}: "
+            "is another master at work, or its firmware of another version?"
+        )
+
+    def _evaluate(self, q: Int16) -> Result:
+        result = self._node.evaluate(q, self.model.outputs, whose=True)
+        if result.held:
+            self._coils += [coil for coil in set_coils(self._node) if coil not in self._coils]
+        if "HOLD" in self._coils:
+            raise NodeError(
+                "another master has set coil HOLD meanwhile: the outputs are older than the inputs"
+            )
+        if result.model_crc != self.crc:
+            raise NodeError("another master has changed the node's model meanwhile: ask again")
+        return result
+
+    def warnings(self) -> list[str]:
+        said = [f"coil {coil} is set: the lamp does not follow the neuron" for coil in self._coils]
+        row = BY_NAME["INPUTS"]
+        if unpack(row, self._node.read_words(row, len(self._last))) != self._last:
+            said.append("the node's inputs have changed again: another master writes them")
+        return said
