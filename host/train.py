@@ -32,23 +32,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.save:
         from host.files import replace_file, require_writable
 
-        require_writable(args.save, {"--data": args.data})
+        require_writable(args.save, {"--data": args.data, "--resume": args.resume})
+    if args.save_float:
+        from host.files import require_writable
+
+        require_writable(args.save_float, {"--data": args.data, "--save": args.save})
     if args.plot or args.show:
         from host.show import picture
 
-        picture.check(args.plot, show=args.show, beside={"--data": args.data, "--save": args.save})
+        beside = {"--data": args.data, "--save": args.save, "--save-float": args.save_float}
+        picture.check(args.plot, show=args.show, beside=beside)
     out = None if args.json else console()
     plans = [plan_of(args, name, out) for name in models_of(args)]
     if args.on_board:
         require_room(plans[-1])
     if args.deploy is not None:
         line.require(args.deploy)
+    for plan in plans:
+        warn(plan.notes)
     trained = [train_and_show(plan, out) for plan in plans]
     last = trained[-1]
+    warn(filter(None, [one.setback for one in trained]))
     of_which = f": that is {last.plan.label}" if len(trained) > 1 else ""
     if args.save:
         replace_file(args.save, last.image)
         say(out, f"Saved {args.save}, {counted(len(last.image), 'byte')}{of_which}")
+    if args.save_float:
+        from host.training.saved import save
+
+        save(args.save_float, last.saved, last.layers)
+        say(out, f"Saved {args.save_float}, the float model{of_which}")
     if args.plot or args.show:
         from host.show.subject import training_subject
 

@@ -125,6 +125,7 @@ def options_of(args: argparse.Namespace, model: str) -> Options:
         ranges=args.range,
         led_threshold=args.led_threshold,
         full_history=args.full_history,
+        resume=args.resume,
     )
 
 
@@ -209,6 +210,9 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         "--grid", type=numbers, metavar="LOW,HIGH,STEP", help="of each parameter, or of all (0,4,0.1)"
     )
     how.add_argument("--init", type=numbers, metavar="w1,w2,..,b", help="parameters to start from")
+    how.add_argument(
+        "--resume", type=file_name, metavar="FILE", help="go on from a float model that --save-float has kept"
+    )
     how.add_argument("--seed", type=whole(0, 2**32 - 1), metavar="N", help="of start, split and shuffle")
     how.add_argument(
         "--tries",
@@ -235,6 +239,12 @@ def _add_node(parser: argparse.ArgumentParser) -> None:
     )
     node.add_argument(
         "--save", type=file_name, metavar="FILE", help="write the model's image (without --model AND's)"
+    )
+    node.add_argument(
+        "--save-float",
+        type=file_name,
+        metavar="FILE",
+        help="write the float model (without --model AND's), all digits, as JSON; --resume goes on from it",
     )
     node.add_argument(
         "--deploy", metavar="PORT", help=f"send it (without --model AND) to a node: {PORT_HELP}"
@@ -264,7 +274,17 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
 
 NETWORK_OPTIONS = ("layers", "no_bias", "activation", "tries")
 """What only a network has."""
-MODEL_OPTIONS = ("data", "init", "range", "led_threshold", "loss", "grid", "standardise", *NETWORK_OPTIONS)
+MODEL_OPTIONS = (
+    "data",
+    "init",
+    "resume",
+    "range",
+    "led_threshold",
+    "loss",
+    "grid",
+    "standardise",
+    *NETWORK_OPTIONS,
+)
 COLUMN_OPTIONS = ("target", "drop", "columns", "categorical", "missing", "task")
 """What says how to read a file."""
 DESCENT_OPTIONS = (
@@ -273,6 +293,7 @@ DESCENT_OPTIONS = (
     "tolerance",
     "patience",
     "init",
+    "resume",
     "dtype",
     "batch_size",
     "shuffle",
@@ -281,6 +302,8 @@ DESCENT_OPTIONS = (
     "full_history",
 )
 """What a grid search takes no notice of."""
+BEGIN_OPTIONS = ("init", "tries", "standardise")
+"""What a file to go on from decides."""
 LINE_OPTIONS = ("address", "baud", "parity", "stop_bits", "timeout", "trace", "on_board", "no_prove")
 """What means nothing without a node."""
 
@@ -319,6 +342,8 @@ def _conflict(args: argparse.Namespace, parser: argparse.ArgumentParser) -> str 
         return f"{given} goes with --model mlp"
     if args.activation and args.layers and len(args.layers) == 2:
         return "--activation is of layers between inputs and outputs: --layers has none"
+    if args.resume and (given := _given(args, parser, BEGIN_OPTIONS)):
+        return f"{given} does nothing with --resume, which says it all"
     if args.init is not None and args.tries > 1:
         return "--tries does nothing with --init: all would start from the same parameters"
     if args.init is not None and max(map(abs, args.init)) > VALUE_MAX:

@@ -57,6 +57,8 @@ def how_in_words(trained: Trained) -> list[str]:
     lines = [f"  {network}{counted(len(data), 'sample')}, {how}"]
     if len(trained.tries) > 1:
         lines.append(f"  {tries_in_words(trained.tries)}")
+    if trained.epochs_before:
+        lines.append(f"  goes on from {counted(trained.epochs_before, 'epoch')}")
     if data.note:
         lines.append(f"  {data.note}")
     if trained.fit.stopped and trained.plan.algorithm != "grid":

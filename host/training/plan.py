@@ -38,6 +38,7 @@ from host.training.recipes import (
     Recipe,
 )
 from host.training.samples import PARTS, Samples, balanced
+from host.training.saved import Saved, load, notes, require_fits
 from host.training.stability import stable_rate
 
 
@@ -53,7 +54,8 @@ class Options:
     file, unless init or grid give parameters of raw inputs; loss, algorithm, dtype: as host.training.recipes names
     them; l2: as in host.core.learn; grid: low, high, step of each parameter or of all; init: the parameters to start
     from; seed: of start, split and shuffling; tries: starts, of which the best is kept; ranges: low, high of each input
-    or of all; full_history: keep the loss of every epoch, however many.
+    or of all; full_history: keep the loss of every epoch, however many; resume: a file of host.training.saved to go on
+    from.
     """
 
     model: str
@@ -88,6 +90,7 @@ class Options:
     ranges: list[float] | None = None
     led_threshold: float | None = None
     full_history: bool = False
+    resume: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,8 @@ class Plan:
     points of a grid search, an axis a parameter; patience: epochs without a lower validation loss, 0 for ever; ranges:
     (low, high) of each input as declared, None: by the data; led_threshold: in units of the first output;
     threshold_may_move: nobody asked for it, so the nearest that the output can show will do; full_history: the loss of
-    every epoch is to be kept, and a neuron's parameters.
+    every epoch is to be kept, and a neuron's parameters; resumed: what it goes on from; notes: what is to be known of
+    how it begins.
     """
 
     name: str
@@ -115,6 +119,8 @@ class Plan:
     led_threshold: float
     threshold_may_move: bool
     full_history: bool
+    resumed: Saved | None
+    notes: tuple[str, ...]
 
     @property
     def standardised(self) -> bool:
@@ -132,7 +138,11 @@ def make_plan(options: Options, progress: Progress = silent) -> Plan:
     config = _config_of(recipe, data, options)
     shares = _shares_of(data, options)
     _require_use(data, config, shares, options)
+    resumed = load(options.resume) if options.resume else None
     samples = _samples_of(data, config, shares, options)
+    if resumed:
+        require_fits(resumed, options.resume or "", options.model, data, config)
+        samples = replace(samples, input_scaler=resumed.input_scaler, target_scaler=resumed.target_scaler)
     if config.rate == 0:
         x, _ = samples.of("training")
         config = replace(config, rate=stable_rate(config, x, samples.weights) / 2)
@@ -149,13 +159,15 @@ def make_plan(options: Options, progress: Progress = silent) -> Plan:
         samples=samples,
         algorithm=algorithm_of(options),
         config=config,
-        starts=[] if searched else _starts_of(recipe, config, options),
+        starts=[] if searched else [resumed.parameters] if resumed else _starts_of(recipe, config, options),
         axes=_axes_of(options.grid, config.count) if searched else None,
         patience=_given(options.patience, recipe.patience) if validated else 0,
         ranges=ranges,
         led_threshold=_threshold_of(options.led_threshold, config, data),
         threshold_may_move=options.led_threshold is None,
         full_history=options.full_history,
+        resumed=resumed,
+        notes=tuple(notes(resumed, config, samples.parts) if resumed else ()),
     )
 
 
@@ -235,7 +247,8 @@ def _require_use(data: Dataset, config: Config, shares: Sequence[float] | None, 
         raise NeuronError("--patience needs a validation part: give --split 80,20 or 70,15,15")
     if options.split_seed is not None and not shares:
         raise NeuronError("--split-seed goes with --split: here all rows are learnt from")
-    random_start = options.init is None and (options.model == "mlp" or not options.data)
+    given = options.init is not None or options.resume is not None
+    random_start = not given and (options.model == "mlp" or not options.data)
     begins = random_start and algorithm_of(options) != "grid"
     splits = bool(shares) and options.split_seed is None
     if options.seed is not None and not (begins or splits or config.shuffle):

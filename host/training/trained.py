@@ -18,6 +18,7 @@ from host.models.quantise import Report
 from host.training.fit import Epoch, Fit
 from host.training.plan import Plan
 from host.training.recipes import LOSSES
+from host.training.saved import Saved, rows_crc
 from host.training.stability import mean_loss
 
 Measure = Callable[[Sequence[float]], float]
@@ -60,6 +61,41 @@ class Trained:
         return self.plan.config
 
     @property
+    def epochs_before(self) -> int:
+        """Those of the trainings that this one has gone on from."""
+        return self.plan.resumed.epochs if self.plan.resumed else 0
+
+    @property
+    def setback(self) -> str | None:
+        """What it went on from was better; None where it was not."""
+        if self.plan.resumed is None:
+            return None
+        part = "validation" if "validation" in self.measures else "training"
+        before, now = self.measures[part](self.plan.resumed.parameters), self.losses[part]
+        if before >= now:
+            return None
+        return f"--resume: it was better before: a {part} loss of {before:.4g}, and {now:.4g} now"
+
+    @property
+    def saved(self) -> Saved:
+        """What another training can go on from."""
+        data, config, samples = self.data, self.config, self.plan.samples
+        return Saved(
+            model=self.plan.name,
+            inputs=data.inputs,
+            targets=data.targets_named,
+            classes=data.classes,
+            units=config.units,
+            activation=config.activation,
+            bias=config.bias,
+            parameters=list(self.fit.end.parameters),
+            input_scaler=samples.input_scaler,
+            target_scaler=samples.target_scaler,
+            epochs=0 if self.plan.axes else self.epochs_before + self.fit.end.epoch + 1,
+            rows=rows_crc(samples.parts["training"]),
+        )
+
+    @property
     def is_neuron(self) -> bool:
         return len(self.layers) == 1 and len(self.layers[0].weights) == 1
 
@@ -87,6 +123,7 @@ class Trained:
             "losses": self.losses,
             "epoch": self.fit.end.epoch,
             "epochs": None if self.plan.algorithm == "grid" else self.fit.epochs,
+            "epochs_before": self.epochs_before,
             "stopped": self.fit.stopped,
             "tries": self.tries,
             "overfitting": overfitting(self.fit.history),
