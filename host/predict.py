@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from host.boards.opening import PORT_HELP, SIMULATED
-from host.cli.line import add_line_options, line_of, names_image, require_no_line
-from host.cli.parser import Parser, file_name, number, program, spoken
+from host.cli.asking import inputs_of, parse
+from host.cli.line import line_of, names_image
+from host.cli.parser import program
 from host.errors import NeuronError, command, counted
 from host.show.terminal import can_draw, console, note, progress, say, warn
 
@@ -25,86 +25,25 @@ if TYPE_CHECKING:
     from host.core.image import Model
     from host.data.lookup import Lookup
     from host.data.rows import Incoming
-    from host.node.asking import Answers, Offline
+    from host.node.asking import Answers, Twin
     from host.show.sinks import Batch, Put
-
-EXAMPLES = """\
-examples:
-  python -m host.predict /dev/ttyUSB0 1 1                              one row, on the node
-  python -m host.predict and.img x1=1 x2=0                             one row by name, on this computer
-  python -m host.predict /dev/ttyUSB0 --data new.csv --save said.csv   every row of a file
-  tail -f log.csv | python -m host.predict and.img --data - --save -   rows as they come
-"""
-
-
-def given(text: str) -> float | str:
-    """Option type: a number, or name=value."""
-    return text if "=" in text[1:] else number(text)
 
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser(
-        prog=program("predict"),
-        usage="%(prog)s [options] PORT (x ... | --data FILE.csv)",
-        description="Ask a model on a node, or one in an image file, in its own units. The node's inputs stay as the "
-        "last row\nhas set them.",
-        epilog=spoken(EXAMPLES),
-    )
-    parser.add_argument("port", metavar="PORT", help=f"{PORT_HELP}; or an image file, asked on this computer")
-    parser.add_argument(
-        "inputs",
-        nargs="*",
-        type=given,
-        metavar="x",
-        help="a number for each input of the model, or name=value",
-    )
-    parser.add_argument(
-        "--data",
-        type=file_name,
-        metavar="FILE.csv",
-        help="rows below a header that names the model's inputs, in any order; - for standard input",
-    )
-    parser.add_argument(
-        "--save",
-        type=file_name,
-        metavar="OUT.csv",
-        help="with --data: write its columns, and what the model says behind them; - for standard output",
-    )
-    parser.add_argument(
-        "--json",
-        action="store_true",
-        help="print one JSON object a row on standard output and nothing else there",
-    )
-    add_line_options(parser)
-    args = parser.parse_intermixed_args(argv)
-    if args.inputs and args.data:
-        parser.error("choose one: inputs, or --data FILE.csv")
-    if not args.inputs and not args.data:
-        parser.error("the following arguments are required: x, or --data FILE.csv")
-    if args.save and not args.data:
-        parser.error("--save goes with --data FILE.csv")
-    if args.json and args.save == "-":
-        parser.error("--json and --save - both want standard output: choose one")
-    line_of(args)
-    if names_image(args.port):
-        require_no_line(args, parser)
-    elif args.port in SIMULATED:
-        alone = f"{SIMULATED[args.port]} of its own has no model: start one that stays"
-        how = "python -m host.sim --link /tmp/node, then deploy to /tmp/node and ask there"
-        raise NeuronError(f"{alone}, {spoken(how)}")
+    args = parse(argv)
     (many if args.data else one)(args)
     return 0
 
 
 @contextmanager
-def asked(args: argparse.Namespace) -> Iterator[Offline]:
+def asked(args: argparse.Namespace) -> Iterator[Twin]:
     """The model behind PORT."""
-    from host.node.asking import Offline, OnNode
+    from host.node.asking import OnNode, Twin
     from host.node.staging import load_image
 
     if names_image(args.port):
-        yield Offline(load_image(args.port))
+        yield Twin(load_image(args.port))
         return
     with line_of(args).open(args.port) as node:
         yield OnNode(node, f"deploy one first ({program('train')} --deploy PORT)")
@@ -118,7 +57,7 @@ def one(args: argparse.Namespace) -> None:
     import json
 
     with asked(args) as model:
-        inputs = typed(args.inputs, model)
+        inputs = inputs_of(args.inputs, model.model)
         answers = model.ask([inputs])
         warnings = model.warnings()
     from host.show.predictions import Tally, as_line, as_object
@@ -130,36 +69,6 @@ def one(args: argparse.Namespace) -> None:
         print(json.dumps(as_object(model.model, model.crc, inputs, answers, 0)))
     else:
         print(as_line(model.model, answers, 0))
-
-
-def typed(inputs: Sequence[float | str], model: Offline) -> list[float]:
-    """The numbers that were typed, in the order of the model's inputs."""
-    wanted, numbers = model.model.inputs, [value for value in inputs if not isinstance(value, str)]
-    if not numbers:
-        return named([str(value) for value in inputs], model.model)
-    if len(numbers) < len(inputs):
-        raise NeuronError("some inputs are named and some are not: name all of them, or none")
-    if len(numbers) != wanted:
-        raise NeuronError(f"the model takes {counted(wanted, 'input')}, not {len(numbers)}")
-    return numbers
-
-
-def named(inputs: Sequence[str], model: Model) -> list[float]:
-    """The same of name=value."""
-    from host.data.lookup import Lookup
-    from host.data.rows import Row
-
-    if not model.names.inputs:
-        raise NeuronError(
-            f"the image does not name its inputs: give {counted(model.inputs, 'number')} in their order"
-        )
-    pairs = [text.rpartition("=") for text in inputs]
-    found = Lookup(
-        model.names.inputs, model.inputs, [name.strip() for name, _, _ in pairs], "the inputs given"
-    )
-    if found.unused:
-        raise NeuronError(f"the model has no input {found.unused[0]}, only {', '.join(model.names.inputs)}")
-    return found.values(Row(1, [value for _, _, value in pairs]))
 
 
 # ------------------------------------------------------------------------------------------------------ many rows
@@ -215,12 +124,12 @@ def noted(found: Lookup, model: Model, table: Incoming) -> list[str]:
             f"the image does not name its inputs: they are the first {counted(model.inputs, 'column')} of {table.name}"
         )
     if found.unused:
-        said.append(f"not asked about, as no input is called so: {', '.join(found.unused)}")
+        said.append(f"no inputs of the model: {', '.join(found.unused)}")
     return said
 
 
 @contextmanager
-def sink(args: argparse.Namespace, table: Incoming, found: Lookup, source: Offline) -> Iterator[Put]:
+def sink(args: argparse.Namespace, table: Incoming, found: Lookup, source: Twin) -> Iterator[Put]:
     """Where rows and their answers go."""
     from host.files import replacing
     from host.show.sinks import as_csv, as_json, as_progress, as_table

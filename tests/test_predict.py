@@ -26,7 +26,7 @@ from host.core.infer import (
     out_of_range,
     quantise_inputs,
 )
-from host.node.asking import Offline
+from host.node.asking import Twin
 from host.show.sinks import column_names
 from tests.asked_models import FLOWERS
 from tests.e2e.scenario import AND
@@ -189,7 +189,7 @@ def test_every_row_of_a_file_gets_its_answer(said: Said, image: str, data: str, 
     out, err = said(image, "--data", data, "--save", str(saved))
     assert out == f"Saved {saved}, 4 rows\n"
     assert err == [
-        "note: not asked about, as no input is called so: kind",
+        "note: no inputs of the model: kind",
         "warning: row 5: input heat is 1, beyond what the model can hold: taken as 172",
         "warning: row 4: input width is 11, outside of the range that the model was made for: 0..10",
     ]
@@ -239,7 +239,7 @@ def test_an_image_without_names_takes_the_columns_in_their_order(
     assert out == "one,two,y,output,led,out_of_range,clipped\n1,1,z,1,1,0,0\n"
     assert err == [
         f"note: the image does not name its inputs: they are the first 2 columns of {file}",
-        "note: not asked about, as no input is called so: y",
+        "note: no inputs of the model: y",
     ]
 
 
@@ -290,7 +290,7 @@ def test_all_rows_are_the_twins(seed: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)
     model = random_model(rng, largest=12)
     x = (rng.normal(size=(50, model.inputs)) * 2.0 ** rng.integers(-10, 20, model.inputs)).tolist()
-    source = Offline(encode(model))
+    source = Twin(encode(model))
     whole = source.ask(x)
     assert whole.outputs.tolist() == [outputs for outputs, *_ in answers(model, x)]
     for i, row in enumerate(x):
@@ -320,16 +320,16 @@ def test_what_was_there_stays_after_an_interrupt(
 ) -> None:
     saved = tmp_path / "said.csv"
     saved.write_text("mine")
-    ask, asked = Offline.ask, []
+    ask, asked = Twin.ask, []
 
-    def interrupted(self: Offline, x: list[list[float]]) -> object:
+    def interrupted(self: Twin, x: list[list[float]]) -> object:
         if asked:
             raise KeyboardInterrupt
         asked.append(x)
         return ask(self, x)
 
-    monkeypatch.setattr(Offline, "most", 2)
-    monkeypatch.setattr(Offline, "ask", interrupted)
+    monkeypatch.setattr(Twin, "most", 2)
+    monkeypatch.setattr(Twin, "ask", interrupted)
     out, err = said(image, "--data", data, "--save", str(saved), status=130)
     assert (out, err[1:]) == ("", [f"stopped: after 2 rows; {saved} stays as it was"])
     assert saved.read_text() == "mine"

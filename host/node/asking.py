@@ -59,7 +59,7 @@ class Answers:
         return np.asarray(self.beyond.any(axis=1))
 
 
-class Offline:
+class Twin:
     """A model on this computer. most: rows that are best asked for at once."""
 
     most = 4096
@@ -87,7 +87,7 @@ class Offline:
         return []
 
 
-class OnNode(Offline):
+class OnNode(Twin):
     """The model that runs on a node; its image is read once. The node's inputs stay as the last row has set them."""
 
     most = 1
