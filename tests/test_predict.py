@@ -195,11 +195,11 @@ def test_every_row_of_a_file_gets_its_answer(said: Said, image: str, data: str, 
     ]
     found = table(saved.read_text())
     assert saved.read_text().splitlines()[0] == (
-        "kind,colour,width,heat,output_1,output_2,output_3,class,led,out_of_range,clipped"
+        "kind,colour,width,heat,output_rose,output_iris,output_tulip,class,led,out_of_range,clipped"
     )
     assert [
         (
-            [float(row[f"output_{i}"]) for i in (1, 2, 3)],
+            [float(row[f"output_{name}"]) for name in FLOWERS.names.classes],
             FLOWERS.names.classes.index(row["class"]),
             row["led"] == "1",
             row["out_of_range"] == "1",
@@ -223,7 +223,18 @@ def test_rows_as_json(said: Said, image: str, data: str) -> None:
 def test_rows_for_people(said: Said, image: str, data: str) -> None:
     out, _ = said(image, "--data", data)
     header, *rows = out.splitlines()
-    assert header.split() == ["row", "heat", "width", "colour=red", "...", "1", "2", "3", "class", "LED"]
+    assert header.split() == [
+        "row",
+        "heat",
+        "width",
+        "colour=red",
+        "...",
+        "rose",
+        "iris",
+        "tulip",
+        "class",
+        "LED",
+    ]
     assert rows[1].split()[:5] == ["3", "291.125", "9.25", "0", "..."]
     assert rows[1].split()[8:] == ["iris", "●", "lit"]
     assert rows[2].endswith("out of range")
@@ -254,11 +265,11 @@ def test_more_rows_of_the_same_kind_are_counted(said: Said, image: str, tmp_path
 
 
 def test_columns_that_are_there_already_keep_their_names() -> None:
-    header = ["class", "predicted_class", "led", "output_1"]
+    header = ["class", "predicted_class", "led", "output_rose"]
     assert column_names(FLOWERS, header) == [
-        "predicted_output_1",
-        "output_2",
-        "output_3",
+        "predicted_output_rose",
+        "output_iris",
+        "output_tulip",
         "predicted_class_2",
         "predicted_led",
         "out_of_range",
@@ -271,7 +282,9 @@ def test_what_was_said_can_be_asked_again(said: Said, image: str, data: str, tmp
     said(image, "--data", data, "--save", str(once))
     said(image, "--data", str(once), "--save", str(twice))
     for row in table(twice.read_text()):
-        assert all(row[f"predicted_{name}"] == row[name] for name in ("class", "led", "output_2", "clipped"))
+        assert all(
+            row[f"predicted_{name}"] == row[name] for name in ("class", "led", "output_iris", "clipped")
+        )
 
 
 def test_a_file_with_decimal_commas_gets_answers_with_them(
@@ -363,7 +376,7 @@ def test_a_row_is_answered_before_the_next_one_comes(image: str) -> None:
         assert process.stdout is not None
         process.stdin.write("heat,width,colour\n")
         process.stdin.flush()
-        assert process.stdout.readline().startswith("heat,width,colour,output_1,")
+        assert process.stdout.readline().startswith("heat,width,colour,output_rose,")
         for row in ("300,0.5,red", "291.125,9.25,blue"):
             process.stdin.write(f"{row}\n")
             process.stdin.flush()

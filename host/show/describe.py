@@ -22,9 +22,11 @@ def input_names(model: Model) -> list[str]:
 
 
 def output_names(model: Model) -> list[str]:
-    """What each output is called, or else its number; a name for all of them together is none of one."""
-    named = model.names.outputs
-    return list(named) if len(named) == model.outputs else [str(i + 1) for i in range(model.outputs)]
+    """What each output is called, by itself or by its class, or else its number."""
+    for named in (model.names.outputs, model.names.classes):
+        if len(named) == model.outputs:
+            return list(named)
+    return [str(i + 1) for i in range(model.outputs)]
 
 
 def class_names(model: Model) -> list[str]:
