@@ -116,16 +116,25 @@ class OnNode(Twin):
         q, self._last = answers.q[row : row + 1], answers.q[row].tolist()
         for once_more in (True, False):
             result = self._evaluate(q)
-            lamp = bool(result.led[0])
-            if (result.outputs[0] == answers.y[row]).all() and (result.held or lamp == answers.led[row]):
-                return lamp
+            same = (
+                (result.outputs[0] == answers.y[row]).all()
+                and result.classes[0] == answers.classes[row]
+                and result.out_of_range[0] == answers.out_of_range[row]
+                and (result.held or result.led[0] == answers.led[row])
+            )
+            if same:
+                return bool(result.led[0])
             if once_more:
                 self._node.doubt()  # a reply that came twice looks like the answer to the next row
         if not self._node.inputs_are_ours():
             raise NodeError("another master writes the node's inputs: stop it for a moment")
+        found = _in_words(result.outputs[0], result.classes[0], result.out_of_range[0], result.led[0])
+        expected = _in_words(
+            answers.y[row], answers.classes[row], answers.out_of_range[row], answers.led[row]
+        )
         raise NodeError(
-            f"the node computes {result.outputs[0].tolist()}, expected {answers.y[row].tolist()}: "
-            "is another master at work, or its firmware of another version?"
+            f"the node says {found}, expected {expected}: is another master at work, or its firmware of another "
+            "version?"
         )
 
     def _evaluate(self, q: Int16) -> Result:
@@ -146,3 +155,7 @@ class OnNode(Twin):
         if unpack(row, self._node.read_words(row, len(self._last))) != self._last:
             said.append("the node's inputs have changed again: another master writes them")
         return said
+
+
+def _in_words(y: Int16, number: int, beyond: bool, lit: bool) -> str:
+    return f"{y.tolist()}, class {number}{', out of range' * bool(beyond)}, lamp {'lit' if lit else 'dark'}"

@@ -225,19 +225,34 @@ def test_a_reply_that_comes_twice_is_not_the_answer_to_the_next_row(
     assert line.evaluated == 11
 
 
+LIES = {"outputs": (-1, 2), "class": (-5, 1), "lamp": (-3, 1), "out of range": (-4, 4)}
+"""The byte of a reply with one output, and the bits that are false there."""
+
+
+@pytest.mark.parametrize("lie", LIES)
 def test_a_node_that_computes_something_else(
-    node: MemoryNode, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    node: MemoryNode, lie: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def wrong(reply: bytes) -> bytes:
-        return reply[:-1] + bytes([reply[-1] ^ 2])
+        place, mask = LIES[lie]
+        return bytes(byte ^ mask * (i == len(reply) + place) for i, byte in enumerate(reply))
 
-    line = Line(node, spoil={4: wrong, 5: wrong})
-    status, err = interrupted_rows(line, tmp_path, capsys)
-    assert status == 2
-    assert err == [
-        "error: row 6: the node computes [2], expected [0]: is another master at work, or its firmware of another "
-        "version?"
-    ]
+    once = Line(node, spoil={4: wrong})
+    assert interrupted_rows(once, tmp_path, capsys) == (0, [])
+    status, err = interrupted_rows(Line(node, spoil={4: wrong, 5: wrong}), tmp_path, capsys)
+    says = {
+        "outputs": "[2], class 0, lamp dark",
+        "class": "[0], class 1, lamp dark",
+        "lamp": "[0], class 0, lamp lit",
+        "out of range": "[0], class 0, out of range, lamp dark",
+    }
+    assert (status, err) == (
+        2,
+        [
+            f"error: row 6: the node says {says[lie]}, expected [0], class 0, lamp dark: is another master at work, or "
+            "its firmware of another version?"
+        ],
+    )
 
 
 def test_a_node_that_is_lost_amid(
