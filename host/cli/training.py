@@ -18,6 +18,7 @@ from host.cli.parser import (
     numbers,
     positive,
     program,
+    share,
     spoken,
     whole,
 )
@@ -123,6 +124,7 @@ def options_of(args: argparse.Namespace, model: str) -> Options:
         seed=args.seed,
         tries=args.tries,
         ranges=args.range,
+        led=args.led,
         led_threshold=args.led_threshold,
         full_history=args.full_history,
     )
@@ -231,7 +233,12 @@ def _add_node(parser: argparse.ArgumentParser) -> None:
         "--led-threshold",
         type=number,
         metavar="Y",
-        help="light the LED above this (first) output (default: the middle of the targets)",
+        help="light the LED above this output (default: the middle of the targets, or of classes the one it says)",
+    )
+    node.add_argument(
+        "--led",
+        metavar="NAME",
+        help="the class, or the target, that lights the LED (default: the last class, the first target)",
     )
     node.add_argument(
         "--save", type=file_name, metavar="FILE", help="write the model's image (without --model AND's)"
@@ -243,6 +250,12 @@ def _add_node(parser: argparse.ArgumentParser) -> None:
         "--on-board",
         action="store_true",
         help="let the node of --deploy train itself too, and compare every epoch, bit for bit",
+    )
+    node.add_argument(
+        "--allow-changed",
+        type=share,
+        metavar="SHARE",
+        help="deploy although fixed point decides this share of the rows otherwise than float (default 0.5%%)",
     )
     node.add_argument(
         "--no-prove",
@@ -264,7 +277,17 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
 
 NETWORK_OPTIONS = ("layers", "no_bias", "activation", "tries")
 """What only a network has."""
-MODEL_OPTIONS = ("data", "init", "range", "led_threshold", "loss", "grid", "standardise", *NETWORK_OPTIONS)
+MODEL_OPTIONS = (
+    "data",
+    "init",
+    "range",
+    "led",
+    "led_threshold",
+    "loss",
+    "grid",
+    "standardise",
+    *NETWORK_OPTIONS,
+)
 COLUMN_OPTIONS = ("target", "drop", "columns", "categorical", "missing", "task")
 """What says how to read a file."""
 DESCENT_OPTIONS = (
@@ -281,7 +304,17 @@ DESCENT_OPTIONS = (
     "full_history",
 )
 """What a grid search takes no notice of."""
-LINE_OPTIONS = ("address", "baud", "parity", "stop_bits", "timeout", "trace", "on_board", "no_prove")
+LINE_OPTIONS = (
+    "address",
+    "baud",
+    "parity",
+    "stop_bits",
+    "timeout",
+    "trace",
+    "on_board",
+    "allow_changed",
+    "no_prove",
+)
 """What means nothing without a node."""
 
 

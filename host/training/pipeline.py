@@ -50,7 +50,8 @@ def train(plan: Plan, progress: Progress | None = None) -> Trained:
         layers,
         samples.seen,
         ranges=plan.ranges,
-        led_threshold=plan.led_threshold,
+        led_output=plan.lamp.output,
+        led_threshold=plan.lamp.threshold,
         nearest_threshold=plan.threshold_may_move,
     )
     return Trained(

@@ -38,6 +38,7 @@ from host.training.recipes import (
     Recipe,
 )
 from host.training.samples import PARTS, Samples, balanced
+from host.training.scores import Lamp, lamp_named
 from host.training.stability import stable_rate
 
 
@@ -53,7 +54,8 @@ class Options:
     file, unless init or grid give parameters of raw inputs; loss, algorithm, dtype: as host.training.recipes names
     them; l2: as in host.core.learn; grid: low, high, step of each parameter or of all; init: the parameters to start
     from; seed: of start, split and shuffling; tries: starts, of which the best is kept; ranges: low, high of each input
-    or of all; full_history: keep the loss of every epoch, however many.
+    or of all; led: the class, or the target, that lights the LED; full_history: keep the loss of every epoch, however
+    many.
     """
 
     model: str
@@ -86,6 +88,7 @@ class Options:
     seed: int | None = None
     tries: int = 1
     ranges: list[float] | None = None
+    led: str | None = None
     led_threshold: float | None = None
     full_history: bool = False
 
@@ -94,17 +97,18 @@ class Options:
 class Plan:
     """A training, decided.
 
-    data: all samples, in their order; samples: their parts, and what a training makes of them; config: the network and
-    how to train it; starts: one a try, a parameter each, as host.core.learn orders them, none for a grid; axes: the
-    points of a grid search, an axis a parameter; patience: epochs without a lower validation loss, 0 for ever; ranges:
-    (low, high) of each input as declared, None: by the data; led_threshold: in units of the first output;
-    threshold_may_move: nobody asked for it, so the nearest that the output can show will do; full_history: the loss of
-    every epoch is to be kept, and a neuron's parameters.
+    data: all samples, in their order; own_data: they come from a file; samples: their parts, and what a training makes
+    of them; config: the network and how to train it; starts: one a try, a parameter each, as host.core.learn orders
+    them, none for a grid; axes: the points of a grid search, an axis a parameter; patience: epochs without a lower
+    validation loss, 0 for ever; ranges: (low, high) of each input as declared, None: by the data; lamp: what lights the
+    LED; threshold_may_move: nobody asked for its threshold, so the nearest that the output can show will do;
+    full_history: the loss of every epoch is to be kept, and a neuron's parameters.
     """
 
     name: str
     recipe: Recipe
     data: Dataset
+    own_data: bool
     samples: Samples
     algorithm: str
     config: Config
@@ -112,7 +116,7 @@ class Plan:
     axes: list[list[float]] | None
     patience: int
     ranges: list[tuple[float, float]] | None
-    led_threshold: float
+    lamp: Lamp
     threshold_may_move: bool
     full_history: bool
 
@@ -146,6 +150,7 @@ def make_plan(options: Options, progress: Progress = silent) -> Plan:
         name=options.model,
         recipe=recipe,
         data=data,
+        own_data=options.data is not None,
         samples=samples,
         algorithm=algorithm_of(options),
         config=config,
@@ -153,7 +158,7 @@ def make_plan(options: Options, progress: Progress = silent) -> Plan:
         axes=_axes_of(options.grid, config.count) if searched else None,
         patience=_given(options.patience, recipe.patience) if validated else 0,
         ranges=ranges,
-        led_threshold=_threshold_of(options.led_threshold, config, data),
+        lamp=_lamp_of(options, config, data),
         threshold_may_move=options.led_threshold is None,
         full_history=options.full_history,
     )
@@ -367,12 +372,19 @@ def _axes_of(ends: Sequence[float] | None, parameters: int) -> list[list[float]]
     return grid.axes(triples)
 
 
-def _threshold_of(wanted: float | None, config: Config, data: Dataset) -> float:
-    """Of the first output: as told, else 0 for a step, else the middle of the targets."""
-    if wanted is not None:
-        return wanted
-    first = data.targets[:, 0]
-    return 0.0 if config.activation[-1] is Activation.STEP else float((first.min() + first.max()) / 2)
+def _lamp_of(options: Options, config: Config, data: Dataset) -> Lamp:
+    """As told; else the last class, or the first output above the middle of its targets, or above 0 of a step."""
+    targets = data.targets
+    output, of_class = lamp_named(
+        options.led, options.led_threshold, data.classes, data.targets_named, targets.shape[1]
+    )
+    threshold = options.led_threshold
+    if threshold is None:
+        own = targets[:, output]
+        middle = float((own.min() + own.max()) / 2)
+        undecided = config.activation[-1] is Activation.STEP or (of_class and targets.shape[1] > 1)
+        threshold = 0.0 if undecided else middle
+    return Lamp(output, threshold, of_class)
 
 
 def _ranges_of(ends: Sequence[float] | None, data: Dataset) -> list[tuple[float, float]] | None:
