@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
     from host.node.node import Node
     from host.node.proof import Row
+    from host.node.staging import Deployed
     from host.training.plan import Plan
+    from host.training.scores import Question, Scores
     from host.training.trained import Trained
 
 
@@ -48,11 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         require_room(plans[-1])
     if args.deploy is not None:
         line.require(args.deploy)
-    for plan in plans:
-        warn(plan.notes)
     trained = [train_and_show(plan, out) for plan in plans]
     last = trained[-1]
-    warn(filter(None, [one.setback for one in trained]))
+    scores: dict[str, Any] = {}
     of_which = f": that is {last.plan.label}" if len(trained) > 1 else ""
     if args.save:
         replace_file(args.save, last.image)
@@ -69,15 +69,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(out, (f"Drawn to {args.plot}" if args.plot else "Drawn") + of_which)
     there: dict[str, Any] = {}
     if args.deploy is not None:
+        last.changed.require(args.allow_changed)
         say(out, f"Deploying {last.plan.label} to {line.describe(args.deploy)}", style="bold")
         with line.open(args.deploy) as node:
             if args.on_board:
                 there["on_board"] = train_there(node, last, out)
-            there["deployed"] = deploy_to(node, last, out, staged=args.on_board, prove=not args.no_prove)
+            there["deployed"], scores = deploy_to(
+                node, last, out, staged=args.on_board, prove=not args.no_prove
+            )
     if args.json:
         import json
 
-        models = [one.as_dict() for one in trained]
+        models = [*(one.as_dict() for one in trained[:-1]), last.as_dict(scores)]
         print(json.dumps({**models[-1], **there, "models": models}, allow_nan=False))
     return 0
 
@@ -100,6 +103,7 @@ def train_and_show(plan: Plan, out: Console | None) -> Trained:
         from host.show.report import show
 
         show(trained, out)
+        warn(trained.warnings)
     return trained
 
 
@@ -131,15 +135,16 @@ def train_there(node: Node, trained: Trained, out: Console | None) -> dict[str, 
 
 def deploy_to(
     node: Node, trained: Trained, out: Console | None, *, staged: bool = False, prove: bool = True
-) -> dict[str, Any]:
-    """Deploy, or commit what is staged; unless nothing is to be proven, by the data's rows."""
+) -> tuple[dict[str, Any], dict[str, Scores]]:
+    """Deploy, or commit what is staged; unless nothing is to be proven, by the data's rows. For JSON, and what the node
+    scored in the part that it was asked."""
     from host.node.staging import commit_staged, deploy
-    from host.show import tables
+    from host.training.scores import question_of
 
-    rows = tables.rows_to_show(trained.data)
+    question = question_of(trained.parts)
     with progress(out, keep=True) as update:
         deployed = (commit_staged if staged else deploy)(
-            node, trained.image, progress=update, prove=prove, x=rows
+            node, trained.image, progress=update, prove=prove, x=question.x
         )
     if deployed.already:
         say(out, "  it ran there already: nothing was written; the model to go back to stays")
@@ -149,14 +154,40 @@ def deploy_to(
         f"  running: CRC-32 {deployed.crc:08x}, sequence {deployed.sequence}, after {deployed.seconds:.1f} s{unproven}",
     )
     warn(deployed.warnings)
-    return {
+    said: dict[str, Any] = {
         "address": deployed.address,
         "crc32": deployed.crc,
         "sequence": deployed.sequence,
         "seconds": deployed.seconds,
         "already": deployed.already,
-        **(show_rows(deployed.rows, trained, out, " in Renode" if node.lamp else "") if prove else {}),
     }
+    if not prove:
+        return said, {}
+    said |= show_rows(deployed.rows, trained, out, " in Renode" if node.lamp else "")
+    asked, scores = score_answers(deployed, question, trained, out)
+    return said | {"asked": asked}, {question.part: scores}
+
+
+def score_answers(
+    deployed: Deployed, question: Question, trained: Trained, out: Console | None
+) -> tuple[dict[str, Any], Scores]:
+    """How good the node's answers are: what it was asked, and its scores."""
+    import numpy as np
+
+    from host.show.scored import asked_in_words
+    from host.training.trained import short
+
+    scores = question.score(np.array([row.outputs for row in deployed.rows]), trained.decide)
+    asked = {
+        "part": short(question.part),
+        "rows": len(question.x),
+        "of": question.of,
+        "seconds": deployed.proving,
+    }
+    if trained.is_scored:
+        for line in asked_in_words(scores, question, deployed.proving):
+            say(out, line)
+    return asked, scores
 
 
 def show_rows(rows: Sequence[Row], trained: Trained, out: Console | None, where: str) -> dict[str, Any]:
@@ -167,13 +198,19 @@ def show_rows(rows: Sequence[Row], trained: Trained, out: Console | None, where:
     from host.show import tables
 
     say(out)
-    header, *lines = tables.node_table(rows, trained.data, drawn=can_draw())
+    outputs, names = np.array([row.outputs for row in rows]), trained.data.classes
+    classes = [names[said] for said in trained.plan.lamp.classes(outputs)] if names else []
+    shown = tables.rows_shown(len(rows))
+    # The one output of two classes says more than their names.
+    named = [classes[index] for index in shown] if len(names) > 2 else []
+    evaluated = [rows[index] for index in shown]
+    header, *lines = tables.node_table(evaluated, trained.data, drawn=can_draw(), classes=named)
     say(out, header + where)
-    for line, row in zip(lines, rows, strict=True):
+    for line, row in zip(lines, evaluated, strict=True):
         say(out, line, style="bold red" if row.led else None)
     _, expected = reference(trained.layers, np.array([row.inputs for row in rows]))
     these = f"these {len(rows)} rows" if len(rows) != 1 else "this row"
-    difference = float(np.abs(np.array([row.outputs for row in rows]) - expected).max())
+    difference = float(np.abs(outputs - expected).max())
     say(out)
     say(out, f"  largest difference from the float model in {these}: {difference:.2g}")
     return {
@@ -183,9 +220,10 @@ def show_rows(rows: Sequence[Row], trained: Trained, out: Console | None, where:
                 "inputs": row.inputs,
                 "output": row.outputs[0],
                 **({"outputs": row.outputs} if len(row.outputs) > 1 else {}),
+                **({"class": classes[index]} if classes else {}),
                 "led": row.led,
             }
-            for row in rows
+            for index, row in enumerate(rows)
         ],
     }
 

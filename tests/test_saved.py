@@ -23,14 +23,13 @@ Run = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """run(*argv): what a training says as JSON; with `warnings` what it said beside that."""
+    """run(*argv): what a training says as JSON, with those of its warnings that are of --resume."""
 
     def one(*argv: str) -> dict[str, Any]:
         capsys.readouterr()
         assert train.main([*argv, "--json"]) == 0
-        out, err = capsys.readouterr()
-        said: dict[str, Any] = json.loads(out)
-        return {**said, "warnings": err.splitlines()}
+        said: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return {**said, "warnings": [text for text in said["warnings"] if text.startswith("--resume")]}
 
     return one
 
@@ -109,7 +108,7 @@ def test_a_training_that_finds_nothing_better_says_so(run: Run, data: str, tmp_p
     argv = ("--model", "mlp", "--data", data, "--algorithm", "sgd", "--save-float", file, "--epochs")
     run(*argv, "20", "--lr", "0.005")
     (said,) = run(*argv, "1", "--lr", "0.03", "--resume", file)["warnings"]
-    assert said.startswith("warning: --resume: it was better before: a validation loss of ")
+    assert said.startswith("--resume: it was better before: a validation loss of ")
 
 
 def test_what_begins_anew_is_said(run: Run, data: str, tmp_path: Path) -> None:
@@ -118,7 +117,7 @@ def test_what_begins_anew_is_said(run: Run, data: str, tmp_path: Path) -> None:
     run(*argv)
     said = run(*argv, "--resume", file)
     assert said["warnings"] == [
-        "warning: --resume: Adam's moments and the order of the samples begin anew: not the same bits as one training "
+        "--resume: Adam's moments and the order of the samples begin anew: not the same bits as one training "
         "of all epochs"
     ]
     assert load(file).epochs == 3 + said["epoch"] + 1
@@ -130,9 +129,7 @@ def test_rows_that_are_held_out_now_but_were_not_before_are_said(run: Run, data:
     argv = ("--model", "wxb", "--data", data, "--epochs", "3", "--resume", file)
     assert run(*argv)["warnings"] == []
     said = run(*argv, "--split-seed", "5")["warnings"][0]
-    assert said.startswith(
-        "warning: --resume: it was trained with other rows: those held out now may be among them"
-    )
+    assert said.startswith("--resume: it was trained with other rows: those held out now may be among them")
     assert run(*argv, "--split", "100,0")["warnings"] == []
 
 

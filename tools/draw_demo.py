@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from host.core.infer import infer, led, quantise_inputs
-from host.show.tables import rows_to_show
 from host.training.pipeline import train
 from host.training.plan import Options, make_plan
+from host.training.scores import question_of
 from host.training.stability import mean_loss
 from host.training.trained import Trained
 from tools.svg import BLUE, GREY, INK, VERMILION, dot, picture, text, wire
@@ -108,7 +108,7 @@ def lamp(x: int, y: int, lit: bool) -> str:
 
 def table(trained: Trained) -> list[str]:
     """What the node computes from its fixed-point model, and its lamp."""
-    rows = rows_to_show(trained.data)
+    rows = question_of(trained.parts).x
     outputs = infer(trained.model, quantise_inputs(trained.model, rows))
     lit = led(trained.model, outputs)
     columns = (TABLE_AT + 20, TABLE_AT + 70, TABLE_AT + 140, TABLE_AT + 215)

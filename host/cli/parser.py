@@ -74,6 +74,15 @@ def positive(text: str) -> float:
     return value
 
 
+def share(text: str) -> float:
+    """Option type: a part of a whole, 0.01 or 1%."""
+    percent = text.endswith("%")
+    value = number(text.removesuffix("%")) / (100 if percent else 1)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share like 0.01 or 1%")
+    return value
+
+
 SECONDS_MAX = 3600.0
 
 

@@ -18,6 +18,7 @@ from host.cli.parser import (
     numbers,
     positive,
     program,
+    share,
     spoken,
     whole,
 )
@@ -59,6 +60,14 @@ def shares(text: str) -> list[float]:
     if len(parts) not in (2, 3) or parts[0] <= 0 or min(parts) < 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no split like 80,20 or 70,15,15")
     return [*parts, 0.0][:3]
+
+
+def from_zero(text: str) -> float:
+    """Option type: a number of 0 or more."""
+    value = number(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is below 0")
+    return value
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -123,6 +132,7 @@ def options_of(args: argparse.Namespace, model: str) -> Options:
         seed=args.seed,
         tries=args.tries,
         ranges=args.range,
+        led=args.led,
         led_threshold=args.led_threshold,
         full_history=args.full_history,
         resume=args.resume,
@@ -199,7 +209,7 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     )
     how.add_argument("--dtype", choices=DTYPES, default="float64", help="(default float64)")
     how.add_argument(
-        "--l2", type=positive, default=0.0, metavar="L", help="keep weights small: L/2 times their squares"
+        "--l2", type=from_zero, metavar="L", help="keep weights small: add L/2 times their squares"
     )
     how.add_argument(
         "--class-weight",
@@ -235,7 +245,12 @@ def _add_node(parser: argparse.ArgumentParser) -> None:
         "--led-threshold",
         type=number,
         metavar="Y",
-        help="light the LED above this (first) output (default: the middle of the targets)",
+        help="light the LED above this output (default: the middle of the targets, or of classes the one it says)",
+    )
+    node.add_argument(
+        "--led",
+        metavar="NAME",
+        help="the class, or the target, that lights the LED (default: the last class, the first target)",
     )
     node.add_argument(
         "--save", type=file_name, metavar="FILE", help="write the model's image (without --model AND's)"
@@ -253,6 +268,12 @@ def _add_node(parser: argparse.ArgumentParser) -> None:
         "--on-board",
         action="store_true",
         help="let the node of --deploy train itself too, and compare every epoch, bit for bit",
+    )
+    node.add_argument(
+        "--allow-changed",
+        type=share,
+        metavar="SHARE",
+        help="deploy although fixed point decides this share of the rows otherwise than float (default 0.5%%)",
     )
     node.add_argument(
         "--no-prove",
@@ -279,6 +300,7 @@ MODEL_OPTIONS = (
     "init",
     "resume",
     "range",
+    "led",
     "led_threshold",
     "loss",
     "grid",
@@ -304,7 +326,17 @@ DESCENT_OPTIONS = (
 """What a grid search takes no notice of."""
 BEGIN_OPTIONS = ("init", "tries", "standardise")
 """What a file to go on from decides."""
-LINE_OPTIONS = ("address", "baud", "parity", "stop_bits", "timeout", "trace", "on_board", "no_prove")
+LINE_OPTIONS = (
+    "address",
+    "baud",
+    "parity",
+    "stop_bits",
+    "timeout",
+    "trace",
+    "on_board",
+    "allow_changed",
+    "no_prove",
+)
 """What means nothing without a node."""
 
 

@@ -28,6 +28,7 @@ from host.training import grid
 from host.training.fit import Epoch, Fit, epochs, fit
 from host.training.pipeline import train
 from host.training.plan import make_plan
+from host.training.scores import question_of
 from host.training.stability import stable_rate
 from host.training.trained import Trained
 
@@ -250,7 +251,7 @@ def on_node(result: Trained) -> tuple[list[Row], list[bytes]]:
     """Deploy to a simulated node, by the rows of the data; then the frames of one evaluation of the last, as `--trace`
     shows them."""
     with contextlib.redirect_stderr(io.StringIO()) as heard, open_node("sim", trace=True) as node:
-        rows = list(deploy(node, result.image, x=tables.rows_to_show(result.data)).rows)
+        rows = list(deploy(node, result.image, x=question_of(result.parts).x).rows)
         node.evaluate_float(rows[-1].inputs, result.model.outputs)
     frames = [line.split("  ")[0] for line in heard.getvalue().splitlines() if line[:3] in ("-> ", "<- ")]
     return rows, [bytes.fromhex(frame[3:]) for frame in frames[-2:]]

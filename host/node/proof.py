@@ -58,6 +58,15 @@ class Row:
     clipped: bool
 
 
+@dataclass(frozen=True)
+class Proven:
+    """What a node gave for rows. outputs: int16 (rows, outputs); lamps: looked at where they can be seen, else as the
+    node says."""
+
+    outputs: Int16
+    lamps: list[bool]
+
+
 def set_coils(node: Node) -> list[str]:
     """The coils that are set: each holds the lamp, or the outputs."""
     names = [row.name for row in REGISTERS if row.table is Table.COIL]
@@ -110,15 +119,15 @@ def prove(
     crc: int = 0,
     settle: Callable[[], object] | None = None,
     done: Callable[[int], None] = lambda row: None,
-) -> list[bool]:
-    """Evaluate rows (rows, inputs) on the node and compare with our own twin, exactly: NodeError where they differ. The
-    lamps, looked at where they can be seen, else as the node says.
+) -> Proven:
+    """Evaluate rows (rows, inputs) on the node and compare with our own twin, exactly: NodeError where they differ.
 
     settle: makes sure that the commit of the image with this CRC-32 has ended, where one may be under way; done(row):
     after each.
     """
     expected = infer(model, q)
-    lamps, classes, seen = led(model, expected), class_of(model, expected), []
+    lamps, classes = led(model, expected), class_of(model, expected)
+    given, seen = [], []
     compared = model.outputs > 1  # the class of a single output is what its LED says
     for i, (y, lit) in enumerate(zip(expected, lamps, strict=True)):
         # A reply that came twice looks like the answer to the next row.
@@ -137,18 +146,19 @@ def prove(
                 raise _not_proven(node, i, result, y)
             remedies.pop(0)()
             unsettled = False
+        given.append(result.outputs[0])
         seen.append(node.lamp() if node.lamp else bool(result.led[0]))
         done(i)
-    return seen
+    return Proven(np.array(given, np.int16).reshape(expected.shape), seen)
 
 
-def rows_of(model: Model, x: ArrayLike, took: Sequence[Taken], lamps: Sequence[bool]) -> list[Row]:
+def rows_of(model: Model, x: ArrayLike, took: Sequence[Taken], proven: Proven) -> list[Row]:
     """What was proven for rows of inputs (rows, inputs), in their own units."""
-    outputs = dequantise_outputs(model, infer(model, np.array([each.q for each in took], np.int16)))
+    outputs = dequantise_outputs(model, proven.outputs)
     rows = np.atleast_2d(np.asarray(x, dtype=np.float64))
     return [
         Row(inputs.tolist(), output.tolist(), lit, each.used, any(each.clipped))
-        for inputs, output, lit, each in zip(rows, outputs, lamps, took, strict=True)
+        for inputs, output, lit, each in zip(rows, outputs, proven.lamps, took, strict=True)
     ]
 
 

@@ -40,7 +40,8 @@ class Deployed:
     """A model that runs, and was proven unless that was not wanted.
 
     crc: CRC-32 of its image; sequence: the node's commit number; already: it ran there before, and nothing was
-    written; warnings: what else is to be known of the node; rows: what it was proven by, where that was given.
+    written; warnings: what else is to be known of the node; rows: what it was proven by, where that was given; proving:
+    the seconds of `seconds` that this took.
     """
 
     address: int
@@ -50,6 +51,7 @@ class Deployed:
     already: bool = False
     warnings: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
+    proving: float = 0.0
 
 
 def stage(node: Node, image: bytes, progress: Progress = silent) -> None:
@@ -167,6 +169,7 @@ def _deploy(
     q, took = (proof.vector_of(model), []) if x is None else proof.quantised(model, x)
     found: list[int] = []
     rows: list[Row] = []
+    proving = 0.0
 
     def runs(row: int) -> None:
         if row == 0:
@@ -191,8 +194,10 @@ def _deploy(
             time.sleep(COMMIT_SECONDS + COMMIT_SECONDS_BYTE * len(image))
         if prove:
             with proof.inputs_kept(node, found or node.read_inputs(model.inputs)) as kept:
-                lamps = proof.prove(node, model, q, crc=crc, settle=settle, done=runs)
-            rows = [] if x is None else proof.rows_of(model, x, took, lamps)
+                since = time.monotonic()
+                proven = proof.prove(node, model, q, crc=crc, settle=settle, done=runs)
+                proving = time.monotonic() - since
+            rows = [] if x is None else proof.rows_of(model, x, took, proven)
         running = (prove and kept.running) or node.running()
         if not prove and settle:
             if running.busy or running.model_crc != crc:
@@ -203,7 +208,9 @@ def _deploy(
     if running.sequence == 0 or running.model_crc != crc:
         raise NodeError(f"the node runs {_running(running)} now: another master has changed its model")
     seconds = time.monotonic() - began
-    return Deployed(node.address, crc, running.sequence, seconds, already, tuple(warnings), tuple(rows))
+    return Deployed(
+        node.address, crc, running.sequence, seconds, already, tuple(warnings), tuple(rows), proving
+    )
 
 
 def rollback(node: Node) -> Identity:

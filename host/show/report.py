@@ -11,7 +11,7 @@ from host.core.wire import Activation, Loss
 from host.data.dataset import BUILT_IN
 from host.errors import counted
 from host.models.dense import reference
-from host.show import tables
+from host.show import scored, tables
 from host.show.terminal import can_draw, say
 from host.training.stability import mean_loss
 from host.training.trained import Trained, overfitting
@@ -40,6 +40,12 @@ def show(trained: Trained, out: Console) -> None:
     for line in (*loss_lines(trained), "", *result_in_words(trained), *losses_in_words(trained)):
         say(out, line)
     say(out)
+    if trained.is_scored:
+        for line in (*scored.scores_in_words(trained), ""):
+            say(out, line)
+    elif trained.changed.rows:
+        say(out, f"  {trained.changed.in_words()}")
+        say(out)
     say(out, f"  quantised to 16 bits, an image of {report.image_bytes} bytes")
     for line in tables.quantisation(report, data):
         say(out, line)
@@ -59,6 +65,9 @@ def how_in_words(trained: Trained) -> list[str]:
         lines.append(f"  {tries_in_words(trained.tries)}")
     if trained.epochs_before:
         lines.append(f"  goes on from {counted(trained.epochs_before, 'epoch')}")
+    if trained.plan.standardised:
+        both = " and targets" if trained.plan.samples.target_scaler else ""
+        lines.append(f"  inputs{both} standardised to learn; the node takes and gives raw units")
     if data.note:
         lines.append(f"  {data.note}")
     if trained.fit.stopped and trained.plan.algorithm != "grid":
@@ -75,7 +84,7 @@ def loss_lines(trained: Trained) -> list[str]:
     """A table of some epochs, and the curve of the loss."""
     history, config = trained.fit.spread, trained.config
     # With less than all samples a step, the loss is that of the last one: how all are learnt shows in the mean.
-    part = 0 < config.batch < len(trained.data)
+    part = 0 < config.batch < len(trained.parts["training"])
     table = tables.training_table(history, ("last loss" if part else "loss"), weights=trained.is_neuron)
     if trained.plan.algorithm == "grid":
         return table
@@ -106,27 +115,50 @@ def losses_in_words(trained: Trained) -> list[str]:
 
 def result_in_words(trained: Trained) -> list[str]:
     """What was learnt, and what the LED makes of it."""
-    data, report, name = trained.data, trained.report, trained.data.target
-    threshold = report.led_threshold
-    sums, outputs = reference(trained.layers, data.x)
-    text = tables.formula(data, trained.end) if trained.is_neuron else ""
+    data, outputs = trained.data, trained.outputs["training"]["float"]
+    neuron, name = trained.is_neuron, data.target
+    text = tables.formula(data, trained.end) if neuron else ""
+    lines: list[str] = []
     match trained.layers[-1].activation:
-        case Activation.STEP:
-            lit = f"  {verdict(sums[:, 0] > 0, data.y > 0)}; the LED is lit for 1"
-            return [*tables.wrapped(f"1 if {text} > 0"), lit]
-        case Activation.SIGMOID:
-            right = verdict(outputs[:, 0] > threshold, data.y > 0.5)
-            lines = tables.wrapped(f"P({name} = 1) = sigmoid({text})")
-            return [*lines, f"  {right}; the LED is lit when P > {threshold:g}"]
-    if trained.is_neuron:
-        lines = tables.wrapped(f"{name} = {text}")
-    else:
-        lines = [f"  largest error of an output on the data: {np.abs(outputs - data.targets).max():.4g}"]
+        case Activation.STEP if neuron:
+            lines = tables.wrapped(f"{trained.classes[1]} if {text} > 0")
+        case Activation.SIGMOID if neuron:
+            lines = tables.wrapped(f"P({name} = {trained.classes[1]}) = sigmoid({text})")
+        case _ if neuron:
+            lines = tables.wrapped(f"{name} = {text}")
+        case Activation.IDENTITY if not data.classes:
+            error = max(
+                np.abs(trained.outputs[part]["float"] - samples.targets).max()
+                for part, samples in trained.parts.items()
+            )
+            lines = [f"  largest error of an output on the data: {error:.4g}"]
     if data is BUILT_IN["wx"]:
         lines.append(f"  for x = 4 that is {float(reference(trained.layers, np.array([[4.0]]))[0][0, 0])!r}")
-    if set(np.unique(data.y)) <= {0.0, 1.0}:
-        lines.append(f"  {verdict(outputs[:, 0] > threshold, data.targets[:, 0] > threshold)}")
-    return [*lines, f"  the LED is lit when {name} > {threshold:g}"]
+    lit = f"the LED is lit {led_in_words(trained)}"
+    if len(trained.parts) > 1 or not trained.classes:  # what was held out is not counted with what was learnt
+        return [*lines, *tables.wrapped(lit)]
+    right = verdict(trained.plan.lamp.classes(outputs), data.labels)
+    if trained.layers[-1].activation is Activation.IDENTITY:
+        return [*lines, f"  {right}", *tables.wrapped(lit)]
+    return [*lines, *tables.wrapped(f"{right}; {lit}")]
+
+
+def led_in_words(trained: Trained) -> str:
+    """When the LED is lit."""
+    led, data, lamp = trained.led, trained.data, trained.plan.lamp
+    threshold = trained.report.led_threshold
+    if not trained.classes:
+        return f"when {led['output']} > {threshold:g}"
+    if not data.classes:
+        word = {Activation.STEP: "for 1", Activation.SIGMOID: f"when P > {threshold:g}"}
+        return word.get(trained.layers[-1].activation, f"when {data.target} > {threshold:g}")
+    text = f"for class {led['class']}"
+    if trained.plan.threshold_may_move:
+        return text
+    if data.targets.shape[1] > 1:
+        return f"{text}, when its output > {threshold:g}"
+    output = "P" if trained.layers[-1].activation is Activation.SIGMOID else data.target
+    return f"{text}, when {output} {'<=' if lamp.of_class else '>'} {threshold:g}"
 
 
 def verdict(said: Any, true: Any) -> str:

@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import math
 import textwrap
+import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
 from host.errors import counted
-from host.models.dense import Float
 from host.models.quantise import Decision, Report
 from host.training.fit import Epoch
+from host.training.scores import evenly
 
 if TYPE_CHECKING:
     from host.data.dataset import Dataset
 
 WIDTH = 76
 INDENT = "  "
+NAME_WIDTH = 20
+"""Columns that a name takes at most."""
 COLUMNS_MAX = 3
 """Weights or inputs that a table shows before it leaves the rest out."""
 
@@ -30,13 +31,28 @@ def wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
 
 
-def _aligned(table: list[list[str]]) -> list[str]:
-    """Columns to the right, two spaces between."""
-    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
+def aligned(table: list[list[str]]) -> list[str]:
+    """Columns to the right, three spaces between."""
+    widths = [max(map(_width, column)) for column in zip(*table, strict=True)]
     return [
-        INDENT + "   ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
+        INDENT
+        + "   ".join(" " * (width - _width(cell)) + cell for cell, width in zip(row, widths, strict=True))
         for row in table
     ]
+
+
+def _width(text: str) -> int:
+    """Columns that a text takes on a terminal: Chinese characters take two."""
+    return sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
+
+
+def shortened(name: str, width: int) -> str:
+    """A name, cut where it takes more columns."""
+    if _width(name) <= width:
+        return name
+    while _width(name) > width - 3:
+        name = name[:-1]
+    return name + "..."
 
 
 def short(value: float) -> str:
@@ -56,9 +72,18 @@ def _spread(count: int, rows: int) -> list[int]:
 def training_table(
     history: Sequence[Epoch], loss: str = "loss", rows: int = 6, *, weights: bool = True
 ) -> list[str]:
-    """A handful of epochs: loss (under the name given), validation loss, and a neuron's weights after it."""
+    """A handful of epochs: loss (under the name given), validation loss, and a neuron's weights after it, as many as
+    there is room for."""
+    most = min(len(history[0].w), COLUMNS_MAX) if weights else 0
+    for shown in range(most, -1, -1):
+        table = _epochs(history, loss, rows, shown, weights)
+        if max(map(_width, table)) <= WIDTH + len(INDENT):
+            break
+    return table
+
+
+def _epochs(history: Sequence[Epoch], loss: str, rows: int, shown: int, weights: bool) -> list[str]:
     first = history[0]
-    shown = min(len(first.w), COLUMNS_MAX) if weights else 0
     more = ["..."] if weights and shown < len(first.w) else []
     bias = weights and first.b is not None
     validated = first.validation is not None
@@ -70,7 +95,7 @@ def training_table(
         table.append(
             [*cells, *map(short, e.w[:shown]), *more, *([short(e.b)] if bias and e.b is not None else [])]
         )
-    return _aligned(table)
+    return aligned(table)
 
 
 def loss_curve(
@@ -147,7 +172,7 @@ def quantisation(report: Report, data: Dataset) -> list[str]:
     for name, (low, high), fraction in list(
         zip(data.inputs, report.ranges, report.input_fraction, strict=True)
     )[: COLUMNS_MAX + 1]:
-        lines.append(f"{INDENT}input {name:<12} {low:g}..{high:g}, step 2^{-fraction}")
+        lines.append(f"{INDENT}input {shortened(name, NAME_WIDTH):<12} {low:g}..{high:g}, step 2^{-fraction}")
     if len(data.inputs) > COLUMNS_MAX + 1:
         lines.append(f"{INDENT}... {counted(len(data.inputs) - COLUMNS_MAX - 1, 'more input')}")
     for index, layer in enumerate(report.layers):
@@ -204,26 +229,38 @@ class Evaluated(Protocol):
     def clipped(self) -> bool: ...
 
 
-def node_table(rows: Sequence[Evaluated], data: Dataset, *, drawn: bool = True) -> list[str]:
-    """Inputs, output and lamp of each row; the header first. Marked: rows with an input beyond what the model holds."""
-    shown = min(len(data.inputs), COLUMNS_MAX)
+def node_table(
+    rows: Sequence[Evaluated], data: Dataset, *, drawn: bool = True, classes: Sequence[str] = ()
+) -> list[str]:
+    """Inputs, output (the first of several) or class, and lamp of each row; the header first. Marked: rows with an
+    input beyond what the model holds. classes: the name of the class that each row says, where they have names."""
+    for shown in range(min(len(data.inputs), COLUMNS_MAX), 0, -1):
+        table = _evaluated(rows, data, drawn, classes, shown)
+        if max(map(_width, table)) <= WIDTH + len(INDENT):
+            break
+    return table
+
+
+def _evaluated(
+    rows: Sequence[Evaluated], data: Dataset, drawn: bool, classes: Sequence[str], shown: int
+) -> list[str]:
     more = ["..."] if shown < len(data.inputs) else []
     lit, dark = ("●  lit", "○     ") if drawn else ("*  lit", ".     ")
-    table = [[*data.inputs[:shown], *more, "output", "LED   "]]
-    for row in rows:
+    names = [shortened(name, NAME_WIDTH) for name in data.inputs[:shown]]
+    table = [[*names, *more, "class" if classes else "output", "LED   "]]
+    for index, row in enumerate(rows):
         inputs = [f"{v:g}" for v in row.inputs[:shown]] + more
-        table.append([*inputs, f"{row.outputs[0]:g}", lit if row.led else dark])
+        said = shortened(classes[index], NAME_WIDTH) if classes else f"{row.outputs[0]:g}"
+        table.append([*inputs, said, lit if row.led else dark])
     if any(row.clipped for row in rows):
         for cells, mark in zip(table, ["", *("clipped" * row.clipped for row in rows)], strict=True):
             cells.append(mark)
-    return [line.rstrip() for line in _aligned(table)]
+    return [line.rstrip() for line in aligned(table)]
 
 
 ROWS_SHOWN = 16
 
 
-def rows_to_show(data: Dataset) -> Float:
-    """Rows of inputs, each once and sorted; some, evenly spread, where there are many."""
-    rows: Float = np.unique(data.x, axis=0)
-    chosen: Float = rows[np.linspace(0, len(rows) - 1, min(ROWS_SHOWN, len(rows))).round().astype(int)]
-    return chosen
+def rows_shown(count: int) -> list[int]:
+    """Which of so many rows a table shows: some, evenly spread, where there are many."""
+    return evenly(count, ROWS_SHOWN)

@@ -101,7 +101,7 @@ def wish_of(trained: Trained) -> Wish:
         start=trained.start,
         ranges=trained.report.ranges,
         model=trained.model,
-        led_threshold=plan.led_threshold,
+        led_threshold=plan.lamp.threshold,
     )
 
 

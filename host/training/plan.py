@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -39,7 +38,9 @@ from host.training.recipes import (
 )
 from host.training.samples import PARTS, Samples, balanced
 from host.training.saved import Saved, load, notes, require_fits
+from host.training.scores import Lamp, lamp_named
 from host.training.stability import stable_rate
+from host.training.starts import random_start
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ class Options:
     file, unless init or grid give parameters of raw inputs; loss, algorithm, dtype: as host.training.recipes names
     them; l2: as in host.core.learn; grid: low, high, step of each parameter or of all; init: the parameters to start
     from; seed: of start, split and shuffling; tries: starts, of which the best is kept; ranges: low, high of each input
-    or of all; full_history: keep the loss of every epoch, however many; resume: a file of host.training.saved to go on
-    from.
+    or of all; led: the class, or the target, that lights the LED; full_history: keep the loss of every epoch, however
+    many; resume: a file of host.training.saved to go on from.
     """
 
     model: str
@@ -81,13 +82,14 @@ class Options:
     shuffle: bool = False
     tolerance: float | None = None
     patience: int | None = None
-    l2: float = 0.0
+    l2: float | None = None
     dtype: str = "float64"
     grid: list[float] | None = None
     init: list[float] | None = None
     seed: int | None = None
     tries: int = 1
     ranges: list[float] | None = None
+    led: str | None = None
     led_threshold: float | None = None
     full_history: bool = False
     resume: str | None = None
@@ -97,18 +99,19 @@ class Options:
 class Plan:
     """A training, decided.
 
-    data: all samples, in their order; samples: their parts, and what a training makes of them; config: the network and
-    how to train it; starts: one a try, a parameter each, as host.core.learn orders them, none for a grid; axes: the
-    points of a grid search, an axis a parameter; patience: epochs without a lower validation loss, 0 for ever; ranges:
-    (low, high) of each input as declared, None: by the data; led_threshold: in units of the first output;
-    threshold_may_move: nobody asked for it, so the nearest that the output can show will do; full_history: the loss of
-    every epoch is to be kept, and a neuron's parameters; resumed: what it goes on from; notes: what is to be known of
-    how it begins.
+    data: all samples, in their order; own_data: they come from a file; samples: their parts, and what a training makes
+    of them; config: the network and how to train it; starts: one a try, a parameter each, as host.core.learn orders
+    them, none for a grid; axes: the points of a grid search, an axis a parameter; patience: epochs without a lower
+    validation loss, 0 for ever; ranges: (low, high) of each input as declared, None: by the data; lamp: what lights the
+    LED; threshold_may_move: nobody asked for its threshold, so the nearest that the output can show will do;
+    full_history: the loss of every epoch is to be kept, and a neuron's parameters; resumed: what it goes on from;
+    notes: what is to be known of how it begins.
     """
 
     name: str
     recipe: Recipe
     data: Dataset
+    own_data: bool
     samples: Samples
     algorithm: str
     config: Config
@@ -116,11 +119,16 @@ class Plan:
     axes: list[list[float]] | None
     patience: int
     ranges: list[tuple[float, float]] | None
-    led_threshold: float
+    lamp: Lamp
     threshold_may_move: bool
     full_history: bool
     resumed: Saved | None
     notes: tuple[str, ...]
+
+    @property
+    def too_few_to_split(self) -> bool:
+        """Whether nothing is held out since the file has too few rows for it."""
+        return self.own_data and len(self.samples.parts) == 1 and len(self.data) < HOLD_OUT_FROM
 
     @property
     def standardised(self) -> bool:
@@ -154,16 +162,17 @@ def make_plan(options: Options, progress: Progress = silent) -> Plan:
     validated = "validation" in samples.parts
     return Plan(
         name=options.model,
-        recipe=recipe,
+        recipe=replace(recipe, kind=_kind_of(recipe, config)),
         data=data,
+        own_data=options.data is not None,
         samples=samples,
         algorithm=algorithm_of(options),
         config=config,
         starts=[] if searched else [resumed.parameters] if resumed else _starts_of(recipe, config, options),
-        axes=_axes_of(options.grid, config.count) if searched else None,
+        axes=grid.axes_of(options.grid, config.count) if searched else None,
         patience=_given(options.patience, recipe.patience) if validated else 0,
         ranges=ranges,
-        led_threshold=_threshold_of(options.led_threshold, config, data),
+        lamp=_lamp_of(options, config, samples.parts["training"]),
         threshold_may_move=options.led_threshold is None,
         full_history=options.full_history,
         resumed=resumed,
@@ -308,7 +317,7 @@ def _config_of(recipe: Recipe, data: Dataset, options: Options) -> Config:
         epochs=options.epochs or recipe.epochs,
         rate=options.rate or _rate_of(recipe, algorithm, loss, options),
         tolerance=_given(options.tolerance, recipe.tolerance if algorithm == recipe.algorithm else 0.0),
-        l2=options.l2,
+        l2=_given(options.l2, recipe.l2 if loss in (Loss.CROSS, Loss.SOFTMAX) else 0.0),
         dtype=np.dtype(options.dtype).type,
     )
 
@@ -346,46 +355,28 @@ def _starts_of(recipe: Recipe, config: Config, options: Options) -> list[list[fl
     return [list(recipe.start) if usual else [0.0] * wanted]
 
 
-def random_start(config: Config, seed: int, number: int = 0) -> list[float]:
-    """Uniform weights, by the seed, and biases of 0: layer by layer, row by row. number: which of several starts of
-    that seed.
-
-    Up to sqrt(6 / inputs) (He et al. 2015, for ReLU), below a tanh or sigmoid sqrt(6 / (inputs + outputs)) (Glorot and
-    Bengio 2010)."""
-    random = Pcg32(seed, 2 * number)  # sequence 1 is the split's
-    start: list[float] = []
-    for _, inputs, outputs, activation in config.layers:
-        bends = activation in (Activation.TANH, Activation.SIGMOID)
-        limit = math.sqrt(6 / (inputs + outputs * bends))
-        start += [random.uniform(-limit, limit) for _ in range(inputs * outputs)]
-        start += [0.0] * (outputs * config.bias)
-    return start
+def _kind_of(recipe: Recipe, config: Config) -> str:
+    """What the model is, in a few words."""
+    if len(config.units) > 2:
+        name = next(name for name, one in HIDDEN_ACTIVATIONS.items() if one is config.activation[0])
+        return f"dense layers with {'ReLU' if name == 'relu' else name}"
+    several = config.loss is Loss.SOFTMAX and recipe.activation is Activation.SIGMOID
+    return "neurons that answer probabilities" if several else recipe.kind
 
 
-def _axes_of(ends: Sequence[float] | None, parameters: int) -> list[list[float]]:
-    """--grid low,high,step for all parameters, or low,high,step,low,high,step,... for each."""
-    ends = list(ends or [0.0, 4.0, 0.1])
-    if len(ends) == 3:
-        ends = ends * parameters
-    if len(ends) != 3 * parameters:
-        raise NeuronError(
-            f"--grid has {counted(len(ends), 'number')}: give 3 (low,high,step) or {3 * parameters}"
-        )
-    triples = list(zip(ends[::3], ends[1::3], ends[2::3], strict=True))
-    for low, high, step in triples:
-        if step <= 0 or high < low:
-            raise NeuronError(
-                f"--grid {low:g},{high:g},{step:g} has no points: give low,high,step, step above 0"
-            )
-    return grid.axes(triples)
-
-
-def _threshold_of(wanted: float | None, config: Config, data: Dataset) -> float:
-    """Of the first output: as told, else 0 for a step, else the middle of the targets."""
-    if wanted is not None:
-        return wanted
-    first = data.targets[:, 0]
-    return 0.0 if config.activation[-1] is Activation.STEP else float((first.min() + first.max()) / 2)
+def _lamp_of(options: Options, config: Config, data: Dataset) -> Lamp:
+    """As told; else the last class, or the first output above the middle of its targets, or above 0 of a step."""
+    targets = data.targets
+    output, of_class = lamp_named(
+        options.led, options.led_threshold, data.classes, data.targets_named, targets.shape[1]
+    )
+    threshold = options.led_threshold
+    if threshold is None:
+        own = targets[:, output]
+        middle = float((own.min() + own.max()) / 2)
+        undecided = config.activation[-1] is Activation.STEP or (of_class and targets.shape[1] > 1)
+        threshold = 0.0 if undecided else middle
+    return Lamp(output, threshold, of_class)
 
 
 def _ranges_of(ends: Sequence[float] | None, data: Dataset) -> list[tuple[float, float]] | None:

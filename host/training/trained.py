@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from host.core.image import Model, image_crc
 from host.core.learn import Config
-from host.core.wire import Loss
-from host.data.dataset import Dataset
-from host.models.dense import Dense, Float
+from host.core.wire import Activation, Loss
+from host.data.dataset import BUILT_IN, Dataset
+from host.models.dense import Dense, Float, reference
 from host.models.quantise import Report
 from host.training.fit import Epoch, Fit
 from host.training.plan import Plan
 from host.training.recipes import LOSSES
 from host.training.saved import Saved, rows_crc
+from host.training.scores import Changed, Decide, Scores, baseline, changed, each, fixed_outputs, score
 from host.training.stability import mean_loss
 
 Measure = Callable[[Sequence[float]], float]
@@ -33,7 +34,8 @@ class Trained:
 
     start: the parameters that `fit` began with, empty for a grid; tries: the loss a sample of what became of each
     start, in the validation part where there is one; losses: the final model's loss a sample in each part;
-    measures: the same of any parameters; layers: float, for raw inputs.
+    measures: the same of any parameters; layers: float, for raw inputs; warnings: what is to be said before anyone
+    relies on it.
     """
 
     plan: Plan
@@ -46,6 +48,7 @@ class Trained:
     model: Model
     report: Report
     image: bytes
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def data(self) -> Dataset:
@@ -106,7 +109,64 @@ class Trained:
         bias = float(neuron.bias[0]) if self.config.bias else None
         return Epoch(self.fit.end.epoch, self.fit.end.loss, neuron.weights[0].tolist(), bias)
 
-    def as_dict(self) -> dict[str, Any]:
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes that it tells apart; () where its targets are numbers, or several decisions."""
+        last, data = self.config.activation[-1], self.data
+        if data.classes or data.targets.shape[1] > 1:
+            return data.classes
+        if last is Activation.STEP:
+            return "-1", "1"
+        return ("0", "1") if last is Activation.SIGMOID or data is BUILT_IN["xor"] else ()
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether people are to see its scores: of their own data, and of data that it has not seen."""
+        return self.plan.own_data or len(self.parts) > 1
+
+    @property
+    def decide(self) -> Decide | None:
+        """What it decides, as host.training.scores.score takes it; None where its targets are numbers."""
+        if self.classes:
+            return self.plan.lamp.classes
+        return each if self.config.activation[-1] in (Activation.STEP, Activation.SIGMOID) else None
+
+    @functools.cached_property
+    def outputs(self) -> dict[str, dict[str, Float]]:
+        """What the float and the fixed-point model say of each part, (samples, outputs) in their own units."""
+        return {
+            name: {"float": reference(self.layers, part.x)[1], "fixed": fixed_outputs(self.model, part.x)}
+            for name, part in self.parts.items()
+        }
+
+    @functools.cached_property
+    def metrics(self) -> dict[str, dict[str, Scores]]:
+        """How good the float and the fixed-point model are in each part."""
+        return {
+            name: {which: score(self.parts[name], said, self.decide) for which, said in both.items()}
+            for name, both in self.outputs.items()
+        }
+
+    @functools.cached_property
+    def baselines(self) -> dict[str, Scores]:
+        """How good one would be, in each part, who knows only the targets of the training part."""
+        return {
+            name: baseline(self.parts["training"], part, self.classes, self.decide)
+            for name, part in self.parts.items()
+        }
+
+    @functools.cached_property
+    def changed(self) -> Changed:
+        """The rows of all parts that fixed point decides otherwise."""
+        rows = [
+            changed(self.plan.lamp, both["float"], both["fixed"], self.decide)
+            for both in self.outputs.values()
+        ]
+        return Changed(int(np.concatenate(rows).sum()), sum(map(len, rows)))
+
+    def as_dict(self, node: dict[str, Scores] | None = None) -> dict[str, Any]:
+        """For JSON. node: what a node scored, in the parts that it was asked."""
+        metrics = {name: both | _of_node(node, name) for name, both in self.metrics.items()}
         return {
             "model": self.plan.name,
             "data": self.data.name,
@@ -121,16 +181,34 @@ class Trained:
             "layers": list(self.config.units),
             "parameters": self._parameters(),
             "losses": self.losses,
+            "classes": list(self.classes),
+            "metrics": {short(name): scores for name, scores in metrics.items()},
+            "baseline": {short(name): scores for name, scores in self.baselines.items()},
+            "changed": self.changed.as_dict(),
+            "led": self.led,
             "epoch": self.fit.end.epoch,
             "epochs": None if self.plan.algorithm == "grid" else self.fit.epochs,
             "epochs_before": self.epochs_before,
             "stopped": self.fit.stopped,
             "tries": self.tries,
+            "warnings": self.warnings,
             "overfitting": overfitting(self.fit.history),
             "history_every": self.fit.every if self.fit.losses is None else 1,
             "history": [self._epoch(epoch) for epoch in self.fit.losses or self.fit.history],
             "quantisation": self.report.as_dict(),
             "image": {"bytes": len(self.image), "crc32": image_crc(self.image)},
+        }
+
+    @property
+    def led(self) -> dict[str, Any]:
+        """What lights the LED: the class, or the output and what it has to be above."""
+        lamp = self.plan.lamp
+        if not self.classes:
+            return {"output": self.data.targets_named[lamp.output], "threshold": lamp.threshold}
+        several = self.data.targets.shape[1] > 1
+        return {
+            "class": self.classes[lamp.output if lamp.of_class or several else 1],
+            "threshold": None if lamp.of_class and several else lamp.threshold,
         }
 
     def _parameters(self) -> dict[str, Any]:
@@ -152,6 +230,15 @@ class Trained:
         if self.is_neuron:
             said |= {"w": epoch.w, "b": epoch.b}
         return said if epoch.validation is None else {**said, "validation": epoch.validation}
+
+
+def short(part: str) -> str:
+    """A part's name in `metrics`."""
+    return "train" if part == "training" else part
+
+
+def _of_node(node: dict[str, Scores] | None, part: str) -> dict[str, Scores]:
+    return {"node": node[part]} if node and part in node else {}
 
 
 def name_of(table: dict[str, Any], value: Any) -> str:
