@@ -57,8 +57,7 @@ def how_in_words(trained: Trained) -> list[str]:
     lines = [f"  {network}{counted(len(data), 'sample')}, {how}"]
     if len(trained.tries) > 1:
         lines.append(f"  {tries_in_words(trained.tries)}")
-    if data.note:
-        lines.append(f"  {data.note}")
+    lines += [f"  {note}" for note in data.note.splitlines()]
     if trained.fit.stopped and trained.plan.algorithm != "grid":
         lines.append(f"  ended early: {trained.fit.stopped}")
     return lines
