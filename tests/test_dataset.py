@@ -134,7 +134,7 @@ def test_words_become_inputs(tmp_path: Path) -> None:
         read(tmp_path, many, categorical=["word"])
 
 
-WIDE = ",".join(f"x{i}" for i in range(65)) + ",y\n"
+WIDE = "\n".join([",".join([*(f"x{i}" for i in range(65)), "y"]), ",".join("1" * 66), ",".join("2" * 66), ""])
 
 
 @pytest.mark.parametrize(
@@ -157,13 +157,15 @@ WIDE = ",".join(f"x{i}" for i in range(65)) + ",y\n"
             {"target": ["price", "ripe"], "drop": ["weight", "colour"]},
             "no input is left beside price, ripe",
         ),
-        (WIDE, {}, "row 1: 65 inputs, a node takes at most 64: --columns names those to take"),
+        (WIDE, {}, "data.csv: 65 inputs, a node takes at most 64: --columns names those to take"),
         (
             "x,,y\n1,2,3\n",
             {},
             "row 1: column 2 has no name: give it one, or leave it out by --drop 'column 2'",
         ),
         (",x,y\n7,2,3\n5,1,2\n", {}, "row 1: column 1 has no name: give it one"),
+        (",x,y\n0.5,2,3\n1.5,1,2\n", {}, "row 1: column 1 has no name: give it one"),
+        (",x,y\n1,2,3\n2,1,2\n", {"target": ["column 1"]}, "row 1: column 1 has no name: give it one"),
         ("x,y\n1,5\n1,6\n", {}, "every input is the same in all rows: there is nothing to learn from"),
     ],
 )
@@ -176,6 +178,13 @@ def test_what_cannot_be_taken_is_one_line(
     assert "\n" not in str(error.value)
 
 
+def test_names_are_shown_on_one_line_and_harmless(tmp_path: Path) -> None:
+    data = read(tmp_path, '"x\n(cm)","\x1b[31my"\n1,"light\nblue"\n2,red\n')
+    assert data.inputs == ("x (cm)",)
+    assert data.targets_named == ("[31my",)
+    assert data.classes == ("light blue", "red")
+
+
 def test_what_tells_nothing_is_left_out_and_said(tmp_path: Path) -> None:
     data = read(tmp_path, "a,b,c,y\n1,5,2,1\n1,6,2,2\n1,7,2,5\n")
     assert (data.inputs, data.dropped) == (("b",), ("a", "c"))
@@ -184,6 +193,16 @@ def test_what_tells_nothing_is_left_out_and_said(tmp_path: Path) -> None:
     data = read(tmp_path, "a,w,y\n1,red,1\n2,red,2\n", categorical=["w"])
     assert (data.inputs, data.dropped) == (("a",), ("w",))
     assert read(tmp_path, "a,b,y\n1,5,2\n").inputs == ("a", "b")
+
+
+def test_an_index_is_no_input_that_would_be_one_too_many(tmp_path: Path) -> None:
+    lines = WIDE.splitlines()
+    text = (
+        "\n".join(["," + lines[0].removeprefix("x0,"), "0," + lines[1].removeprefix("1,"), lines[2]]) + "\n"
+    )
+    data = read(tmp_path, text.replace("\n2,", "\n1,"), inputs=64, outputs=3)
+    assert data.inputs == tuple(f"x{i}" for i in range(1, 65))
+    assert data.targets_named == ("y",)
 
 
 def test_a_column_that_counts_the_rows_is_said(tmp_path: Path) -> None:
@@ -371,13 +390,14 @@ def test_a_later_file_may_lack_targets_but_no_inputs(tmp_path: Path) -> None:
             "row 3, colour: the model does not know 'green', only blue, red",
         ),
         (["weight"], ["no", "maybe"], "row 3, ripe: yes is no class of the model, which has no, maybe"),
+        (["weight"], ["1", "2"], "row 2, price: 1.5 is no class of the model, which has 1, 2"),
     ],
 )
 def test_what_the_model_does_not_know_is_named(
     tmp_path: Path, inputs: list[str], classes: list[str], says: str
 ) -> None:
     with pytest.raises(NeuronError) as error:
-        read_for(write(tmp_path, FRUIT), inputs, ["ripe"], classes)
+        read_for(write(tmp_path, FRUIT), inputs, ["price" if "1" in classes else "ripe"], classes)
     assert says in str(error.value)
 
 
@@ -401,16 +421,12 @@ def _others(names: list[str]) -> list[str]:
     return [name for name in ("colour", "price") if name not in names]
 
 
-def test_a_file_is_read_from_standard_input() -> None:
-    code = (
-        "from host.data.columns import read_data as r; d = r('-'); print(d.name, d.x.tolist(), d.y.tolist())"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        input="x,y\n1,2\n3,5\n",
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+@pytest.mark.parametrize("piped", [True, False])
+def test_a_file_is_read_from_standard_input(tmp_path: Path, piped: bool) -> None:
+    code = "from host.data.columns import *; d = read_data('-'); print(d.name, d.x.tolist(), d.y.tolist())"
+    with write(tmp_path, "x,y\n1,2\n3,5\n").open() as file:
+        how: dict[str, Any] = {"input": file.read()} if piped else {"stdin": file}
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, **how
+        )
     assert done.stdout == "standard input [[1.0], [3.0]] [2.0, 5.0]\n"

@@ -248,6 +248,53 @@ def test_a_network_for_a_file_takes_its_columns(capsys: pytest.CaptureFixture[st
     assert result["losses"]["training"] < 1e-6
 
 
+WORDS = "room,temp,fan,open,alarm\n" + "".join(
+    f"{'ab'[k % 2]},{k % 7 + 20},1,{k % 3 // 2},{'yes' if k % 7 > 3 else 'no'}\n" for k in range(21)
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "layers", "inputs"),
+    [
+        (["--model", "and", "--drop", "room"], [2, 1], ["temp", "open"]),
+        (["--model", "logistic", "--columns", "temp,fan"], [1, 1], ["temp"]),
+        (["--model", "logistic", "--target", "alarm,open", "--drop", "room"], [1, 2], ["temp"]),
+        (
+            ["--model", "mlp", "--layers", "3-4-2", "--drop", "room"],
+            [2, 4, 2],
+            ["temp", "open"],
+        ),
+        (
+            ["--model", "mlp", "--categorical", "room", "--target", "alarm", "--missing", "drop"],
+            [4, 7, 1],
+            ["room=a", "room=b", "temp", "open"],
+        ),
+        (
+            ["--model", "wxb", "--target", "temp,open", "--columns", "alarm", "--categorical", "alarm"],
+            [2, 2],
+            ["alarm=no", "alarm=yes"],
+        ),
+    ],
+)
+def test_columns_are_named_by_options(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    options: list[str],
+    layers: list[int],
+    inputs: list[str],
+) -> None:
+    path = tmp_path / "words.csv"
+    path.write_text(WORDS)
+    result = run(capsys, *options, "--data", str(path), "--epochs", "5")
+    assert (result["layers"], result["inputs"]) == (layers, inputs)
+
+
+def test_a_model_learns_what_it_is_for(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = table(tmp_path, [[1, 2], [2, 3]], "x,y")
+    assert train.main(["--model", "logistic", "--data", path, "--task", "numbers"]) == 2
+    assert "--task numbers: --model logistic learns classes; logistic and mlp" in capsys.readouterr().err
+
+
 def test_one_row_is_enough_to_train(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = table(tmp_path, [[1, 3]], "x,y")
     for model in ("wx", "wxb", "mlp"):

@@ -24,6 +24,7 @@ DATA_MAX = 1 << 28
 BLOCK = 1 << 21
 """Bytes that are read at once."""
 READING = "read the data, MB"
+STDIN = "standard input"
 LF, QUOTE = b'\n"'
 
 
@@ -43,13 +44,13 @@ class Source:
     """A file that can be read again and again: what cannot (a pipe, standard input as `-`) is held."""
 
     def __init__(self, path: str | Path, progress: Progress) -> None:
-        self.path = "standard input" if str(path) == "-" else str(path)
+        self.path = STDIN if str(path) == "-" else str(path)
         self._progress = progress
         self._held: list[Block] | None = None
         with self._opened() as file:
             status = os.fstat(file.fileno())
             self._size = status.st_size
-            if not stat.S_ISREG(status.st_mode):
+            if self.path == STDIN or not stat.S_ISREG(status.st_mode):
                 self._held = list(self._read(file))
 
     @property
@@ -67,7 +68,7 @@ class Source:
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
         try:
-            if self.path == "standard input":
+            if self.path == STDIN:
                 yield sys.stdin.buffer
             else:
                 with open(self.path, "rb") as file:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from host.core.wire import UNITS_MAX
 from host.data.dataset import Dataset
 from host.data.table import Table, Text, Wanted, read_table
-from host.data.targets import Answers, numbers_of, plain, targets_of
+from host.data.targets import Answers, class_of, numbers_of, plain, targets_of
 from host.errors import NeuronError, counted
 from host.progress import Progress, silent
 
@@ -112,7 +112,8 @@ def _roles_of(names: Sequence[str], choice: Choice, path: str) -> _Roles:
     if choice.target:
         targets = _places(choice.target, names, path, " (--target)")
     else:
-        several = choice.outputs if len(left) - 1 != choice.inputs else 1
+        beside = len(left) - 1 - (0 in left and _is_unnamed(names, 0))
+        several = 1 if beside == choice.inputs else choice.outputs
         if len(left) <= several:
             raise NeuronError(
                 f"{path}, row 1: {counted(len(left), 'column')}, {several + 1} or more are needed: the last "
@@ -129,14 +130,13 @@ def _roles_of(names: Sequence[str], choice: Choice, path: str) -> _Roles:
     categorical = _places(choice.categorical, names, path, " (--categorical)")
     if others := [names[number] for number in categorical if number not in inputs]:
         raise NeuronError(f"{path}: --categorical {others[0]}: it is no input")
-    if unnamed := [number for number in (*inputs, *targets) if number and _is_unnamed(names, number)]:
-        name = names[unnamed[0]]
+    named = [
+        number for number in (*inputs, *targets) if number or number in targets
+    ]  # pandas' index has no name
+    if unnamed := [names[number] for number in named if _is_unnamed(names, number)]:
+        name = unnamed[0]
         raise NeuronError(
             f"{path}, row 1: {name} has no name: give it one, or leave it out by --drop '{name}'"
-        )
-    if len(inputs) > UNITS_MAX:
-        raise NeuronError(
-            f"{path}, row 1: {len(inputs)} inputs, a node takes at most {UNITS_MAX}: --columns names those to take"
         )
     return _Roles(inputs, targets, categorical)
 
@@ -146,11 +146,15 @@ def _is_unnamed(names: Sequence[str], number: int) -> bool:
 
 
 def _without_index(table: Table, inputs: list[int]) -> tuple[list[int], list[str]]:
-    """(inputs, notes) without a first column that has no name and counts the rows: pandas and R write one."""
+    """(inputs, notes) without a first column that has no name and counts the rows, some of which may be gone: pandas
+    and R write one."""
     if inputs[0] != 0 or not _is_unnamed(table.names, 0):
         return inputs, []
     column = table.column(0)
-    if isinstance(column, Text) or not (np.diff(column) > 0).all() or len(inputs) == 1:
+    counts = (
+        not isinstance(column, Text) and (np.diff(column) > 0).all() and (column == np.round(column)).all()
+    )
+    if not counts or len(inputs) == 1:
         raise NeuronError(
             f"{table.path}, row 1: column 1 has no name: give it one, or leave it out by --drop 'column 1'"
         )
@@ -197,6 +201,10 @@ def _counting(table: Table, inputs: Sequence[int]) -> list[str]:
 def _inputs(table: Table, inputs: Sequence[int]) -> tuple[Float, tuple[str, ...]]:
     """x and the inputs' names: a column a number, and of text a column a word."""
     texts = [number for number in inputs if number in table.texts]
+    if len(inputs) > UNITS_MAX:
+        raise NeuronError(
+            f"{table.path}: {len(inputs)} inputs, a node takes at most {UNITS_MAX}: --columns names those to take"
+        )
     if not texts:
         return table.matrix(inputs), tuple(table.names[number] for number in inputs)
     names: list[str] = []
@@ -295,8 +303,12 @@ def _answers(table: Table, targets: Sequence[int], classes: Sequence[str]) -> Fl
         columns = [numbers_of(table, number) for number in targets]
         return columns[0] if len(columns) == 1 else np.column_stack(columns)
     column, number = table.column(targets[0]), targets[0]
-    words = plain(column.words) if isinstance(column, Text) else [f"{v:.0f}" for v in np.unique(column)]
-    codes = column.codes if isinstance(column, Text) else np.unique(column, return_inverse=True)[1]
+    words: Sequence[str]
+    if isinstance(column, Text):
+        words, codes = plain(column.words), column.codes
+    else:
+        values, codes = np.unique(column, return_inverse=True)
+        words = [class_of(value) for value in values.tolist()]
     for code, word in enumerate(words):
         if word not in classes:
             row = int(np.argmax(codes == code))

@@ -33,6 +33,11 @@ def sample_of(block: Block, separator: str, path: str) -> list[Cells]:
         raise NeuronError(f"{path}, row {block.line + reader.line_num}: not CSV: {error}") from None
 
 
+def shown(text: str) -> str:
+    """A name or word as it is known from here on: on one line, and without what a terminal would obey."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
 def cells_of(row: Block, separator: str, path: str) -> list[str]:
     """Of a block of one row."""
     return sample_of(row, separator, path)[0][1]
@@ -65,11 +70,16 @@ def separator_of(block: Block, path: str) -> str:
     return max(ranks, key=lambda separator: ranks[separator], default=",")
 
 
+def _cells(rows: Sequence[Cells], columns: Sequence[int]) -> list[tuple[int, str]]:
+    """(row, cell) of those columns."""
+    return [(row, cells[column]) for row, cells in rows for column in columns if column < len(cells)]
+
+
 def decimal_of(rows: Sequence[Cells], columns: Sequence[int], separator: str, path: str) -> str:
     """The decimal sign in these columns. NeuronError where both are there, or it may be that of thousands."""
     if separator == ",":
         return "."
-    cells = [(row, cells[column]) for row, cells in rows for column in columns if column < len(cells)]
+    cells = _cells(rows, columns)
     points = [(row, cell) for row, cell in cells if WITH_POINT.fullmatch(cell)]
     commas = [(row, cell) for row, cell in cells if WITH_COMMA.fullmatch(cell)]
     if points and commas:
@@ -86,12 +96,10 @@ def decimal_of(rows: Sequence[Cells], columns: Sequence[int], separator: str, pa
     return "," if commas or (separator == ";" and not points) else "."
 
 
-def note_of(separator: str, decimal: str, rows: Sequence[Cells]) -> list[str]:
+def note_of(rows: Sequence[Cells], columns: Sequence[int], separator: str, decimal: str) -> list[str]:
     """What is said where a file is not the plain one with commas and decimal points."""
     if separator == ",":
         return []
     said = f"columns are separated by {SEPARATORS[separator]}"
-    example = next(
-        (c for _, cells in rows for c in cells if decimal == "," and WITH_COMMA.fullmatch(c)), None
-    )
-    return [f"{said} and {example} is read as {example.replace(',', '.')}" if example else said]
+    cells = [cell for _, cell in _cells(rows, columns) if decimal == "," and WITH_COMMA.fullmatch(cell)]
+    return [f"{said} and {cells[0]} is read as {cells[0].replace(',', '.')}" if cells else said]

@@ -26,7 +26,7 @@ from host.errors import NeuronError, counted
 PANDAS_MIN = (3, 1)
 EMPTY = ("", "NA", "N/A", "n/a", "na", "NaN", "nan", "NAN", "null", "NULL", "#N/A", "<NA>", "?")
 """What an empty cell is written as."""
-THOUSANDS = re.compile(r"[+-]?\d[\d., ']*")
+LIKE_A_NUMBER = re.compile(r"[+-]?\d[\d., ']*")
 
 
 @functools.cache
@@ -63,7 +63,8 @@ class Part:
 
     def __init__(self, form: Form, block: Block, texts: Iterable[int]) -> None:
         self._form, self._block = form, block
-        if b'"' in block.text:
+        self._quoted = b'"' in block.text
+        if self._quoted:
             _ = self._rows  # what is wrong with quotes pandas cannot name
         self._frame = self._parsed(dict.fromkeys(texts, str))
         if self._frame[len(form.names) - 1].hasnans:
@@ -92,7 +93,7 @@ class Part:
     @functools.cached_property
     def lines(self) -> Sequence[int]:
         """Where each row begins, as an editor counts lines."""
-        if "_rows" in self.__dict__:
+        if self._quoted:
             lines: list[int] = self._rows.lines.tolist()
             return lines
         return range(self._block.line + 1, self._block.line + len(self) + 1)
@@ -137,19 +138,24 @@ class Part:
             raise
         except library.errors.ParserError:
             frame = None
-        known = self.__dict__.get("_rows")
-        if frame is None or frame.shape[1] != len(form.names) or (known and len(frame) != len(known.lines)):
+        shape = None if frame is None else frame.shape
+        if (
+            shape is None
+            or shape[1] != len(form.names)
+            or (self._quoted and shape[0] != len(self._rows.lines))
+        ):
             lines = self._rows.lines
             raise NeuronError(f"{form.path}, rows {lines[0]} to {lines[-1]}: not CSV: check the quotes there")
         return frame
 
-    def text(self, number: int) -> Any:
-        """A column of words, as pandas has it."""
-        return self._frame[number].str.strip()
+    def text(self, number: int) -> tuple[NDArray[np.int64], list[str]]:
+        """Which word each row of a column has, -1 where its cell is empty, and the words."""
+        codes, words = pandas().factorize(self._frame[number])
+        return np.asarray(codes), [dialect.shown(word) for word in words.tolist()]
 
     def numbers(self, number: int, hint: str | None) -> NDArray[np.float64] | None:
-        """A column, with NaN where a cell is empty; NeuronError with this hint where a cell is no number, None
-        without."""
+        """A column, with NaN where a cell is empty. hint: what NeuronError says of a cell that is no number; None: a
+        column with such cells is None."""
         series = self._frame[number]
         if series.dtype.kind == "f":
             return np.asarray(series.to_numpy())
@@ -178,7 +184,7 @@ def number_of(cell: str, decimal: str, where: str, hint: str) -> float:
     try:
         value = float(plain)
     except ValueError:
-        if THOUSANDS.fullmatch(cell):
+        if LIKE_A_NUMBER.fullmatch(cell):
             hint = f": write it with {decimal!r} for the decimal sign, and nothing between thousands"
         raise NeuronError(f"{where}: {cell[:20]!r} is not a number{hint}") from None
     require_held(value, cell, where)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +13,14 @@ from numpy.typing import NDArray
 from host.core.fixed import VALUE_MAX
 from host.data import dialect
 from host.data.blocks import Block, Source
-from host.data.part import EMPTY, Form, Part, pandas, require_held
+from host.data.part import EMPTY, Form, Part, require_held
 from host.errors import NeuronError, counted
 from host.progress import Progress, silent
 
 
 @dataclass(frozen=True)
 class Text:
-    """A column of words. codes: (rows,) which of `words`, -1 where the cell is empty."""
+    """A column of words. codes: (rows,) which of `words`, each of which is there."""
 
     codes: NDArray[np.int64]
     words: tuple[str, ...]
@@ -101,7 +99,7 @@ def read_table(
     if not reading.count:
         why = f", and {counted(reading.left_out, 'row')} with an empty cell" if reading.left_out else ""
         raise NeuronError(f"{source.path}: a header but no data rows below it{why}")
-    notes = dialect.note_of(separator, decimal, rows)
+    notes = dialect.note_of(rows, wanted.columns, separator, decimal)
     if reading.left_out:
         notes.append(f"{counted(reading.left_out, 'row')} with an empty cell left out, {reading.count} kept")
     return reading.table(notes)
@@ -115,7 +113,7 @@ def names_of(header: Sequence[str], path: str) -> tuple[str, ...]:
     )
     if len(numeric) == len(header) or numeric != counted_up:
         raise NeuronError(f"{path}, row 1: no header: the first row must name the columns, as in x1,x2,y")
-    names = tuple(cell or f"column {index}" for index, cell in enumerate(header, 1))
+    names = tuple(dialect.shown(cell) or f"column {index}" for index, cell in enumerate(header, 1))
     if len(names) < 2:
         raise NeuronError(f"{path}, row 1: one column only, at least two are needed, separated by commas")
     if twice := [name for name in names if names.count(name) > 1]:
@@ -168,28 +166,27 @@ class _Reading:
                 return number
             columns.append(column)
         values = np.array(columns).reshape(len(columns), len(part)).T
-        self._keep(part, values, {number: self._coded(part.text(number), number) for number in self.texts})
+        self._keep(part, values, {number: self._coded(part, number) for number in self.texts})
         return None
 
-    def _coded(self, series: Any, number: int) -> NDArray[np.int64]:
+    def _coded(self, part: Part, number: int) -> NDArray[np.int64]:
         words = self.words[number]
-        codes, uniques = pandas().factorize(series)
-        known = [-1 if word in EMPTY else words.setdefault(word, len(words)) for word in uniques.tolist()]
+        codes, found = part.text(number)
+        known = [-1 if word in EMPTY else words.setdefault(word, len(words)) for word in found]
         return np.asarray(np.array([*known, -1], np.int64)[codes])
 
     def _keep(self, part: Part, values: NDArray[np.float64], texts: dict[int, NDArray[np.int64]]) -> None:
         """The rows that are not blank, if they are whole and a node holds them."""
         lines = part.lines
-        if any((codes < 0).any() for codes in texts.values()) or not _are_held(values):
-            missing = np.isnan(values).any(axis=1)
-            for codes in texts.values():
-                missing |= codes < 0
-            self._require_whole(part, values, texts, np.flatnonzero(missing).tolist())
+        if not _are_held(values) or any((codes < 0).any() for codes in texts.values()):
+            missing = self._missing(
+                part, np.column_stack([np.isnan(values), *(c < 0 for c in texts.values())])
+            )
             for index, place in np.argwhere(np.abs(values) > VALUE_MAX)[:1].tolist():
                 where, cell = part.cell(index, self.numeric[place])
                 require_held(values[index, place], cell, where)
             kept = np.flatnonzero(~missing).tolist()
-            values, lines = values[kept], [part.lines[index] for index in kept]
+            values, lines = values[kept], [lines[index] for index in kept]
             texts = {number: codes[kept] for number, codes in texts.items()}
         self.held += np.ascontiguousarray(values).data
         for number, codes in texts.items():
@@ -197,25 +194,22 @@ class _Reading:
         self.rows.append(lines)
         self.count += len(values)
 
-    def _require_whole(
-        self,
-        part: Part,
-        values: NDArray[np.float64],
-        texts: dict[int, NDArray[np.int64]],
-        missing: Sequence[int],
-    ) -> None:
-        """Rows with empty cells are blank, or may be left out."""
-        for index in missing:
-            if part.is_blank(index):
-                continue
-            if self.wanted.drop_missing:
-                self.left_out += 1
-                continue
-            empty = {c for c, value in zip(self.numeric, values[index], strict=True) if math.isnan(value)}
-            empty |= {column for column, codes in texts.items() if codes[index] < 0}
-            where, cell = part.cell(index, min(empty))
+    def _missing(self, part: Part, empty: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(rows,) where a cell is empty; NeuronError where that may not be. empty: (rows, columns), those of numbers
+        first."""
+        missing = np.asarray(empty.any(axis=1))
+        blank = [index for index in np.flatnonzero(empty.all(axis=1)).tolist() if part.is_blank(index)]
+        told = missing.copy()
+        told[blank] = False
+        if self.wanted.drop_missing:
+            self.left_out += int(np.count_nonzero(told))
+        elif told.any():
+            index = int(np.argmax(told))
+            columns = np.array([*self.numeric, *self.texts])
+            where, cell = part.cell(index, int(columns[empty[index]].min()))
             what = f"{cell!r} is no value" if cell else "the cell is empty"
             raise NeuronError(f"{where}: {what}; --missing drop leaves such rows out")
+        return missing
 
     def table(self, notes: list[str]) -> Table:
         numbers = np.frombuffer(self.held, np.float64).reshape(self.count, len(self.numeric))

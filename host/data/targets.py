@@ -59,7 +59,7 @@ def targets_of(table: Table, columns: Sequence[int], wish: Answers) -> Targets:
         )
     notes = _notes(name, classes, labels, wish)
     if wish.task is None and not isinstance(column, Text) and len(classes) > 2:
-        notes = (*notes, "  since they are whole numbers, and few; --task numbers learns numbers")
+        notes = (*notes, "whole numbers, and few, are taken for classes; --task numbers learns numbers")
     if len(classes) > 2 or wish.one_hot:
         return Targets(np.eye(len(classes))[labels], classes, notes)
     return Targets(np.where(labels == 1, 1.0, wish.low), classes, notes)
@@ -132,7 +132,7 @@ def classes_of(table: Table, number: int) -> tuple[tuple[str, ...], Int]:
             other = [-1.0, 1.0] if values[0] == -1 else [0.0, 1.0]
             labels = labels + other.index(values[0])
             values = np.array(other)
-        classes = tuple(f"{value:.0f}" for value in values)
+        classes = tuple(map(class_of, values.tolist()))
     if len(classes) == 1:
         raise NeuronError(
             f"{table.path}: target {name} is {classes[0]} in every row: there is nothing to tell apart"
@@ -143,6 +143,11 @@ def classes_of(table: Table, number: int) -> tuple[tuple[str, ...], Int]:
             f"most {UNITS_MAX} classes apart; --model wxb and mlp with --task numbers learn numbers"
         )
     return classes, np.asarray(labels, np.int64)
+
+
+def class_of(value: float) -> str:
+    """The name of a class that is a number."""
+    return f"{value:.0f}" if value == round(value) else repr(value)
 
 
 def plain(words: Sequence[str]) -> Sequence[str]:
