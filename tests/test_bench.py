@@ -14,6 +14,7 @@ import pytest
 
 from host.compiler import DIALECT, ROOT
 from host.core.wire import BAUD_MAX
+from host.errors import NeuronError
 from tests.elf.firmware import firmware_elf
 from tools.bench import __main__ as command
 from tools.bench import board, data, networks, pc, peers, wire
@@ -193,15 +194,25 @@ def test_without_pytorch_nothing_stands_beside_ours(
     assert len(printed.err.splitlines()) == 1
 
 
-def test_without_pandas_nothing_stands_beside_our_reading(
+def test_without_pandas_nothing_is_read(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(data, "pandas_version", lambda: None)
-    monkeypatch.setattr(data, "ROWS", 200)
+    def missing() -> None:
+        raise NeuronError("data files are read by pandas, which is not installed")
+
+    monkeypatch.setattr(data, "pandas", missing)
     assert command.main(["data", "--json"]) == 0
     printed = capsys.readouterr()
     assert json.loads(printed.out) == {"data": None}
-    assert printed.err == f"warning: {data.NO_PANDAS}\n"
+    assert printed.err == "warning: data files are read by pandas, which is not installed\n"
+
+
+def test_reading_is_measured_beside_pandas(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(data, "ROWS", 200)
+    assert command.main(["data", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["data"].keys() == data.FORMATS.keys()
 
 
 def test_the_report_names_dates_and_peers(kinds: dict[str, Part], capsys: pytest.CaptureFixture[str]) -> None:

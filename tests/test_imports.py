@@ -11,8 +11,8 @@ from host.compiler import ROOT
 
 COMMANDS = ("train", "deploy", "predict", "settings", "sim", "lesson")
 LARGE = set(
-    "asyncio csv ctypes hashlib http json logging matplotlib multiprocessing numpy pathlib pymodbus rich serial socket "
-    "ssl subprocess tempfile threading unicorn".split()
+    "asyncio csv ctypes hashlib http json logging matplotlib multiprocessing numpy pandas pathlib pymodbus rich serial "
+    "socket ssl subprocess tempfile threading unicorn".split()
 )
 LOOK = """
 import runpy, sys
@@ -47,10 +47,16 @@ def test_help_imports_nothing_large(command: tuple[str, ...]) -> None:
 def test_a_training_for_a_program_imports_no_node_and_no_terminal() -> None:
     modules = imported("host.train", "--model", "wx", "--json")
     assert "numpy" in modules
-    assert not modules & {"asyncio", "matplotlib", "pymodbus", "rich", "serial", "socket", "ssl"}
+    assert not modules & {"asyncio", "matplotlib", "pandas", "pymodbus", "rich", "serial", "socket", "ssl"}
     assert not {
         name for name in modules if name.startswith(("host.node.", "host.show.panels", "host.show.tables"))
     }
+
+
+def test_only_data_import_pandas() -> None:
+    assert "pandas" in imported(
+        "host.train", "--model", "mlp", "--data", "docs/iris.csv", "--epochs", "1", "--json"
+    )
 
 
 @pytest.mark.parametrize("command", ["deploy", "settings", "predict"])

@@ -204,7 +204,6 @@ def test_float32_uses_no_float64_on_the_board(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        "host/data/decimals.c",
         "host/training/fast.c",
         *(f"firmware/core/{name}.c" for name in ("learn", "learn32", "quantise", "fixed")),
     ],

@@ -66,7 +66,7 @@ def place(bench: Path) -> Path:
 
 def words(line: str, place: Path) -> list[str]:
     line = re.sub(r"/dev/ttyUSB0|/tmp/node\b(?!\.)", str(place / "node"), line)
-    line = re.sub(r"\b(\w+\.(img|csv|png))\b", lambda match: str(place / match[1]), line)
+    line = re.sub(r"(?<![\w/])(\w+\.(img|csv|png))\b", lambda match: str(place / match[1]), line)
     parts = shlex.split(line, comments=True)
     if str(place / "node") in parts:
         parts[1:1] = ["-o", "10"] if parts[0] == "mbpoll" else []

@@ -470,8 +470,8 @@ def test_a_training_that_fails_writes_nothing(capsys: pytest.CaptureFixture[str]
 def data_of(tmp_path: Path, rows: int, inputs: int = 2) -> str:
     path = tmp_path / "data.csv"
     names = ",".join(f"x{number}" for number in range(inputs))
-    row = ",".join("1" for _ in range(inputs))
-    path.write_text(f"{names},y\n" + f"{row},1\n" * rows)
+    lines = [",".join([str(row % 2)] * (inputs + 1)) for row in range(1, rows + 1)]
+    path.write_text("\n".join([f"{names},y", *lines]) + "\n")
     return str(path)
 
 
@@ -482,7 +482,7 @@ def data_of(tmp_path: Path, rows: int, inputs: int = 2) -> str:
             ["--model", "mlp", "--layers", "2-64-64-1"],
             "the image takes 9172 bytes, longer than the 8192 bytes that a node keeps; use fewer inputs or units",
         ),
-        (["--model", "wxb", "--range", "0,0.5"], "the data go from 1 to 1, beyond the declared range 0..0.5"),
+        (["--model", "wxb", "--range", "0,0.5"], "the data go from 0 to 1, beyond the declared range 0..0.5"),
         (
             [
                 "--model",

@@ -13,10 +13,9 @@ import pytest
 from host import train
 from host.core.pcg32 import Pcg32
 from host.core.wire import Activation
-from host.data.dataset import read_csv, synthetic, with_zero_one_targets
+from host.data.dataset import synthetic
 from host.data.scaler import fold, scaler_of, unscaled
 from host.data.split import split
-from host.errors import NeuronError
 from host.models.dense import Dense, reference
 from host.training.fit import Epoch
 from host.training.trained import overfitting
@@ -234,35 +233,66 @@ def test_without_a_bias_nothing_is_shifted(capsys: pytest.CaptureFixture[str], t
 # -------------------------------------------------------------------------------------------------------- CSV
 
 
-def test_several_targets_are_the_last_columns(tmp_path: Path) -> None:
-    data = read_csv(table(tmp_path, [[1, 2, 3, 4], [5, 6, 7, 8]], "a,b,c,d"), 2)
-    assert (data.inputs, data.target) == (("a", "b"), "c")
-    assert data.y.tolist() == [[3, 4], [7, 8]]
-    with pytest.raises(
-        NeuronError, match="row 1: 4 columns, 5 or more are needed: the last 4 are the targets"
-    ):
-        read_csv(tmp_path / "data.csv", 4)
-
-
 def test_layers_must_fit_the_columns(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = table(tmp_path, [[1, 2, 3], [4, 5, 6]], "a,b,c")
     assert train.main(["--model", "mlp", "--layers", "4-3-1", "--data", path]) == 2
-    assert "--layers begins with 4, but data has 2 inputs beside 1 target" in capsys.readouterr().err
+    assert "--layers 4-3-1, but data has 2 inputs beside 1 target" in capsys.readouterr().err
 
 
 def test_a_network_for_a_file_takes_its_columns(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = table(tmp_path, [[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 0]], "a,b,c")
     result = run(capsys, "--model", "mlp", "--data", path)
     assert result["layers"] == [2, 7, 1]
+    assert result["losses"]["training"] < 1e-2  # a cross-entropy, since 0 and 1 are classes
+    result = run(capsys, "--model", "mlp", "--data", path, "--task", "numbers")
     assert result["losses"]["training"] < 1e-6
 
 
-def test_probabilities_need_two_targets(tmp_path: Path) -> None:
-    data = with_zero_one_targets(read_csv(table(tmp_path, [[1, -1], [2, 1]], "x,y")))
-    assert data.y.tolist() == [0, 1]
-    assert data.note == "target y: -1 is taken as 0"
-    with pytest.raises(NeuronError, match=r"row 3: target y is 0\.5"):
-        with_zero_one_targets(read_csv(table(tmp_path, [[1, 0], [2, 0.5]], "x,y")))
+WORDS = "room,temp,fan,open,alarm\n" + "".join(
+    f"{'ab'[k % 2]},{k % 7 + 20},1,{k % 3 // 2},{'yes' if k % 7 > 3 else 'no'}\n" for k in range(21)
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "layers", "inputs"),
+    [
+        (["--model", "and", "--drop", "room"], [2, 1], ["temp", "open"]),
+        (["--model", "logistic", "--columns", "temp,fan"], [1, 1], ["temp"]),
+        (["--model", "logistic", "--target", "alarm,open", "--drop", "room"], [1, 2], ["temp"]),
+        (
+            ["--model", "mlp", "--layers", "3-4-2", "--drop", "room"],
+            [2, 4, 2],
+            ["temp", "open"],
+        ),
+        (
+            ["--model", "mlp", "--categorical", "room", "--target", "alarm", "--missing", "drop"],
+            [4, 7, 1],
+            ["room=a", "room=b", "temp", "open"],
+        ),
+        (
+            ["--model", "wxb", "--target", "temp,open", "--columns", "alarm", "--categorical", "alarm"],
+            [2, 2],
+            ["alarm=no", "alarm=yes"],
+        ),
+    ],
+)
+def test_columns_are_named_by_options(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    options: list[str],
+    layers: list[int],
+    inputs: list[str],
+) -> None:
+    path = tmp_path / "words.csv"
+    path.write_text(WORDS)
+    result = run(capsys, *options, "--data", str(path), "--epochs", "5")
+    assert (result["layers"], result["inputs"]) == (layers, inputs)
+
+
+def test_a_model_learns_what_it_is_for(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = table(tmp_path, [[1, 2], [2, 3]], "x,y")
+    assert train.main(["--model", "logistic", "--data", path, "--task", "numbers"]) == 2
+    assert "--task numbers: --model logistic learns classes; logistic and mlp" in capsys.readouterr().err
 
 
 def test_one_row_is_enough_to_train(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -94,7 +94,6 @@ def steps() -> list[Step]:
                 "firmware/core",
                 "firmware/app",
                 "firmware/port/native",
-                "host/data/decimals.c",
                 "host/training/fast.c",
             ],
             needs="cppcheck",
@@ -107,13 +106,12 @@ def steps() -> list[Step]:
         ),
         Step(
             "native build",
-            "the simulated node and the PC's learner and reader, built here",
+            "the simulated node and the PC's learner, built here",
             [
                 python,
                 "-c",
-                "from host.boards import simulated; from host.data import decimals; from host.training import fast; "
-                "simulated.build(); assert fast.library(True), 'host/training/fast.c does not build'; "
-                "assert decimals.library(True), 'host/data/decimals.c does not build'",
+                "from host.boards import simulated; from host.training import fast; "
+                "simulated.build(); assert fast.library(True), 'host/training/fast.c does not build'",
             ],
         ),
         Step(FIRMWARE, "the board's firmware", [python, "-m", "tools.firmware", "build"]),

@@ -11,16 +11,11 @@ import numpy as np
 from host.core.learn import Config
 from host.core.pcg32 import Pcg32
 from host.core.wire import Activation, Loss
-from host.data.dataset import (
-    BUILT_IN,
-    Dataset,
-    read_csv,
-    synthetic,
-    with_sign_targets,
-    with_zero_one_targets,
-)
+from host.data.columns import Choice, read_data
+from host.data.dataset import BUILT_IN, Dataset, synthetic
 from host.data.scaler import scaler_of
 from host.data.split import split
+from host.data.targets import Answers
 from host.errors import NeuronError, counted
 from host.models.quantise import check_shape, default_ranges
 from host.progress import Progress, silent
@@ -216,7 +211,7 @@ def _data_of(options: Options, progress: Progress) -> Dataset:
     name = options.model
     layers = options.layers if name == "mlp" else None
     if options.data:
-        data = read_csv(options.data, layers[-1] if layers else 1, progress)
+        data = read_data(options.data, *_wishes_of(options, layers), progress)
     elif name != "mlp":
         data = BUILT_IN[name]
     elif layers is None or (layers[0], layers[-1]) == (10, 10):
@@ -228,14 +223,39 @@ def _data_of(options: Options, progress: Progress) -> Dataset:
             f"there is no built-in set of {counted(layers[0], 'input')} and {counted(layers[-1], 'output')}, "
             "only 10-..-10 and 2-..-1 (XOR): give --data FILE.csv"
         )
-    if layers and data.x.shape[1] != layers[0]:
+    inputs, outputs = data.x.shape[1], data.targets.shape[1]
+    if layers and (layers[0] not in (inputs, inputs + len(data.dropped)) or layers[-1] != outputs):
+        beside = f"{len(data.classes)} classes" if data.classes else counted(outputs, "target")
         raise NeuronError(
-            f"--layers begins with {layers[0]}, but {data.name} has {counted(data.x.shape[1], 'input')} "
-            f"beside {counted(layers[-1], 'target')}"
+            f"--layers {'-'.join(map(str, layers))}, but {data.name} has {counted(inputs, 'input')} beside {beside}"
         )
-    if RECIPES[name].activation is Activation.STEP:
-        return with_sign_targets(data)
-    return with_zero_one_targets(data) if RECIPES[name].activation is Activation.SIGMOID else data
+    return data
+
+
+TASKS = {"wx": "numbers", "wxb": "numbers", "and": "classes", "logistic": "classes"}
+"""What a model answers; an mlp what its data mean."""
+
+
+def _wishes_of(options: Options, layers: Sequence[int] | None) -> tuple[Choice, Answers]:
+    """How a file is to be read."""
+    task = TASKS.get(options.model)
+    if options.task and task and options.task != task:
+        raise NeuronError(
+            f"--task {options.task}: --model {options.model} learns {task}; logistic and mlp learn classes, wxb and "
+            "mlp numbers"
+        )
+    choice = Choice(
+        target=options.target or (),
+        drop=options.drop or (),
+        only=options.columns or (),
+        categorical=options.categorical or (),
+        drop_missing=options.missing == "drop",
+        outputs=layers[-1] if layers else 1,
+        inputs=layers[0] if layers else None,
+    )
+    step = RECIPES[options.model].activation is Activation.STEP
+    one_hot = layers is not None and layers[-1] == 2
+    return choice, Answers(options.task or task, -1.0 if step else 0.0, one_hot)
 
 
 HOLD_OUT_FROM = 20
@@ -292,7 +312,7 @@ def _config_of(recipe: Recipe, data: Dataset, options: Options) -> Config:
     inputs, outputs = data.x.shape[1], data.targets.shape[1]
     units = (inputs, outputs)
     if options.model == "mlp":
-        units = tuple(options.layers or (inputs, HIDDEN, outputs))
+        units = (inputs, *(options.layers or (inputs, HIDDEN, outputs))[1:])
     hidden = (HIDDEN_ACTIVATIONS[options.activation or "relu"],) * (len(units) - 2)
     algorithm, batch = algorithm_of(options), options.batch_size or 0
     if algorithm == recipe.algorithm:
