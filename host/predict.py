@@ -90,9 +90,7 @@ def many(args: argparse.Namespace) -> None:
     try:
         with rows.opened(args.data) as table, asked(args) as source:
             model = source.model
-            found = Lookup(
-                model.names.inputs, model.inputs, table.header, table.name, comma=table.delimiter != ","
-            )
+            found = Lookup(model.names.inputs, model.inputs, table.header, table.name, table.delimiter)
             note(noted(found, model, table))
             tally = Tally(model, many=True)
             with sink(args, table, found, source) as put:

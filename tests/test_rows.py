@@ -136,7 +136,7 @@ def values(
     inputs: Sequence[str], header: str, *rows: str, count: int = 0, comma: bool = False
 ) -> list[list[float]]:
     separator = ";" if comma else ","
-    found = Lookup(inputs, count or len(inputs), header.split(separator), "it", comma=comma)
+    found = Lookup(inputs, count or len(inputs), header.split(separator), "it", separator)
     return [found.values(Row(i, row.split(separator))) for i, row in enumerate(rows, 2)]
 
 
@@ -159,7 +159,7 @@ def test_an_input_of_a_word_is_found_in_its_column() -> None:
 def test_decimal_commas_are_read_where_columns_are_not_separated_by_commas() -> None:
     assert values(["a", "b"], "a;b", "1,5;-,5e1", "2;3,", comma=True) == [[1.5, -5.0], [2.0, 3.0]]
     assert values(["a", "b"], "a;b", "1.5;2", comma=True) == [[1.5, 2.0]]
-    found = Lookup(["a"], 1, ["a"], "it", comma=True)
+    found = Lookup(["a"], 1, ["a"], "it", ";")
     assert found.written(0.5) == "0.5"
     found.values(Row(2, ["1,5"]))
     assert (found.written(0.5), found.written(2.0), found.written(2**-20)) == (
@@ -188,6 +188,15 @@ def test_what_is_no_input(inputs: list[str], header: str, row: str, says: str) -
     with pytest.raises(NeuronError) as error:
         values(inputs, header, row)
     assert str(error.value).startswith(says)
+
+
+def test_a_comma_that_may_part_thousands_is_not_guessed_at() -> None:
+    with pytest.raises(
+        NeuronError, match=r"it, row 2, a: 1,234 may be 1234 or 1\.234: write numbers without commas"
+    ):
+        Lookup(["a"], 1, ["a"], "it", "\t").values(Row(2, ["1,234"]))
+    found = Lookup(["a"], 1, ["a"], "it", "\t")
+    assert [found.values(Row(2, [cell])) for cell in ("0,5", "1,234")] == [[0.5], [1.234]]
 
 
 def test_too_few_columns_and_two_decimal_signs() -> None:

@@ -272,15 +272,20 @@ def read_for(
     )
 
 
-def _source_of(name: str, names: Sequence[str], path: str) -> int:
-    """The column that an input comes from."""
+def column_of(name: str, names: Sequence[str]) -> int | None:
+    """The column that an input comes from, None where there is none: the one of its name, or of colour=red colour."""
     if name in names:
         return names.index(name)
     parts = name.split("=")
-    for end in range(len(parts) - 1, 0, -1):
-        if (column := "=".join(parts[:end])) in names:
-            return names.index(column)
-    raise NeuronError(f"{path} has no column {name}, an input of the model{nearest(name, names)}")
+    ends = range(len(parts) - 1, 0, -1)
+    return next((names.index(column) for end in ends if (column := "=".join(parts[:end])) in names), None)
+
+
+def _source_of(name: str, names: Sequence[str], path: str) -> int:
+    found = column_of(name, names)
+    if found is None:
+        raise NeuronError(f"{path} has no column {name}, an input of the model{nearest(name, names)}")
+    return found
 
 
 def _input(table: Table, name: str, number: int, inputs: Sequence[str]) -> Float:

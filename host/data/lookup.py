@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from host.data.columns import column_of
+from host.data.dialect import THOUSANDS, WITH_COMMA
 from host.data.rows import Row
 from host.errors import NeuronError, counted
-
-WITH_COMMA = re.compile(r"\s*[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?\s*")
 
 
 @dataclass(frozen=True)
@@ -25,14 +24,14 @@ class Lookup:
     """Which column gives which input: the one of its name, or where the model has no names, the one in its place. An
     input `colour=red` is also found in a column `colour`: 1 where that says red, else 0.
 
-    inputs: their names, () for none; count: how many; header: the columns; where: what the table is called; comma: its
-    numbers may have decimal commas.
+    inputs: their names, () for none; count: how many; header: the columns; where: what the table is called; separator:
+    of its columns, if it is no comma then numbers may have decimal commas.
     """
 
     def __init__(
-        self, inputs: Sequence[str], count: int, header: Sequence[str], where: str, *, comma: bool = False
+        self, inputs: Sequence[str], count: int, header: Sequence[str], where: str, separator: str = ","
     ) -> None:
-        self._where, self._header, self._may_have_comma = where, header, comma
+        self._where, self._header, self._separator = where, header, separator
         self._has_comma: bool | None = None
         twice = [name for name in header if header.count(name) > 1]
         if inputs and set(twice) & set(inputs):
@@ -46,18 +45,15 @@ class Lookup:
                 self._words.setdefault(place.column, []).append(place.word)
 
     def _by_name(self, inputs: Sequence[str]) -> list[_Place]:
-        columns = {name: column for column, name in enumerate(self._header)}
         places, missing = [], []
         for name in inputs:
-            parts = name.split("=")
-            ways = [("=".join(parts[:end]), "=".join(parts[end:])) for end in range(len(parts) - 1, 0, -1)]
-            words = [_Place(columns[column], word) for column, word in ways if column in columns]
-            if name in columns:
-                places.append(_Place(columns[name]))
-            elif words:
-                places.append(words[0])
+            column = column_of(name, self._header)
+            if column is None:
+                missing.append(name.rpartition("=")[0] or name)
+            elif self._header[column] == name:
+                places.append(_Place(column))
             else:
-                missing.append(ways[0][0] if ways else name)
+                places.append(_Place(column, name.removeprefix(f"{self._header[column]}=")))
         if missing:
             missing = list(dict.fromkeys(missing))
             raise NeuronError(
@@ -96,21 +92,27 @@ class Lookup:
         return f"{self._where}, row {row.number}, {self._header[column]}"
 
     def _number(self, row: Row, column: int) -> float:
-        text = row.cells[column]
-        if self._may_have_comma and ("," in text or "." in text):
-            has_comma = bool(WITH_COMMA.fullmatch(text))
-            if self._has_comma not in (None, has_comma):
-                raise NeuronError(
-                    f"{self._at(row, column)}: {text.strip()[:20]} has another decimal sign than the numbers before: "
-                    "write all with one of them"
-                )
-            self._has_comma = has_comma
-            text = text.replace(",", ".") if has_comma else text
+        text = row.cells[column].strip()
+        if self._separator != "," and ("," in text or "." in text):
+            text = self._with_point(text, self._at(row, column))
         try:
             value = float(text.replace("_", "?"))
         except ValueError:
-            said = f"{text.strip()[:20]!r} is not a number" if text.strip() else "the cell is empty"
+            said = f"{text[:20]!r} is not a number" if text else "the cell is empty"
             raise NeuronError(f"{self._at(row, column)}: {said}") from None
         if not math.isfinite(value):
-            raise NeuronError(f"{self._at(row, column)}: {text.strip()} is not a finite number")
+            raise NeuronError(f"{self._at(row, column)}: {text[:20]} is not a finite number")
         return value
+
+    def _with_point(self, text: str, where: str) -> str:
+        """A number of a table that may have decimal commas; all of them have, or none."""
+        has_comma = bool(WITH_COMMA.fullmatch(text))
+        if self._has_comma is None and self._separator == "\t" and THOUSANDS.fullmatch(text):
+            either = f"{text.replace(',', '')} or {text.replace(',', '.')}"
+            raise NeuronError(f"{where}: {text} may be {either}: write numbers without commas")
+        if self._has_comma not in (None, has_comma):
+            raise NeuronError(
+                f"{where}: {text[:20]} has another decimal sign than the numbers before: write all with one of them"
+            )
+        self._has_comma = has_comma
+        return text.replace(",", ".") if has_comma else text

@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, cast
 
+from host.data.blocks import Block
+from host.data.dialect import separator_of
 from host.errors import NeuronError, counted
 
-DELIMITERS = ",;\t"
 BLOCK = 1 << 16
 """Bytes that are read at once, where so many are there."""
 LINE_MAX = 1 << 20
@@ -42,27 +43,24 @@ class Stream(Protocol):
 
 
 class _Lines:
-    """The lines of a stream, each with its end. It waits for the stream only while it has no whole line."""
+    """The lines of a stream, each with its end; ready: those that are there. It waits for the stream only while none
+    is."""
 
     def __init__(self, stream: Stream, name: str) -> None:
         self._stream, self._name = stream, name
         self._decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8-sig")(), True)
-        self._ready: deque[str] = deque()
+        self.ready: deque[str] = deque()
         self._rest, self._ended = "", False
-
-    def waiting(self) -> bool:
-        """Whether a whole line is there."""
-        return bool(self._ready)
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        while not self._ready and not self._ended:
+        while not self.ready and not self._ended:
             self._read()
-        if not self._ready:
+        if not self.ready:
             raise StopIteration
-        return self._ready.popleft()
+        return self.ready.popleft()
 
     def _read(self) -> None:
         try:
@@ -75,9 +73,9 @@ class _Lines:
         except UnicodeDecodeError:
             raise NeuronError(f"{self._name}: not a text in UTF-8; save it as CSV (UTF-8)") from None
         *lines, self._rest = text.split("\n")
-        self._ready.extend(line + "\n" for line in lines)
+        self.ready.extend(line + "\n" for line in lines)
         if self._ended and self._rest:
-            self._ready.append(self._rest)
+            self.ready.append(self._rest)
         if max(map(len, [*lines, self._rest])) > LINE_MAX:
             raise NeuronError(f"{self._name}: not CSV: a line of more than {LINE_MAX} characters")
 
@@ -95,8 +93,11 @@ class Incoming:
             self._blank += 1
         else:
             raise NeuronError(f"{name} is empty: it needs a header row and then a row for each prediction")
-        self.delimiter = max(DELIMITERS, key=_outside_quotes(first).count)
-        self._reader = csv.reader(self._with(first), delimiter=self.delimiter, strict=True)
+        sample = first + "".join(self._lines.ready)
+        self.delimiter = separator_of(Block(sample.encode(), self._blank), name)
+        self._reader = csv.reader(
+            self._with(first), delimiter=self.delimiter, skipinitialspace=True, strict=True
+        )
         self.header = [cell.strip() for cell in next(self._records()).cells]
 
     def _with(self, first: str) -> Iterator[str]:
@@ -124,7 +125,7 @@ class Incoming:
                         f"where the header has {len(self.header)}"
                     )
                 batch.append((row, values(row)))
-                if len(batch) == most or not self._lines.waiting():
+                if len(batch) == most or not self._lines.ready:
                     yield batch
                     batch = []
         except NeuronError:
@@ -133,10 +134,6 @@ class Incoming:
             raise
         if batch:
             yield batch
-
-
-def _outside_quotes(line: str) -> str:
-    return "".join(line.split('"')[::2])
 
 
 @contextmanager
