@@ -89,10 +89,11 @@ def test_what_is_held_out(tmp_path: Path, rows: int, options: dict[str, Any], si
 @pytest.mark.parametrize("model", ["wx", "wxb", "and", "logistic", "mlp"])
 def test_nothing_looks_at_the_test_part_but_the_score(tmp_path: Path, model: str) -> None:
     x, y = plane()
-    y = y if model in ("wx", "wxb", "mlp") else (y > 0).astype(np.float64)
+    numbers = model in ("wx", "wxb", "mlp")
+    y = y if numbers else (y > 0).astype(np.float64)
     before = trained_by(make_plan(Options(model, data=written(tmp_path / "d.csv", x, y))))
     rows = [row - 2 for row in before.parts["test"].rows]
-    x[rows], y[rows] = 1000 * x[rows], y[rows[::-1]]
+    x[rows], y[rows] = 1000 * x[rows], 10 * y[rows] if numbers else 1 - y[rows]
     after = trained_by(make_plan(Options(model, data=written(tmp_path / "d.csv", x, y))))
     assert after.parts["test"].x.tolist() == x[rows].tolist()
     assert after.image == before.image
@@ -109,6 +110,15 @@ def test_the_rate_of_one_layer_follows_from_the_data(tmp_path: Path) -> None:
         scaled, _ = plan.samples.of("training")
         assert plan.config.rate == stable_rate(plan.config, scaled) / 2
         assert make_plan(Options(model, data=str(tmp_path / "d.csv"), rate=0.25)).config.rate == 0.25
+
+
+def test_inputs_of_nothing_but_zeros_teach_nothing(tmp_path: Path) -> None:
+    y = np.arange(1.0, 31.0)
+    trained = trained_by(
+        make_plan(Options("wx", data=written(tmp_path / "d.csv", np.zeros((30, 1)), y), standardise=False))
+    )
+    assert trained.end.w == [0.0]
+    assert trained.warnings[0].startswith("collapsed: y comes out the same")
 
 
 @pytest.mark.parametrize(("times", "times_y"), [(1000.0, 1.0), (1e-5, 1.0), (1.0, 1e6), (1e-5, 1e-5)])
