@@ -469,3 +469,21 @@ def test_relu_hides_no_parameter_that_is_lost() -> None:
     data = synthetic()
     *_, (_, parameters) = epochs(config, data.x, data.y, random_start(config, 0))
     assert not all(map(math.isfinite, parameters))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        NETWORK,
+        replace(NETWORK, bias=False),
+        replace(NETWORK, activation=(Activation.TANH, IDENTITY), loss=Loss.SOFTMAX),
+    ],
+)
+def test_the_loss_of_many_samples_is_that_of_each(config: Config) -> None:
+    data = synthetic()
+    parameters = random_start(config, 4)
+    losses = []
+    for x, y in zip(data.x.tolist(), data.y.tolist(), strict=True):
+        z, values = forward(config, parameters, x)
+        losses.append(measure(config, z, values[-1], y)[0])
+    assert mean_loss(config, parameters, data.x, data.y) == np.mean(losses)

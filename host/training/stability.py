@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from host.core.learn import Config, forward, measure
+from host.core.learn import Config, activate, measure
 from host.core.wire import Activation, Loss
 from host.errors import NeuronError, counted
 from host.models.dense import Float
@@ -21,9 +21,25 @@ def mean_loss(
 ) -> float:
     """The loss a sample, over all samples: sums over samples are divided by their number too. weights: (samples,)."""
     with np.errstate(over="ignore", invalid="ignore"):
-        z, values = forward(config, parameters, list(x.T))
-        loss, _ = measure(config, z, values[-1], list(y.reshape(len(x), -1).T))
+        z, a = _forward(config, np.asarray(parameters), x)
+        loss, _ = measure(config, list(z.T), list(a.T), list(y.reshape(len(x), -1).T))
         return float(np.mean(loss if weights is None else loss * weights))
+
+
+def _forward(config: Config, parameters: Float, x: Float) -> tuple[Float, Float]:
+    """As host.core.learn.forward, to the last bit: (samples, outputs) of the last layer, before its activation and
+    after. All outputs of a layer go at once: a network's loss is asked for after every epoch."""
+    z = a = x
+    for first, inputs, outputs, activation in config.layers:
+        end = first + inputs * outputs
+        weights = parameters[first:end].reshape(outputs, inputs)
+        z = np.zeros((len(x), outputs))
+        for i in range(inputs):
+            z += a[:, i : i + 1] * weights[:, i]
+        if config.bias:
+            z += parameters[end : end + outputs]
+        a = activate(activation, z)
+    return z, a
 
 
 def is_linear(config: Config) -> bool:
