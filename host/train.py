@@ -93,6 +93,7 @@ def train_and_show(plan: Plan, out: Console | None) -> Trained:
         from host.show.report import show
 
         show(trained, out)
+        warn(trained.warnings)
     return trained
 
 

@@ -423,7 +423,7 @@ def assert_one_line(capsys: pytest.CaptureFixture[str], argv: list[str], says: s
         (["--model", "wxb", "--split", "100"], "'100' is no split like 80,20"),
         (["--model", "wxb", "--split", "90,5,5"], "5 rows are too few for --split 90,5,5"),
         (["--model", "wxb", "--class-weight", "balanced"], "--class-weight is for classes"),
-        (["--model", "wxb", "--l2", "0"], "'0' is not above 0"),
+        (["--model", "wxb", "--l2", "-1"], "'-1' is below 0"),
         (["--model", "wxb", "--grid", "0,4,0.1"], "--grid goes with --algorithm grid"),
         (["--model", "wxb", "--algorithm", "grid", "--grid", "0,4"], "--grid has 2 numbers"),
         (["--model", "wxb", "--algorithm", "grid", "--grid", "0,4,-1"], "has no points"),

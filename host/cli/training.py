@@ -62,6 +62,14 @@ def shares(text: str) -> list[float]:
     return [*parts, 0.0][:3]
 
 
+def from_zero(text: str) -> float:
+    """Option type: a number of 0 or more."""
+    value = number(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is below 0")
+    return value
+
+
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog=program("train"),
@@ -200,7 +208,7 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     )
     how.add_argument("--dtype", choices=DTYPES, default="float64", help="(default float64)")
     how.add_argument(
-        "--l2", type=positive, default=0.0, metavar="L", help="keep weights small: L/2 times their squares"
+        "--l2", type=from_zero, metavar="L", help="keep weights small: add L/2 times their squares"
     )
     how.add_argument(
         "--class-weight",

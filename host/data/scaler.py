@@ -8,6 +8,7 @@ a last layer's outputs are unscaled by weights w sd and biases b sd + mean.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -25,6 +26,10 @@ class Scaler:
 
     def apply(self, x: Float) -> Float:
         return np.asarray((x - np.array(self.mean)) / np.array(self.deviation))
+
+    def unused(self, names: Sequence[str]) -> list[str]:
+        """Of the columns' names those of which nothing is learnt."""
+        return [name for name, s in zip(names, self.deviation, strict=True) if math.isinf(s)]
 
 
 def scaler_of(values: Float, *, centred: bool = True, constant: float = math.inf) -> Scaler:

@@ -63,6 +63,9 @@ def how_in_words(trained: Trained) -> list[str]:
     lines = [f"  {network}{counted(len(data), 'sample')}, {how}"]
     if len(trained.tries) > 1:
         lines.append(f"  {tries_in_words(trained.tries)}")
+    if trained.plan.standardised:
+        both = " and targets" if trained.plan.samples.target_scaler else ""
+        lines.append(f"  inputs{both} standardised to learn; the node takes and gives raw units")
     if data.note:
         lines.append(f"  {data.note}")
     if trained.fit.stopped and trained.plan.algorithm != "grid":

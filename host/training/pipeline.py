@@ -8,6 +8,7 @@ from host.models.dense import dense_layers
 from host.models.quantise import quantise
 from host.progress import Progress
 from host.training import grid
+from host.training.doubts import doubts
 from host.training.fit import fit
 from host.training.plan import Plan
 from host.training.trained import Trained, measures_of
@@ -54,7 +55,7 @@ def train(plan: Plan, progress: Progress | None = None) -> Trained:
         led_threshold=plan.lamp.threshold,
         nearest_threshold=plan.threshold_may_move,
     )
-    return Trained(
+    trained = Trained(
         plan=plan,
         fit=fitted,
         start=plan.starts[kept] if plan.starts else [],
@@ -66,3 +67,5 @@ def train(plan: Plan, progress: Progress | None = None) -> Trained:
         report=report,
         image=encode(model),
     )
+    trained.warnings.extend(doubts(trained))
+    return trained

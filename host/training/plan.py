@@ -81,7 +81,7 @@ class Options:
     shuffle: bool = False
     tolerance: float | None = None
     patience: int | None = None
-    l2: float = 0.0
+    l2: float | None = None
     dtype: str = "float64"
     grid: list[float] | None = None
     init: list[float] | None = None
@@ -119,6 +119,11 @@ class Plan:
     lamp: Lamp
     threshold_may_move: bool
     full_history: bool
+
+    @property
+    def too_few_to_split(self) -> bool:
+        """Whether nothing is held out since the file has too few rows for it."""
+        return self.own_data and len(self.samples.parts) == 1 and len(self.data) < HOLD_OUT_FROM
 
     @property
     def standardised(self) -> bool:
@@ -300,7 +305,7 @@ def _config_of(recipe: Recipe, data: Dataset, options: Options) -> Config:
         epochs=options.epochs or recipe.epochs,
         rate=options.rate or _rate_of(recipe, algorithm, loss, options),
         tolerance=_given(options.tolerance, recipe.tolerance if algorithm == recipe.algorithm else 0.0),
-        l2=options.l2,
+        l2=_given(options.l2, recipe.l2 if loss in (Loss.CROSS, Loss.SOFTMAX) else 0.0),
         dtype=np.dtype(options.dtype).type,
     )
 

@@ -29,7 +29,8 @@ HIDDEN = 7
 class Recipe:
     """A model, and a way to train it. rate: None where the data say how fast; start: w.., then b; empty: random;
     batch: samples a step, 0 as the algorithm has it; shuffle, tolerance: as in host.core.learn.Config; patience:
-    epochs without a lower validation loss, 0 for ever."""
+    epochs without a lower validation loss, 0 for ever; l2: of probabilities, where without it weights that tell all
+    rows apart grow for ever."""
 
     label: str
     kind: str
@@ -44,6 +45,7 @@ class Recipe:
     shuffle: bool = False
     tolerance: float = 0.0
     patience: int = 0
+    l2: float = 0.0
 
 
 RECIPES = {
@@ -85,12 +87,15 @@ DESCENT: dict[str, Any] = {
     "algorithm": "batch",
     "rate": None,
     "epochs": 10_000,
+    "start": (),
     "tolerance": 1e-9,
     "patience": 500,
 }
-"""For the models whose loss has one minimum: down to it, or until the validation part is better off without."""
+"""For the models whose loss is a parabola: down to its minimum, or until the validation part is better off without."""
+ADAM: dict[str, Any] = {"algorithm": "adam", "start": (), "l2": 0.003}
 OWN = {
-    **{name: replace(RECIPES[name], start=(), **DESCENT) for name in ("wx", "wxb", "and", "logistic")},
-    "mlp": replace(MLP_OTHER, rate=0.01, epochs=1000, batch=32, shuffle=True, patience=50),
+    **{name: replace(RECIPES[name], **DESCENT) for name in ("wx", "wxb", "and")},
+    "logistic": replace(RECIPES["logistic"], **ADAM, rate=0.05, epochs=2000, patience=100),
+    "mlp": replace(MLP_OTHER, **ADAM, rate=0.01, epochs=1000, batch=32, shuffle=True, patience=50),
 }
 """The ways for CSV files, which are standardised: the same for all of them."""

@@ -108,7 +108,7 @@ def _epoch_expands(config: Config, x: Float, weights: Float | None) -> bool:
     return not np.isfinite(product).all() or bool(np.abs(np.linalg.eigvals(product)).max() > 1 - 1e-9)
 
 
-def _constant_loss(config: Config, y: Float, weights: Float | None) -> float:
+def constant_loss(config: Config, y: Float, weights: Float | None) -> float:
     """The loss of a model that always answers the mean of the targets."""
     y = y.reshape(len(y), -1)
     counts = np.ones((len(y), 1)) if weights is None else weights[:, None]
@@ -146,7 +146,7 @@ def require_stable(
         if linear:
             expands = after > before and (whole or _epoch_expands(config, x, weights))
         else:
-            worst = max(before, _constant_loss(config, y, weights))
+            worst = max(before, constant_loss(config, y, weights))
             if config.l2:  # which may bring all weights to 0
                 worst = max(worst, mean_loss(config, [0.0] * config.count, x, y, weights))
             expands = not after <= 2 * worst + 1e-9 * float(np.mean(y * y))

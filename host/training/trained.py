@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,8 @@ class Trained:
 
     start: the parameters that `fit` began with, empty for a grid; tries: the loss a sample of what became of each
     start, in the validation part where there is one; losses: the final model's loss a sample in each part;
-    measures: the same of any parameters; layers: float, for raw inputs.
+    measures: the same of any parameters; layers: float, for raw inputs; warnings: what is to be said before anyone
+    relies on it.
     """
 
     plan: Plan
@@ -46,6 +47,7 @@ class Trained:
     model: Model
     report: Report
     image: bytes
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def data(self) -> Dataset:
@@ -152,6 +154,7 @@ class Trained:
             "epochs": None if self.plan.algorithm == "grid" else self.fit.epochs,
             "stopped": self.fit.stopped,
             "tries": self.tries,
+            "warnings": self.warnings,
             "overfitting": overfitting(self.fit.history),
             "history_every": self.fit.every if self.fit.losses is None else 1,
             "history": [self._epoch(epoch) for epoch in self.fit.losses or self.fit.history],
