@@ -82,7 +82,7 @@ def loss_lines(trained: Trained) -> list[str]:
     """A table of some epochs, and the curve of the loss."""
     history, config = trained.fit.spread, trained.config
     # With less than all samples a step, the loss is that of the last one: how all are learnt shows in the mean.
-    part = 0 < config.batch < len(trained.data)
+    part = 0 < config.batch < len(trained.parts["training"])
     table = tables.training_table(history, ("last loss" if part else "loss"), weights=trained.is_neuron)
     if trained.plan.algorithm == "grid":
         return table

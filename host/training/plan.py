@@ -153,7 +153,7 @@ def make_plan(options: Options, progress: Progress = silent) -> Plan:
     validated = "validation" in samples.parts
     return Plan(
         name=options.model,
-        recipe=recipe,
+        recipe=replace(recipe, kind=_kind_of(recipe, config)),
         data=data,
         own_data=options.data is not None,
         samples=samples,
@@ -163,7 +163,7 @@ def make_plan(options: Options, progress: Progress = silent) -> Plan:
         axes=_axes_of(options.grid, config.count) if searched else None,
         patience=_given(options.patience, recipe.patience) if validated else 0,
         ranges=ranges,
-        lamp=_lamp_of(options, config, data),
+        lamp=_lamp_of(options, config, samples.parts["training"]),
         threshold_may_move=options.led_threshold is None,
         full_history=options.full_history,
     )
@@ -375,6 +375,15 @@ def _axes_of(ends: Sequence[float] | None, parameters: int) -> list[list[float]]
                 f"--grid {low:g},{high:g},{step:g} has no points: give low,high,step, step above 0"
             )
     return grid.axes(triples)
+
+
+def _kind_of(recipe: Recipe, config: Config) -> str:
+    """What the model is, in a few words."""
+    if len(config.units) > 2:
+        name = next(name for name, one in HIDDEN_ACTIVATIONS.items() if one is config.activation[0])
+        return f"dense layers with {'ReLU' if name == 'relu' else name}"
+    several = config.loss is Loss.SOFTMAX and recipe.activation is Activation.SIGMOID
+    return "neurons that answer probabilities" if several else recipe.kind
 
 
 def _lamp_of(options: Options, config: Config, data: Dataset) -> Lamp:
