@@ -23,8 +23,8 @@ from host.errors import NeuronError
 from host.lessons.facts import descend
 from host.training import fast, grid
 from host.training.fit import Epoch, Fit, epochs, fit
-from host.training.plan import random_start
 from host.training.stability import mean_loss, stable_rate
+from host.training.starts import random_start
 from tests.learn_builds import BUILDS, built
 
 IDENTITY, RELU, STEP, SIGMOID, TANH = Activation

@@ -11,7 +11,8 @@ import pytest
 from host import train
 from host.core.wire import Activation
 from host.training.pipeline import train as trained_by
-from host.training.plan import Options, make_plan, random_start
+from host.training.plan import Options, make_plan
+from host.training.starts import random_start
 
 XOR = ["--model", "mlp", "--layers", "2-4-1"]
 

@@ -34,6 +34,24 @@ def axes(triples: Sequence[tuple[float, float, float]]) -> list[list[float]]:
     ]
 
 
+def axes_of(ends: Sequence[float] | None, parameters: int) -> list[list[float]]:
+    """--grid low,high,step for all parameters, or low,high,step,low,high,step,... for each."""
+    ends = list(ends or [0.0, 4.0, 0.1])
+    if len(ends) == 3:
+        ends = ends * parameters
+    if len(ends) != 3 * parameters:
+        raise NeuronError(
+            f"--grid has {counted(len(ends), 'number')}: give 3 (low,high,step) or {3 * parameters}"
+        )
+    triples = list(zip(ends[::3], ends[1::3], ends[2::3], strict=True))
+    for low, high, step in triples:
+        if step <= 0 or high < low:
+            raise NeuronError(
+                f"--grid {low:g},{high:g},{step:g} has no points: give low,high,step, step above 0"
+            )
+    return axes(triples)
+
+
 def loss_at(
     config: Config, points: Sequence[NDArray[np.float64]], x: ArrayLike, y: ArrayLike
 ) -> NDArray[np.float64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -40,6 +39,7 @@ from host.training.recipes import (
 from host.training.samples import PARTS, Samples, balanced
 from host.training.scores import Lamp, lamp_named
 from host.training.stability import stable_rate
+from host.training.starts import random_start
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def make_plan(options: Options, progress: Progress = silent) -> Plan:
         algorithm=algorithm_of(options),
         config=config,
         starts=[] if searched else _starts_of(recipe, config, options),
-        axes=_axes_of(options.grid, config.count) if searched else None,
+        axes=grid.axes_of(options.grid, config.count) if searched else None,
         patience=_given(options.patience, recipe.patience) if validated else 0,
         ranges=ranges,
         lamp=_lamp_of(options, config, samples.parts["training"]),
@@ -341,40 +341,6 @@ def _starts_of(recipe: Recipe, config: Config, options: Options) -> list[list[fl
         return [[random.uniform(-1, 1) for _ in range(wanted)]]
     usual = len(recipe.start) == wanted and not options.standardise
     return [list(recipe.start) if usual else [0.0] * wanted]
-
-
-def random_start(config: Config, seed: int, number: int = 0) -> list[float]:
-    """Uniform weights, by the seed, and biases of 0: layer by layer, row by row. number: which of several starts of
-    that seed.
-
-    Up to sqrt(6 / inputs) (He et al. 2015, for ReLU), below a tanh or sigmoid sqrt(6 / (inputs + outputs)) (Glorot and
-    Bengio 2010)."""
-    random = Pcg32(seed, 2 * number)  # sequence 1 is the split's
-    start: list[float] = []
-    for _, inputs, outputs, activation in config.layers:
-        bends = activation in (Activation.TANH, Activation.SIGMOID)
-        limit = math.sqrt(6 / (inputs + outputs * bends))
-        start += [random.uniform(-limit, limit) for _ in range(inputs * outputs)]
-        start += [0.0] * (outputs * config.bias)
-    return start
-
-
-def _axes_of(ends: Sequence[float] | None, parameters: int) -> list[list[float]]:
-    """--grid low,high,step for all parameters, or low,high,step,low,high,step,... for each."""
-    ends = list(ends or [0.0, 4.0, 0.1])
-    if len(ends) == 3:
-        ends = ends * parameters
-    if len(ends) != 3 * parameters:
-        raise NeuronError(
-            f"--grid has {counted(len(ends), 'number')}: give 3 (low,high,step) or {3 * parameters}"
-        )
-    triples = list(zip(ends[::3], ends[1::3], ends[2::3], strict=True))
-    for low, high, step in triples:
-        if step <= 0 or high < low:
-            raise NeuronError(
-                f"--grid {low:g},{high:g},{step:g} has no points: give low,high,step, step above 0"
-            )
-    return grid.axes(triples)
 
 
 def _kind_of(recipe: Recipe, config: Config) -> str:

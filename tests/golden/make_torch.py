@@ -14,7 +14,7 @@ import numpy as np
 from host.core.learn import Config
 from host.core.wire import Activation, Loss
 from host.data.dataset import BUILT_IN, synthetic
-from host.training.plan import random_start
+from host.training.starts import random_start
 
 IDENTITY, RELU, STEP, SIGMOID, TANH = Activation
 WXB, LOGISTIC = BUILT_IN["wxb"], BUILT_IN["logistic"]

@@ -23,8 +23,8 @@ from host.errors import NeuronError
 from host.progress import Progress, silent
 from host.training import fast
 from host.training.fit import fit
-from host.training.plan import random_start
 from host.training.recipes import DTYPES
+from host.training.starts import random_start
 
 FEATURES = 10
 ROWS = 1_000_000
