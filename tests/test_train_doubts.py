@@ -112,6 +112,16 @@ def test_what_is_no_better_than_chance(tmp_path: Path, model: str, levels: int) 
         assert re.match("(no|hardly) better than always the same answer, on 72 rows held out: ", said)
 
 
+def test_weighted_classes_are_judged_by_their_weights(tmp_path: Path) -> None:
+    """A rare class that is found at the price of false alarms: fewer rows are right than of one who never alarms."""
+    rare = table(tmp_path, lambda a, b, random: float(random.uniform(0, 1) < 0.3 * (a > 0.4)), rows=400)
+    plain, weighted = (Options("logistic", data=rare, class_weight=way) for way in (None, "balanced"))
+    assert "every class" not in only(warnings_of(plain))
+    trained = trained_by(make_plan(weighted))
+    assert trained.metrics["test"]["float"]["accuracy"] < trained.baselines["test"]["accuracy"]
+    assert trained.warnings == []
+
+
 @pytest.mark.parametrize("model", ["wxb", "logistic"])
 def test_targets_that_are_all_the_same(tmp_path: Path, model: str) -> None:
     one = table(tmp_path, lambda a, b, random: 1.0)

@@ -164,7 +164,7 @@ def test_over_fitting_is_shown_and_patience_ends_before_it(
     whole = run(capsys, *late)
     early = run(capsys, *argv, "--patience", "20")
     assert whole["overfitting"] is not None
-    assert (whole["stopped"], whole["epochs"]) == ("", 1000)
+    assert (whole["stopped"], whole["epochs"]) == ("", 2000)
     assert early["stopped"] == "no lower validation loss for 20 epochs"
     assert early["epoch"] == len(early["history"]) - 21
     lowest = min(epoch["validation"] for epoch in whole["history"])

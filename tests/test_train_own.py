@@ -111,6 +111,15 @@ def test_the_rate_of_one_layer_follows_from_the_data(tmp_path: Path) -> None:
         assert make_plan(Options(model, data=str(tmp_path / "d.csv"), rate=0.25)).config.rate == 0.25
 
 
+def test_inputs_of_nothing_but_zeros_teach_nothing(tmp_path: Path) -> None:
+    y = np.arange(1.0, 31.0)
+    trained = trained_by(
+        make_plan(Options("wx", data=written(tmp_path / "d.csv", np.zeros((30, 1)), y), standardise=False))
+    )
+    assert trained.end.w == [0.0]
+    assert trained.warnings[0].startswith("collapsed: y comes out the same")
+
+
 @pytest.mark.parametrize(("times", "times_y"), [(1000.0, 1.0), (1e-5, 1.0), (1.0, 1e6), (1e-5, 1e-5)])
 def test_units_do_not_matter(tmp_path: Path, times: float, times_y: float) -> None:
     x, y = plane()

@@ -106,7 +106,8 @@ def losses_in_words(trained: Trained) -> list[str]:
         )
     worse = overfitting(trained.fit.history)
     if worse:
-        advice = "" if trained.fit.end is not trained.fit.history[-1] else "; --patience N would end there"
+        last = trained.fit.end is trained.fit.history[-1]
+        advice = "; --patience N would end there" if last else "; that epoch is kept"
         lines += tables.wrapped(worse + advice)
     return lines
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from host.errors import counted
 from host.models.dense import Float
+from host.training.samples import balanced
 from host.training.stability import constant_loss, stable_rate
 from host.training.trained import Trained
 
@@ -116,7 +117,7 @@ def _no_use(trained: Trained) -> str:
     gain = ours - base
     if _beyond_chance(gain) if held_out else gain.mean() > 0:
         return ""
-    figures = f"{100 * ours.mean():.1f} % right against {100 * base.mean():.1f} %"
+    figures = f"{100 * ours.mean():.1f} % right against {100 * base.mean():.1f} %{_how_weighted(trained)}"
     if trained.decide is None:
         figures = f"R2 {1 - ours.sum() / base.sum():.2g}"
     better = "hardly" if gain.mean() > 0 else "no"
@@ -143,8 +144,10 @@ def _collapsed(trained: Trained) -> str:
 
 
 def _worth(trained: Trained, part: str) -> tuple[Float, Float]:
-    """(rows,) of a part, ours and of one who always says the most frequent class or the mean of the training part: 1
-    where all is right, else 0; or minus the squared error, each target's in units of its variance."""
+    """(rows,) of a part, ours and of one who always says the most frequent class or the mean of the training part.
+
+    Of classes 1 where all is right, else 0, times the class's weight where classes have some; of numbers minus the
+    squared error, each target's in units of its variance."""
     decide, training, data = trained.decide, trained.parts["training"], trained.parts[part]
     said = trained.outputs[part]["float"]
     if decide is None:
@@ -157,10 +160,13 @@ def _worth(trained: Trained, part: str) -> tuple[Float, Float]:
         for one in (training, data)
     )
     often = np.array([np.bincount(column).argmax() for column in known.T])
-    ours, base = (
-        (one == true).all(axis=1).astype(np.float64) for one in (decide(said).reshape(true.shape), often)
-    )
+    counts = np.ones(len(data)) if trained.plan.samples.weights is None else balanced(data.labels)
+    ours, base = ((one == true).all(axis=1) * counts for one in (decide(said).reshape(true.shape), often))
     return ours, base
+
+
+def _how_weighted(trained: Trained) -> str:
+    return ", every class counting the same" if trained.plan.samples.weights is not None else ""
 
 
 def _listed(names: Sequence[str]) -> str:

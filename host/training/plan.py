@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -31,6 +32,7 @@ from host.training.recipes import (
     LOSSES,
     MINIBATCH,
     MLP_OTHER,
+    NETWORK_RATES,
     OWN,
     RATE,
     RECIPES,
@@ -144,7 +146,8 @@ def make_plan(options: Options, progress: Progress = silent) -> Plan:
     samples = _samples_of(data, config, shares, options)
     if config.rate == 0:
         x, _ = samples.of("training")
-        config = replace(config, rate=stable_rate(config, x, samples.weights) / 2)
+        rate = stable_rate(config, x, samples.weights) / 2
+        config = replace(config, rate=rate if math.isfinite(rate) else RATE)
     searched = algorithm_of(options) == "grid"
     ranges = _ranges_of(options.ranges, data)
     check_shape(config.units, samples.seen, default_ranges(samples.seen) if ranges is None else ranges)
@@ -318,7 +321,7 @@ def _rate_of(recipe: Recipe, algorithm: str, loss: Loss, options: Options) -> fl
         return recipe.rate
     if algorithm == "adam" and options.model != "mlp":
         return 0.1
-    return RATE
+    return NETWORK_RATES[algorithm] if options.data else RATE
 
 
 def _starts_of(recipe: Recipe, config: Config, options: Options) -> list[list[float]]:

@@ -19,6 +19,8 @@ CLASS_WEIGHTS = ("balanced",)
 
 RATE = 0.01
 """Learning rate where no article has chosen one, and none follows from the data."""
+NETWORK_RATES = {"batch": 0.1, "minibatch": 0.03, "sgd": 0.01}
+"""The same of a network for a CSV file: the fewer samples a step, the less sure is its way."""
 MINIBATCH = 16
 """Samples a step of minibatch, unless told."""
 HIDDEN = 7
@@ -95,7 +97,7 @@ DESCENT: dict[str, Any] = {
 ADAM: dict[str, Any] = {"algorithm": "adam", "start": (), "l2": 0.003}
 OWN = {
     **{name: replace(RECIPES[name], **DESCENT) for name in ("wx", "wxb", "and")},
-    "logistic": replace(RECIPES["logistic"], **ADAM, rate=0.05, epochs=2000, patience=100),
-    "mlp": replace(MLP_OTHER, **ADAM, rate=0.01, epochs=1000, batch=32, shuffle=True, patience=50),
+    "logistic": replace(RECIPES["logistic"], **ADAM, rate=0.05, epochs=2000, tolerance=1e-9, patience=100),
+    "mlp": replace(MLP_OTHER, **ADAM, rate=0.01, epochs=2000, batch=32, shuffle=True, patience=100),
 }
 """The ways for CSV files, which are standardised: the same for all of them."""
