@@ -89,10 +89,11 @@ def test_what_is_held_out(tmp_path: Path, rows: int, options: dict[str, Any], si
 @pytest.mark.parametrize("model", ["wx", "wxb", "and", "logistic", "mlp"])
 def test_nothing_looks_at_the_test_part_but_the_score(tmp_path: Path, model: str) -> None:
     x, y = plane()
-    y = y if model in ("wx", "wxb", "mlp") else (y > 0).astype(np.float64)
+    numbers = model in ("wx", "wxb", "mlp")
+    y = y if numbers else (y > 0).astype(np.float64)
     before = trained_by(make_plan(Options(model, data=written(tmp_path / "d.csv", x, y))))
     rows = [row - 2 for row in before.parts["test"].rows]
-    x[rows], y[rows] = 1000 * x[rows], y[rows[::-1]]
+    x[rows], y[rows] = 1000 * x[rows], 10 * y[rows] if numbers else 1 - y[rows]
     after = trained_by(make_plan(Options(model, data=written(tmp_path / "d.csv", x, y))))
     assert after.parts["test"].x.tolist() == x[rows].tolist()
     assert after.image == before.image

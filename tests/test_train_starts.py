@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from host import train
+from host.core.pcg32 import Pcg32
 from host.core.wire import Activation
 from host.training.pipeline import train as trained_by
 from host.training.plan import Options, make_plan
@@ -56,6 +57,8 @@ def test_the_first_of_several_starts_is_the_only_one_without() -> None:
     three = make_plan(Options("mlp", layers=[2, 4, 1], tries=3, seed=5))
     assert three.starts[0] == make_plan(Options("mlp", layers=[2, 4, 1], seed=5)).starts[0]
     assert three.starts[1] == random_start(three.config, 5, 1)
+    limit = math.sqrt(6 / 2)
+    assert three.starts[1][0] == Pcg32(5, 2).uniform(-limit, limit)  # sequence 1 chooses the split
     assert len({tuple(start) for start in three.starts}) == 3
 
 
