@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -134,3 +135,32 @@ def test_the_tables_of_a_real_training() -> None:
     lines = tables.training_table(history, "last loss")
     assert lines[0].split() == ["epoch", "last", "loss", "w1", "w2", "b"]
     assert lines[-1].split() == ["19", "9.647911e-01", "0.4514297", "0.2369025", "-0.6116358"]
+
+
+def columns(line: str) -> int:
+    return sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in line)
+
+
+def test_chinese_characters_take_two_columns() -> None:
+    lines = tables.aligned([["花萼", "x"], ["a", "y"], ["花萼长", "z"]])
+    assert [columns(line) for line in lines] == [12, 12, 12]
+    assert tables.shortened("花萼的长度", 10) == "花萼的长度"
+    assert tables.shortened("花萼的长度", 9) == "花萼的..."
+    text = tables.wrapped("花萼的长度，" * 20 + " and more" * 5)
+    assert max(map(columns, text)) <= tables.WIDTH < columns(text[0]) + 2
+    assert "".join(line.strip() for line in text).startswith("花萼的长度，" * 20)
+
+
+def test_weights_that_there_is_no_room_for_are_left_out() -> None:
+    history = [Epoch(i, 0.1 + i, [-1.234567e-05] * 3, -1.5, 0.2) for i in range(3)]
+    header, *rows = tables.training_table(history)
+    assert header.split() == ["epoch", "loss", "validation", "w1", "...", "b"]
+    assert max(map(len, rows)) <= 78
+    assert tables.training_table([Epoch(0, 1.0, [1.0] * 3, 1.0)])[0].split() == [
+        "epoch",
+        "loss",
+        "w1",
+        "w2",
+        "w3",
+        "b",
+    ]

@@ -233,6 +233,7 @@ def test_a_share_of_changed_decisions_is_allowed_or_not() -> None:
     Changed(1, 200).require()
     Changed(0, 3).require(0.0)
     assert "all 3 rows" in Changed(0, 3).in_words()
+    assert Changed(3, 3).in_words() == "fixed point CHANGES 3 of 3 decisions (100 %)"
     with pytest.raises(NeuronError) as refused:
         Changed(3, 200).require()
     assert str(refused.value).startswith(

@@ -93,7 +93,8 @@ def test_nothing_looks_at_the_test_part_but_the_score(tmp_path: Path, model: str
     y = y if numbers else (y > 0).astype(np.float64)
     before = trained_by(make_plan(Options(model, data=written(tmp_path / "d.csv", x, y))))
     rows = [row - 2 for row in before.parts["test"].rows]
-    x[rows], y[rows] = 1000 * x[rows], 10 * y[rows] if numbers else 1 - y[rows]
+    x[rows] *= 1000
+    y[rows] *= 10 if numbers else 1  # other classes would be another split
     after = trained_by(make_plan(Options(model, data=written(tmp_path / "d.csv", x, y))))
     assert after.parts["test"].x.tolist() == x[rows].tolist()
     assert after.image == before.image
@@ -101,6 +102,11 @@ def test_nothing_looks_at_the_test_part_but_the_score(tmp_path: Path, model: str
 
 
 # --------------------------------------------------------------------------------------------------- decided
+
+
+def planned(monkeypatch: pytest.MonkeyPatch, data: Dataset, model: str, **options: Any) -> planning.Plan:
+    monkeypatch.setattr(planning, "_data_of", lambda options, progress: data)
+    return make_plan(Options(model, data="d.csv", **options))
 
 
 def test_the_rate_of_one_layer_follows_from_the_data(tmp_path: Path) -> None:
@@ -112,11 +118,9 @@ def test_the_rate_of_one_layer_follows_from_the_data(tmp_path: Path) -> None:
         assert make_plan(Options(model, data=str(tmp_path / "d.csv"), rate=0.25)).config.rate == 0.25
 
 
-def test_inputs_of_nothing_but_zeros_teach_nothing(tmp_path: Path) -> None:
-    y = np.arange(1.0, 31.0)
-    trained = trained_by(
-        make_plan(Options("wx", data=written(tmp_path / "d.csv", np.zeros((30, 1)), y), standardise=False))
-    )
+def test_inputs_of_nothing_but_zeros_teach_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = Dataset("d", ("x",), ("y",), np.zeros((30, 1)), np.arange(1.0, 31.0), range(2, 32))
+    trained = trained_by(planned(monkeypatch, data, "wx", standardise=False))
     assert trained.end.w == [0.0]
     assert trained.warnings[0].startswith("collapsed: y comes out the same")
 
@@ -142,23 +146,18 @@ def test_parameters_that_are_given_are_of_raw_units(tmp_path: Path) -> None:
     assert not make_plan(Options("wxb")).standardised
 
 
-def classes_plan(monkeypatch: pytest.MonkeyPatch, data: Dataset, model: str, **options: Any) -> planning.Plan:
-    monkeypatch.setattr(planning, "_data_of", lambda options, progress: data)
-    return make_plan(Options(model, data="d.csv", **options))
-
-
 @pytest.mark.parametrize("model", ["logistic", "mlp"])
 def test_classes_are_told_apart_by_cross_entropy(monkeypatch: pytest.MonkeyPatch, model: str) -> None:
     three = labelled({"a": 30, "b": 30, "c": 30})
-    plan = classes_plan(monkeypatch, three, model)
+    plan = planned(monkeypatch, three, model)
     assert (plan.config.loss, plan.config.activation[-1]) == (Loss.SOFTMAX, Activation.IDENTITY)
     assert plan.samples.target_scaler is None
     two = replace(three, y=three.y[:, 2], classes=("a", "c"))
-    plan = classes_plan(monkeypatch, two, model)
+    plan = planned(monkeypatch, two, model)
     assert (plan.config.loss, plan.config.activation[-1]) == (Loss.CROSS, Activation.SIGMOID)
     assert plan.config.l2 > 0
-    assert classes_plan(monkeypatch, two, model, l2=0.0).config.l2 == 0
-    mean = classes_plan(monkeypatch, three, model, loss="mse")
+    assert planned(monkeypatch, two, model, l2=0.0).config.l2 == 0
+    mean = planned(monkeypatch, three, model, loss="mse")
     assert (mean.config.loss, mean.config.l2) == (Loss.MEAN, 0)
 
 

@@ -28,7 +28,9 @@ COLUMNS_MAX = 3
 
 
 def wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
+    marked = "".join(c + "\0" * (_width(c) - 1) for c in text)  # as many characters as it takes columns
+    lines = textwrap.wrap(marked, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
+    return [line.replace("\0", "") for line in lines]
 
 
 def aligned(table: list[list[str]]) -> list[str]:

@@ -388,17 +388,19 @@ def _kind_of(recipe: Recipe, config: Config) -> str:
 
 
 def _lamp_of(options: Options, config: Config, data: Dataset) -> Lamp:
-    """As told; else the last class, or the first output above the middle of its targets, or above 0 of a step."""
+    """As told; else the last class, or the first output above the middle of its targets, above 0 of a step or 0.5 of a
+    probability."""
     targets = data.targets
     output, of_class = lamp_named(
         options.led, options.led_threshold, data.classes, data.targets_named, targets.shape[1]
     )
     threshold = options.led_threshold
     if threshold is None:
-        own = targets[:, output]
-        middle = float((own.min() + own.max()) / 2)
-        undecided = config.activation[-1] is Activation.STEP or (of_class and targets.shape[1] > 1)
-        threshold = 0.0 if undecided else middle
+        last, own = config.activation[-1], targets[:, output]
+        if last is Activation.STEP or (of_class and targets.shape[1] > 1):
+            threshold = 0.0
+        else:
+            threshold = 0.5 if last is Activation.SIGMOID else float((own.min() + own.max()) / 2)
     return Lamp(output, threshold, of_class)
 
 

@@ -264,7 +264,7 @@ class Changed:
     def in_words(self) -> str:
         if not self.rows:
             return f"fixed point decides as float does in {'all ' * (self.of > 1)}{counted(self.of, 'row')}"
-        return f"fixed point CHANGES {self.rows} of {counted(self.of, 'decision')} ({100 * self.share:.2g} %)"
+        return f"fixed point CHANGES {self.rows} of {counted(self.of, 'decision')} ({100 * self.share:.3g} %)"
 
     def require(self, allowed: float | None = None) -> None:
         """NeuronError where that is a larger share than allowed, CHANGED_MAX unless told."""
