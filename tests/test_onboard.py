@@ -252,7 +252,7 @@ def test_the_room_that_a_training_takes_is_known_to_the_byte(case: str) -> None:
             rows = np.zeros((vectors, units[0]), np.int16)
             samples = next(n for n in itertools.count(1) if arena_bytes(config, n, vectors) > ARENA_BYTES)
             x, y = np.zeros((samples, units[0])), np.zeros((samples, units[-1]))
-            model: Any = SimpleNamespace(name="", vector_inputs=rows, led_output=0)
+            model: Any = SimpleNamespace(name="", vector_inputs=rows, led_output=0, led_class=False)
             asked = Wish(config, x, y, [], [], model, 0.0)
             with pytest.raises(Refused) as caught:
                 start(fresh, asked)
