@@ -87,6 +87,8 @@ def unsaturated(model: Model, x: Float) -> bool:
     return True
 
 
+away = st.sampled_from([0.0, 0.0, -3.0, 20.0, -300.0, 1e4, 1e7])
+"""Of a range from 0, in its own width: from none to where float32 is coarser than the range is wide."""
 magnitudes = st.sampled_from([1e-9, 1e-4, 0.1, 1.0, 7.0, 300.0, 1e4])
 
 
@@ -103,9 +105,10 @@ def stacks(draw: st.DrawFn, activations: list[Activation]) -> tuple[list[Dense],
         layers.append(Dense(np.array(weights), np.array(bias), draw(st.sampled_from(activations))))
     ranges = []
     for _ in range(sizes[0]):
-        width = draw(magnitudes)
-        low = draw(st.floats(-1, 1)) * width
+        width, far = draw(magnitudes), draw(away)
+        low = (draw(st.floats(-1, 1)) + far) * width
         ranges.append((low, low + draw(st.floats(0, 2)) * width))
+        layers[0].weights[:, len(ranges) - 1] /= max(1.0, abs(far))
     return layers, ranges
 
 
