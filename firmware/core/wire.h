@@ -214,10 +214,12 @@ enum wire_table {
 #define WIRE_HOLDING_TRAIN_TOLERANCE 0x0625u /* training: end when an epoch changes the loss less, 0 never */
 #define WIRE_HOLDING_TRAIN_TOLERANCE_SIZE 4u
 #define WIRE_HOLDING_TRAIN_VECTORS 0x0629u /* training: rows of the model's self-test */
-#define WIRE_HOLDING_TRAIN_LED_OUTPUT 0x062Au /* training: output of the model that drives the LED */
+#define WIRE_HOLDING_TRAIN_LED_OUTPUT 0x062Au /* training: output or class that drives the LED */
 #define WIRE_HOLDING_TRAIN_LED_THRESHOLD 0x062Bu /* training: the LED is lit above this output */
 #define WIRE_HOLDING_TRAIN_LED_THRESHOLD_SIZE 4u
-#define WIRE_HOLDING_TRAIN_NAME 0x062Fu /* training: name of the model */
+#define WIRE_HOLDING_TRAIN_LED_CLASS 0x062Fu /* training: 1 where the LED is lit by a class */
+#define WIRE_HOLDING_TRAIN_SHARED_OUTPUTS 0x0630u /* training: 1 where all outputs have one scale */
+#define WIRE_HOLDING_TRAIN_NAME 0x0631u /* training: name of the model */
 #define WIRE_HOLDING_TRAIN_NAME_SIZE 8u
 #define WIRE_HOLDING_STAGE 0x1000u /* the image being staged, two bytes a register, first byte high */
 #define WIRE_HOLDING_STAGE_SIZE 4096u

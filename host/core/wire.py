@@ -351,9 +351,11 @@ REGISTERS: list[Register] = [
         (0x0621, "TRAIN_RATE", "f64", 1, "training: rate"),
         (0x0625, "TRAIN_TOLERANCE", "f64", 1, "training: end when an epoch changes the loss less, 0 never"),
         (0x0629, "TRAIN_VECTORS", "u16", 1, "training: rows of the model's self-test"),
-        (0x062A, "TRAIN_LED_OUTPUT", "u16", 1, "training: output of the model that drives the LED"),
+        (0x062A, "TRAIN_LED_OUTPUT", "u16", 1, "training: output or class that drives the LED"),
         (0x062B, "TRAIN_LED_THRESHOLD", "f64", 1, "training: the LED is lit above this output"),
-        (0x062F, "TRAIN_NAME", "bytes", NAME_BYTES, "training: name of the model"),
+        (0x062F, "TRAIN_LED_CLASS", "u16", 1, "training: 1 where the LED is lit by a class"),
+        (0x0630, "TRAIN_SHARED_OUTPUTS", "u16", 1, "training: 1 where all outputs have one scale"),
+        (0x0631, "TRAIN_NAME", "bytes", NAME_BYTES, "training: name of the model"),
         (
             0x1000,
             "STAGE",

@@ -54,6 +54,7 @@ def train(plan: Plan, progress: Progress | None = None) -> Trained:
         led_output=plan.lamp.output,
         led_threshold=plan.lamp.threshold,
         nearest_threshold=plan.threshold_may_move,
+        shared_outputs=plan.shared_outputs,
     )
     trained = Trained(
         plan=plan,
