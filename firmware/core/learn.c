@@ -110,6 +110,7 @@ static void through(unsigned activation, real *restrict delta, const real *restr
     }
 }
 
+#include "core/learn_losses.h"
 #include "core/learn_rows.h"
 
 /* ---------------------------------------------------------------------------------------------- a sample */
@@ -130,51 +131,6 @@ static void forward(struct learner_type *l, const real *x)
         z += outputs;
         a += outputs;
     }
-}
-
-/* Mean cross-entropy of sigmoid outputs, its gradient in place of their sums z; neither divided yet. */
-static real cross(real *restrict z, const real *restrict y, unsigned outputs)
-{
-    real loss = 0;
-    for (unsigned j = 0; j < outputs; j++) {
-        const real e = LEARN(exp)(-magnitude(z[j]));
-        loss += ((z[j] > 0 ? z[j] : 0) - z[j] * y[j]) + LEARN(log1p)(e);
-        z[j] = (z[j] < 0 ? e : 1) / (1 + e) - y[j];
-    }
-    return loss;
-}
-
-/* Cross-entropy of classes, likewise; e: room for exp(z - the largest). */
-static real softmax(real *restrict z, real *restrict e, const real *restrict y, unsigned outputs)
-{
-    real largest = z[0], sum = 0, targets = 0, loss = 0;
-    for (unsigned j = 1; j < outputs; j++)
-        largest = z[j] > largest ? z[j] : largest;
-    for (unsigned j = 0; j < outputs; j++) {
-        z[j] -= largest;
-        e[j] = LEARN(exp)(z[j]);
-        sum += e[j];
-        targets += y[j];
-    }
-    const real share = targets / sum, log_sum = LEARN(log)(sum);
-    for (unsigned j = 0; j < outputs; j++) {
-        loss += y[j] * (log_sum - z[j]);
-        z[j] = e[j] * share - y[j];
-    }
-    return loss;
-}
-
-/* Squared errors of the outputs a, likewise; slope: the derivative of an error's loss, over the error. */
-static real squares(real *restrict delta, const real *restrict a, const real *restrict y, real slope,
-                    unsigned outputs)
-{
-    real loss = 0;
-    for (unsigned j = 0; j < outputs; j++) {
-        const real error = a[j] - y[j];
-        loss += error * error;
-        delta[j] = slope * error;
-    }
-    return loss;
 }
 
 /* The sums become means. The inverse of a power of two is exact, and a product takes a tenth of the time. */

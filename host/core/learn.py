@@ -85,6 +85,11 @@ class Config:
             first += (inputs + self.bias) * outputs
         return layers
 
+    @property
+    def decay(self) -> bool:
+        """Whether weights are drawn towards 0, in the training's type."""
+        return bool(self.dtype(self.l2))
+
     @functools.cached_property
     def count(self) -> int:
         """Number of parameters: layer by layer, weights (outputs, inputs), then biases (outputs)."""
@@ -296,7 +301,7 @@ class Learner:
 def mean(learner: Learner, gradient: list[Number], samples: int) -> list[Number]:
     """A batch's gradient from the sums over its samples."""
     gradient = [g / samples for g in gradient]
-    if learner.l2:
+    if learner.config.decay:
         for first, inputs, outputs, _ in learner.config.layers:
             for i in range(first, first + inputs * outputs):
                 gradient[i] = gradient[i] + learner.l2 * learner.parameters[i]

@@ -38,7 +38,7 @@ def trace_c(
         config.bias,
         config.loss,
         config.adam,
-        bool(config.l2),
+        config.decay,
         config.shuffle,
         config.seed,
         len(table),
