@@ -19,7 +19,7 @@ import pytest
 from host.boards.opening import open_node
 from host.compiler import ROOT
 from host.core import learn
-from host.core.image import encode
+from host.core.image import encode, image_crc
 from host.core.wire import Activation, Loss
 from host.errors import NeuronError
 from host.node.client import NodeError
@@ -27,7 +27,7 @@ from host.node.node import Node
 from host.node.staging import commit_staged
 from host.training.onboard import chains, read_standing, train_on_board
 from tests.patience import ANSWER, PATIENCE
-from tests.test_onboard import AND, AND_START, AND_X, AND_Y, diverging, samples, wish
+from tests.test_onboard import AND, AND_START, AND_X, AND_Y, SCALED, diverging, far_from_0, samples, wish
 from tools.firmware import build_firmware, lacking
 
 pytestmark = pytest.mark.skipif(lacking() is not None, reason=lacking() or "")
@@ -172,3 +172,10 @@ def test_weights_of_every_size_become_our_image(board: Node, dtype: type) -> Non
         train_on_board(board, asked)
         made += 1
     assert made >= 3
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("scaled", SCALED)
+def test_offsets_and_scales_of_each_output_are_ours(board: Node, scaled: str, dtype: type) -> None:
+    asked = far_from_0(dtype, SCALED[scaled])
+    assert train_on_board(board, asked).crc == image_crc(encode(asked.model))

@@ -206,7 +206,7 @@ def test_float32_uses_no_float64_on_the_board(tmp_path: Path) -> None:
     [
         "host/data/decimals.c",
         "host/training/fast.c",
-        *(f"firmware/core/{name}.c" for name in ("learn", "learn32", "quantise", "fixed")),
+        *(f"firmware/core/{name}.c" for name in ("learn", "learn32", "formats", "fixed")),
     ],
 )
 def test_arithmetic_that_rounds_otherwise_is_no_program(source: str) -> None:

@@ -18,7 +18,7 @@ import pytest
 from host.boards.opening import open_node
 from host.boards.simulated import simulate
 from host.core import learn
-from host.core.image import encode
+from host.core.image import encode, image_crc
 from host.core.infer import dequantise_outputs, infer, led, quantise_inputs
 from host.core.registers import pack
 from host.core.wire import (
@@ -75,12 +75,19 @@ def node() -> Iterator[Node]:
 
 
 def wish(
-    config: learn.Config, x: Any, y: Any, start: list[float], threshold: float = 0.0, **more: Any
+    config: learn.Config,
+    x: Any,
+    y: Any,
+    start: list[float],
+    threshold: float = 0.0,
+    weights: Any = None,
+    scales: list[tuple[float, float]] | None = None,
+    **options: Any,
 ) -> Wish:
-    """What a board is asked to learn, with the model that our own training becomes. x, y: raw; more: as in Wish."""
+    """What a board is asked to learn, with the model that our own training becomes. x, y: raw; options: quantise's."""
     table = np.array(x, dtype=np.float64).reshape(len(x), -1)
     targets = np.array(y, dtype=np.float64).reshape(len(x), -1)
-    mean, deviation = np.array(more.get("scales", [(0, 1)] * sum(config.units[:: len(config.units) - 1]))).T
+    mean, deviation = np.array(scales or [(0, 1)] * (config.units[0] + config.units[-1])).T
     split = [config.units[0]]
     (in_mean, out_mean), (in_scale, out_scale) = np.split(mean, split), np.split(deviation, split)
     asked = Wish(
@@ -91,15 +98,16 @@ def wish(
         [],
         None,  # type: ignore[arg-type]
         threshold,
-        **more,
+        weights=weights,
+        scales=scales,
     )
     _, _, parameters = list(chains(asked))[-1]
     layers = dense_layers(config, parameters)
     layers[-1] = unscaled(layers[-1], Scaler(out_mean.tolist(), out_scale.tolist()))
     layers[0] = fold(layers[0], Scaler(in_mean.tolist(), in_scale.tolist()))
     ranges = default_ranges(table)
-    model, _ = quantise("learnt", layers, table, ranges=ranges, led_threshold=threshold)
-    return replace(asked, ranges=ranges, model=model)
+    model, _ = quantise("learnt", layers, table, ranges=ranges, led_threshold=threshold, **options)
+    return replace(asked, ranges=ranges, model=model, shared_outputs=options.get("shared_outputs", False))
 
 
 def samples(units: tuple[int, ...], count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -203,6 +211,41 @@ def test_own_data_are_trained_on_the_board_as_on_the_pc(node: Node, model: str, 
     assert (there == infer(trained.model, quantise_inputs(trained.model, plan.data.x))).all()
     errors = dequantise_outputs(trained.model, there) - reference(trained.layers, plan.data.x)[1]
     assert np.abs(errors).max() < 0.01 * np.ptp(plan.data.y)
+
+
+SCALED: dict[str, dict[str, Any]] = {
+    "own": {},
+    "shared": {"shared_outputs": True},
+    "class": {"led_class": True, "led_output": 2, "shared_outputs": True},
+}
+
+
+def far_from_0(dtype: type, options: dict[str, Any]) -> Wish:
+    """Inputs far from 0, and outputs of different sizes. options: quantise's."""
+    config = learn.Config((3, 3), (IDENTITY,), rate=1e-13, dtype=dtype, epochs=2)
+    rng = np.random.default_rng(6)
+    x = rng.uniform([290, 99_000, -1], [310, 101_000, 1], (9, 3)).astype(np.float32)
+    weights, sizes = rng.normal(size=(3, 3)) * [1.0, 0.01, 10.0], np.array([[0.01], [1.0], [1e4]])
+    start = [*(weights * sizes).ravel(), *(-weights @ [300, 100_000, 0] * sizes.ravel())]
+    asked = wish(config, x, x @ weights.T, start, **options)
+    assert [offset > 0 for offset in asked.model.input_offset] == [True, True, False]
+    assert (len(set(asked.model.output_fraction)) > 1) == (options == {})
+    return asked
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("scaled", SCALED)
+def test_the_board_finds_the_same_offsets_and_scales(node: Node, scaled: str, dtype: type) -> None:
+    asked = far_from_0(dtype, SCALED[scaled])
+    assert train_on_board(node, asked).crc == image_crc(encode(asked.model))
+
+
+def test_a_class_of_a_single_output_may_light_the_lamp_of_a_board(node: Node) -> None:
+    asked = wish(AND, AND_X, AND_Y, AND_START, led_class=True, led_output=1)
+    train_on_board(node, asked)
+    with pytest.raises(Refused) as caught:
+        start(node, replace(asked, model=replace(asked.model, led_output=2)))
+    assert caught.value.reason is Reason.TRAIN_SHAPE
 
 
 def test_the_article_s_and_comes_out_of_the_board_and_lights_the_lamp(node: Node) -> None:
@@ -350,9 +393,9 @@ def test_the_room_that_a_training_takes_is_known_to_the_byte(case: str) -> None:
                 n for n in itertools.count(1) if arena_bytes(config, n, vectors, **ways) > ARENA_BYTES
             )
             x, y = np.zeros((samples, units[0])), np.zeros((samples, units[-1]))
-            model: Any = SimpleNamespace(name="", vector_inputs=rows, led_output=0)
+            model: Any = SimpleNamespace(name="", vector_inputs=rows, led_output=0, led_class=False)
             weights = np.ones(samples) if ways["weighted"] else None
-            asked = Wish(config, x, y, [], [], model, 0.0, weights, scales)
+            asked = Wish(config, x, y, [], [], model, 0.0, weights=weights, scales=scales)
             with pytest.raises(Refused) as caught:
                 start(fresh, asked)
             assert caught.value.reason is Reason.TRAIN_ROOM

@@ -217,7 +217,7 @@ def test_people_see_training_report_and_lamp(capsys: pytest.CaptureFixture[str],
     assert max(map(len, text.splitlines())) <= 80
     assert "for x = 4 that is 7.999777758621207" in text
     assert "0.4514297388906616 x1 + 0.2369025056182418 x2 - 0.611635769357402 > 0" in text
-    assert "\n  stage                        108 of 108\n  commit\n  running: CRC-32 " in text
+    assert "\n  stage                        116 of 116\n  commit\n  running: CRC-32 " in text
     assert "All 4 decisions are provably unchanged" in text
     assert "Deploying AND to a simulated node, address 1" in text
     lamps = [line.split() for line in text.splitlines() if "○" in line or "●" in line]
@@ -475,7 +475,7 @@ def data_of(tmp_path: Path, rows: int, inputs: int = 2) -> str:
     [
         (
             ["--model", "mlp", "--layers", "2-64-64-1"],
-            "the image takes 9172 bytes, longer than the 8192 bytes that a node keeps; use fewer inputs or units",
+            "the image takes 9184 bytes, longer than the 8192 bytes that a node keeps; use fewer inputs or units",
         ),
         (["--model", "wxb", "--range", "0,0.5"], "the data go from 1 to 1, beyond the declared range 0..0.5"),
         (
@@ -527,10 +527,10 @@ def test_without_a_model_it_says_whose_image_that_is(
     image, picture = str(tmp_path / "a.img"), str(tmp_path / "a.svg")
     assert train.main(["--save", image, "--plot", picture]) == 0
     said = capsys.readouterr().out
-    assert f"Saved {image}, 108 bytes: that is AND\n" in said
+    assert f"Saved {image}, 116 bytes: that is AND\n" in said
     assert f"Drawn to {picture}: that is AND\n" in said
     assert train.main(["--model", "and", "--save", image]) == 0
-    assert f"Saved {image}, 108 bytes\n" in capsys.readouterr().out
+    assert f"Saved {image}, 116 bytes\n" in capsys.readouterr().out
 
 
 # ------------------------------------------------------------------------------------------------------ line

@@ -51,8 +51,11 @@ static bool read_words(struct trainer *trainer, struct learn_config *config)
     model->vector_count = (uint16_t)vectors;
     model->led_output = words[AT(LED_OUTPUT)];
     model->led_threshold = words_get_double(words + AT(LED_THRESHOLD));
+    model->led_class = words[AT(LED_CLASS)] != 0;
+    model->shared_outputs = words[AT(SHARED_OUTPUTS)] != 0;
+    const unsigned outputs = model->units[layers], choices = model->led_class && outputs == 1 ? 2 : outputs;
     const uint32_t count = trainer->wide ? learn64_count(config) : learn32_count(config);
-    return count > 0 && model->led_output < model->units[layers] && isfinite(model->led_threshold);
+    return count > 0 && model->led_output < choices && isfinite(model->led_threshold);
 }
 
 /* ---------------------------------------------------------------------------------------------- the arena */

@@ -1,32 +1,15 @@
 #include "core/quantise.h"
 
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
 #include "core/crc.h"
 #include "core/fixed.h"
+#include "core/formats.h"
 #include "core/image.h"
 #include "core/infer.h"
 
-_Static_assert(FLT_EVAL_METHOD == 0, "each operation rounds to its own type, as it is written");
-
 #define LAYER_HEADER_SIZE 8u
-
-/* What is known of the integers between two layers. */
-struct span {
-    int32_t low[WIRE_UNITS_MAX], high[WIRE_UNITS_MAX];
-    int8_t fraction[WIRE_UNITS_MAX];
-    int lowest; /* image_lowest */
-};
-
-/* A layer's parameters, wherever they stand. */
-struct dense {
-    const struct quantise_model *model;
-    size_t first; /* index of its first weight */
-    unsigned inputs, outputs;
-    uint8_t activation;
-};
 
 /* Where the image is written; there is room for all of it. */
 struct writer {
@@ -46,163 +29,16 @@ static void put_padding(struct writer *writer)
     put(writer, zeros, -writer->size % 4);
 }
 
-static double parameter(const struct dense *layer, size_t index)
+static size_t padded(size_t size)
 {
-    const struct quantise_model *model = layer->model;
-    return model->wide ? ((const double *)model->parameters)[index]
-                       : (double)((const float *)model->parameters)[index];
+    return (size + 3u) & ~(size_t)3;
 }
 
-static double weight(const struct dense *layer, unsigned output, unsigned input)
+/* Whether each output has the finest scale that holds it, not all of them one. */
+static bool has_own_scales(const struct quantise_model *model)
 {
-    return parameter(layer, layer->first + output * layer->inputs + input);
-}
-
-static double bias(const struct dense *layer, unsigned output)
-{
-    return layer->model->bias
-               ? parameter(layer, layer->first + (size_t)layer->outputs * layer->inputs + output)
-               : 0.0;
-}
-
-/* Half up, still a float: it may be too large for any integer. */
-static double rounded(double value, int fraction)
-{
-    return floor(ldexp(value, fraction) + 0.5);
-}
-
-/* ------------------------------------------------------------------------------------------------- scales */
-
-/* Integers of `bits` bits beside the sign. */
-struct integer {
-    double low, high;
-    int bits;
-};
-static const struct integer value_size = {INT16_MIN, INT16_MAX, 15}, bias_size = {-INT32_MAX, INT32_MAX, 31};
-
-/* `fraction`, or the finest scale below it at which the rounded value is such an integer. What is smaller by a
- * whole bit is one for sure, so at most three scales are tried. */
-static int held(double value, int fraction, const struct integer *size)
-{
-    int exponent;
-    if (!isfinite(value))
-        return INT16_MIN;
-    (void)frexp(value, &exponent); /* |value| is below 2^exponent */
-    if (value == 0 || fraction + exponent < size->bits)
-        return fraction;
-    if (fraction > size->bits + 1 - exponent)
-        fraction = size->bits + 1 - exponent;
-    while (!(rounded(value, fraction) >= size->low && rounded(value, fraction) <= size->high))
-        fraction--;
-    return fraction;
-}
-
-/* The finest scale that holds low..high as the node converts them; below WIRE_FRACTION_MIN there is none. */
-static int input_fraction(const double range[2])
-{
-    const int fraction = held((double)(float)range[0], WIRE_FRACTION_MAX, &value_size);
-    return held((double)(float)range[1], fraction, &value_size);
-}
-
-static int32_t weight_at(const struct dense *layer, const struct span *before, int fraction, unsigned output,
-                         unsigned input)
-{
-    return (int32_t)rounded(weight(layer, output, input), fraction - before->fraction[input]);
-}
-
-static int32_t bias_at(const struct dense *layer, int fraction, unsigned output)
-{
-    return (int32_t)rounded(bias(layer, output), fraction);
-}
-
-/* `fraction`, or the finest scale below it at which all weights and biases are integers of their size. */
-static int all_held(const struct dense *layer, const struct span *before, int fraction)
-{
-    for (unsigned j = 0; j < layer->outputs; j++) {
-        fraction = held(bias(layer, j), fraction, &bias_size);
-        for (unsigned i = 0; i < layer->inputs; i++) {
-            const int inner = before->fraction[i];
-            fraction = held(weight(layer, j, i), fraction - inner, &value_size) + inner;
-        }
-    }
-    return fraction;
-}
-
-static bool is_narrow(const struct dense *layer, const struct span *before, int fraction)
-{
-    for (unsigned j = 0; j < layer->outputs; j++) {
-        int16_t row[WIRE_UNITS_MAX];
-        for (unsigned i = 0; i < layer->inputs; i++)
-            row[i] = (int16_t)weight_at(layer, before, fraction, j, i);
-        if (!image_narrow(bias_at(layer, fraction, j), row, layer->inputs, before->lowest))
-            return false;
-    }
-    return true;
-}
-
-static void acc_limits(uint8_t activation, int *lowest, int *highest)
-{
-    *lowest = WIRE_FRACTION_MIN + WIRE_SHIFT_MIN;
-    *highest = WIRE_FRACTION_MAX + WIRE_SHIFT_MAX;
-    if (activation == WIRE_ACTIVATION_STEP) {
-        *lowest = INT8_MIN;
-        *highest = INT8_MAX;
-    } else if (activation == WIRE_ACTIVATION_SIGMOID || activation == WIRE_ACTIVATION_TANH) {
-        const int in = activation == WIRE_ACTIVATION_TANH ? WIRE_TANH_IN_FRACTION : WIRE_SIGMOID_IN_FRACTION;
-        *lowest = in + WIRE_SHIFT_MIN;
-        *highest = in + WIRE_SHIFT_MAX;
-    }
-}
-
-/* The finest accumulator scale that holds all weights and biases, one coarser if 32 bits do then. False: none
- * does. */
-static bool acc_fraction(const struct dense *layer, const struct span *before, int *fraction)
-{
-    int lowest, highest;
-    acc_limits(layer->activation, &lowest, &highest);
-    *fraction = all_held(layer, before, highest);
-    if (*fraction < lowest)
-        return false;
-    if (*fraction > lowest && !is_narrow(layer, before, *fraction) && is_narrow(layer, before, *fraction - 1))
-        --*fraction;
-    return true;
-}
-
-/* fixed_rescale before it saturates. */
-static int64_t unsaturated(int64_t acc, int shift)
-{
-    return shift > 0 ? (acc + ((int64_t)1 << (shift - 1))) >> shift : acc * ((int64_t)1 << -shift);
-}
-
-static bool holds(int64_t acc, int shift)
-{
-    const int64_t value = unsaturated(acc, shift);
-    return value >= INT16_MIN && value <= INT16_MAX;
-}
-
-/* The interval of an output's accumulator. */
-struct interval {
-    int64_t low, high;
-};
-
-/* The finest output scale at which no accumulator of the intervals saturates. False: none. */
-static bool out_fraction(const struct interval *acc, unsigned outputs, bool relu, int acc_scale,
-                         int *fraction)
-{
-    const int finest =
-        acc_scale - WIRE_SHIFT_MIN < WIRE_FRACTION_MAX ? acc_scale - WIRE_SHIFT_MIN : WIRE_FRACTION_MAX;
-    const int coarsest =
-        acc_scale - WIRE_SHIFT_MAX > WIRE_FRACTION_MIN ? acc_scale - WIRE_SHIFT_MAX : WIRE_FRACTION_MIN;
-    for (*fraction = finest; *fraction >= coarsest; --*fraction) {
-        bool all = true;
-        for (unsigned j = 0; j < outputs && all; j++) {
-            const int64_t low = relu && acc[j].low < 0 ? 0 : acc[j].low;
-            all = holds(low, acc_scale - *fraction) && holds(acc[j].high, acc_scale - *fraction);
-        }
-        if (all)
-            return true;
-    }
-    return false;
+    return !model->shared_outputs && model->activation[model->layers - 1] == WIRE_ACTIVATION_IDENTITY &&
+           model->units[model->layers] > 1;
 }
 
 /* ------------------------------------------------------------------------------------------------- layers */
@@ -226,88 +62,82 @@ static int32_t activate(int64_t acc, uint8_t activation, int acc_scale, int out)
     }
 }
 
-static bool out_scale(uint8_t activation, const struct interval *acc, unsigned outputs, int acc_scale,
-                      int *out)
-{
-    if (activation == WIRE_ACTIVATION_STEP)
-        *out = WIRE_STEP_OUT_FRACTION;
-    else if (activation == WIRE_ACTIVATION_SIGMOID || activation == WIRE_ACTIVATION_TANH)
-        *out = WIRE_UNIT_OUT_FRACTION;
-    else
-        return out_fraction(acc, outputs, activation == WIRE_ACTIVATION_RELU, acc_scale, out);
-    return true;
-}
-
 /* Append a layer to the image and pass on what is known of its outputs. */
-static enum wire_reason put_layer(struct writer *writer, const struct dense *layer, struct span *span)
+static bool put_layer(struct writer *writer, const struct formats_layer *layer, struct formats_span *span)
 {
-    struct interval acc[WIRE_UNITS_MAX];
-    int acc_scale, out;
-    if (!acc_fraction(layer, span, &acc_scale))
-        return WIRE_REASON_FRACTION;
+    struct formats_rows rows;
+    struct formats_span after = {.lowest = image_lowest(layer->activation)};
+    if (!formats_of_rows(layer, span, &rows))
+        return false;
+    unsigned coarsest = 0;
     for (unsigned j = 0; j < layer->outputs; j++) {
-        acc[j].low = acc[j].high = bias_at(layer, acc_scale, j);
-        for (unsigned i = 0; i < layer->inputs; i++) {
-            const int64_t w = weight_at(layer, span, acc_scale, j, i);
-            const int64_t ends[] = {w * span->low[i], w * span->high[i]};
-            acc[j].low += ends[0] < ends[1] ? ends[0] : ends[1];
-            acc[j].high += ends[0] < ends[1] ? ends[1] : ends[0];
-        }
+        const struct formats_interval acc = formats_interval(layer, span, rows.acc[j], j);
+        after.low[j] = activate(acc.low, layer->activation, rows.acc[j], rows.out[j]);
+        after.high[j] = activate(acc.high, layer->activation, rows.acc[j], rows.out[j]);
+        after.fraction[j] = rows.out[j];
+        coarsest = rows.out[j] < rows.out[coarsest] ? j : coarsest;
     }
-    if (!out_scale(layer->activation, acc, layer->outputs, acc_scale, &out))
-        return WIRE_REASON_FRACTION;
 
     const uint16_t sizes[] = {(uint16_t)layer->inputs, (uint16_t)layer->outputs};
-    const uint8_t formats[] = {layer->activation, (uint8_t)acc_scale, (uint8_t)out, 0};
+    const uint8_t formats[] = {layer->activation, (uint8_t)rows.acc[coarsest], (uint8_t)rows.out[coarsest],
+                               0};
     _Static_assert(sizeof sizes + sizeof formats == LAYER_HEADER_SIZE, "as image_length counts it");
     put(writer, sizes, sizeof sizes);
     put(writer, formats, sizeof formats);
     for (unsigned j = 0; j < layer->outputs; j++) {
-        const int32_t b = bias_at(layer, acc_scale, j);
+        const int32_t b = formats_bias(layer, rows.acc[j], j);
         put(writer, &b, sizeof b);
     }
     for (unsigned j = 0; j < layer->outputs; j++) {
         for (unsigned i = 0; i < layer->inputs; i++) {
-            const int16_t w = (int16_t)weight_at(layer, span, acc_scale, j, i);
+            const int16_t w = (int16_t)formats_weight(layer, span, rows.acc[j], j, i);
             put(writer, &w, sizeof w);
         }
         put_padding(writer);
     }
-    for (unsigned j = 0; j < layer->outputs; j++) {
-        span->low[j] = activate(acc[j].low, layer->activation, acc_scale, out);
-        span->high[j] = activate(acc[j].high, layer->activation, acc_scale, out);
-        span->fraction[j] = (int8_t)out;
-    }
-    span->lowest = image_lowest(layer->activation);
-    return WIRE_REASON_NONE;
+    *span = after;
+    return true;
 }
 
 /* ---------------------------------------------------------------------------------------- the whole image */
 
-static enum wire_reason put_layers(struct writer *writer, const struct quantise_model *model,
-                                   uint16_t *detail, struct span *span)
+/* The scales of a whole model: of its inputs, and, layer by layer, of what is known last. */
+struct scales {
+    struct formats_span span;
+    float offset[WIRE_UNITS_MAX];
+    int16_t range[WIRE_UNITS_MAX][2];
+    int8_t input_fraction[WIRE_UNITS_MAX];
+    bool offsets, ranges; /* whether the image says them: they are not what goes without saying */
+};
+
+static bool find_inputs(struct scales *scales, const struct quantise_model *model, uint16_t *detail)
 {
-    struct dense layer = {.model = model};
-    for (unsigned i = 0; i < model->layers; i++) {
-        layer.inputs = model->units[i];
-        layer.outputs = model->units[i + 1];
-        layer.activation = model->activation[i];
-        enum wire_reason reason = put_layer(writer, &layer, span);
-        if (reason != WIRE_REASON_NONE) {
-            *detail = (uint16_t)i;
-            return reason;
-        }
-        layer.first += (size_t)layer.outputs * (layer.inputs + (model->bias ? 1u : 0u));
+    struct formats_span *span = &scales->span;
+    span->lowest = INT16_MIN;
+    scales->offsets = scales->ranges = false;
+    for (unsigned i = 0; i < model->units[0]; i++) {
+        *detail = (uint16_t)i;
+        if (!formats_of_input(model->ranges[i], span, &scales->offset[i], i))
+            return false;
+        scales->input_fraction[i] = span->fraction[i];
+        scales->range[i][0] = (int16_t)span->low[i];
+        scales->range[i][1] = (int16_t)span->high[i];
+        scales->offsets = scales->offsets || scales->offset[i] != 0.0F;
+        scales->ranges = scales->ranges || span->low[i] != INT16_MIN || span->high[i] != INT16_MAX;
     }
-    return WIRE_REASON_NONE;
+    *detail = 0;
+    return true;
 }
 
-static enum wire_reason put_header(struct writer *writer, const struct quantise_model *model,
-                                   uint16_t *detail, struct span *span)
+static void put_header(struct writer *writer, const struct quantise_model *model, const struct scales *scales)
 {
+    const unsigned flags = (scales->offsets ? WIRE_FLAG_OFFSETS : 0u) |
+                           (scales->ranges ? WIRE_FLAG_RANGES : 0u) |
+                           (model->led_class ? WIRE_FLAG_LED_CLASS : 0u);
     struct image_header head = {
         .magic = WIRE_IMAGE_MAGIC,
         .version = WIRE_IMAGE_VERSION,
+        .flags = (uint16_t)flags,
         .layers = model->layers,
         .inputs = model->units[0],
         .outputs = model->units[model->layers],
@@ -316,30 +146,68 @@ static enum wire_reason put_header(struct writer *writer, const struct quantise_
     };
     memcpy(head.name, model->name, sizeof head.name);
     put(writer, &head, sizeof head);
-    span->lowest = INT16_MIN;
-    for (unsigned i = 0; i < model->units[0]; i++) {
-        const int fraction = input_fraction(model->ranges[i]);
+    put(writer, scales->input_fraction, head.inputs);
+    put_padding(writer);
+    if (scales->offsets)
+        put(writer, scales->offset, head.inputs * sizeof *scales->offset);
+    if (scales->ranges)
+        put(writer, scales->range, head.inputs * sizeof *scales->range);
+}
+
+/* Put the outputs' fractions before the layers where they are not all the same; as they are known only behind them,
+ * the layers move. */
+static void put_output_fractions(struct writer *writer, const struct scales *scales, size_t layers,
+                                 unsigned outputs)
+{
+    const int8_t *fraction = scales->span.fraction;
+    const size_t size = padded(outputs);
+    uint8_t *at = writer->bytes + layers;
+    bool same = true;
+    for (unsigned j = 0; j < outputs; j++)
+        same = same && fraction[j] == fraction[0];
+    if (same)
+        return;
+    memmove(at + size, at, writer->size - layers);
+    memset(at, 0, size);
+    memcpy(at, fraction, outputs);
+    writer->size += size;
+    writer->bytes[offsetof(struct image_header, flags)] |= WIRE_FLAG_OUTPUT_FRACTIONS; /* its low byte */
+}
+
+static bool put_layers(struct writer *writer, const struct quantise_model *model, uint16_t *detail,
+                       struct scales *scales)
+{
+    struct formats_layer layer = {.parameters = model->parameters,
+                                  .wide = model->wide,
+                                  .bias = model->bias,
+                                  .offset = scales->offsets ? scales->offset : NULL};
+    const size_t start = writer->size;
+    for (unsigned i = 0; i < model->layers; i++) {
+        layer.inputs = model->units[i];
+        layer.outputs = model->units[i + 1];
+        layer.activation = model->activation[i];
+        layer.own = has_own_scales(model) && i + 1u == model->layers;
         *detail = (uint16_t)i;
-        if (fraction < WIRE_FRACTION_MIN)
-            return WIRE_REASON_FRACTION;
-        span->fraction[i] = (int8_t)fraction;
-        span->low[i] = fixed_from_float((float)model->ranges[i][0], fraction);
-        span->high[i] = fixed_from_float((float)model->ranges[i][1], fraction);
+        if (!put_layer(writer, &layer, &scales->span))
+            return false;
+        layer.first += (size_t)layer.outputs * (layer.inputs + (model->bias ? 1u : 0u));
+        layer.offset = NULL;
     }
     *detail = 0;
-    put(writer, span->fraction, model->units[0]);
-    put_padding(writer);
-    return WIRE_REASON_NONE;
+    put_output_fractions(writer, scales, start, layer.outputs);
+    return true;
 }
 
 /* The rows of the self-test, their outputs still 0. */
-static void put_vectors(struct writer *writer, const struct quantise_model *model, const int8_t *fractions)
+static void put_vectors(struct writer *writer, const struct quantise_model *model,
+                        const struct scales *scales)
 {
     static const int16_t zeros[WIRE_UNITS_MAX];
     const unsigned inputs = model->units[0], outputs = model->units[model->layers];
     for (unsigned v = 0; v < model->vector_count; v++) {
         for (unsigned i = 0; i < inputs; i++) {
-            const int16_t q = fixed_from_float(model->vectors[v * inputs + i], fractions[i]);
+            const float value = model->vectors[v * inputs + i] - scales->offset[i];
+            const int16_t q = fixed_from_float(value, scales->input_fraction[i]);
             put(writer, &q, sizeof q);
         }
         put(writer, zeros, outputs * sizeof *zeros);
@@ -371,49 +239,61 @@ static enum wire_reason fill_vectors(uint8_t *bytes, size_t length, uint16_t *de
     return WIRE_REASON_NONE;
 }
 
-static size_t padded(size_t size)
-{
-    return (size + 3u) & ~(size_t)3;
-}
-
-static size_t image_length(const struct quantise_model *model)
+/* Bytes of the image; of one with scales of its outputs, where they may turn out the same, the most. */
+static size_t image_length(const struct quantise_model *model, const struct scales *scales)
 {
     const unsigned inputs = model->units[0], outputs = model->units[model->layers];
     size_t length = sizeof(struct image_header) + padded(inputs) + sizeof(uint32_t) +
                     padded(model->vector_count * (inputs + outputs) * sizeof(int16_t));
+    length += scales->offsets ? inputs * sizeof *scales->offset : 0;
+    length += scales->ranges ? inputs * sizeof *scales->range : 0;
+    length += has_own_scales(model) ? padded(outputs) : 0;
     for (unsigned i = 0; i < model->layers; i++)
         length += LAYER_HEADER_SIZE +
                   model->units[i + 1] * (sizeof(int32_t) + padded(model->units[i] * sizeof(int16_t)));
     return length;
 }
 
+/* The LED's threshold as the integer t with y > threshold exactly where q > t: rounded down, not half up. False: no
+ * int16. */
+static bool put_threshold(uint8_t *bytes, const struct quantise_model *model,
+                          const struct formats_span *outputs)
+{
+    const bool single = model->units[model->layers] == 1;
+    if (model->led_class && !single)
+        return true;
+    const double threshold =
+        floor(ldexp(model->led_threshold, outputs->fraction[single ? 0 : model->led_output]));
+    if (!(threshold >= INT16_MIN && threshold <= INT16_MAX))
+        return false;
+    const int16_t led = (int16_t)threshold;
+    memcpy(bytes + offsetof(struct image_header, led_threshold), &led, sizeof led);
+    return true;
+}
+
 size_t quantise(const struct quantise_model *model, uint8_t *bytes, size_t room, enum wire_reason *reason,
                 uint16_t *detail)
 {
     struct writer writer = {.bytes = bytes};
-    struct span span;
-    const uint32_t length = (uint32_t)image_length(model), no_crc = 0;
+    struct scales scales;
+    const uint32_t no_crc = 0;
     *detail = 0;
-    *reason = WIRE_REASON_LENGTH;
-    if (length > room)
-        return 0;
-    *reason = put_header(&writer, model, detail, &span);
-    int8_t fractions[WIRE_UNITS_MAX];
-    memcpy(fractions, span.fraction, sizeof fractions);
-    if (*reason == WIRE_REASON_NONE)
-        *reason = put_layers(&writer, model, detail, &span);
-    if (*reason != WIRE_REASON_NONE)
-        return 0;
-
-    put_vectors(&writer, model, fractions);
-    put(&writer, &no_crc, sizeof no_crc);
-    const double threshold = floor(ldexp(model->led_threshold, span.fraction[model->led_output]));
-    *detail = model->layers;
     *reason = WIRE_REASON_FRACTION;
-    if (!(threshold >= INT16_MIN && threshold <= INT16_MAX))
+    if (!find_inputs(&scales, model, detail))
         return 0;
-    const int16_t led = (int16_t)threshold;
-    memcpy(bytes + offsetof(struct image_header, led_threshold), &led, sizeof led);
+    *reason = WIRE_REASON_LENGTH;
+    if (image_length(model, &scales) > room)
+        return 0;
+    put_header(&writer, model, &scales);
+    *reason = WIRE_REASON_FRACTION;
+    if (!put_layers(&writer, model, detail, &scales))
+        return 0;
+    put_vectors(&writer, model, &scales);
+    put(&writer, &no_crc, sizeof no_crc);
+    *detail = model->layers;
+    if (!put_threshold(bytes, model, &scales.span))
+        return 0;
+    const uint32_t length = (uint32_t)writer.size;
     memcpy(bytes + offsetof(struct image_header, length), &length, sizeof length);
     seal(bytes, length);
     *reason = fill_vectors(bytes, length, detail);

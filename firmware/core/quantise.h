@@ -1,5 +1,5 @@
-/* Quantise trained layers into an image that cannot saturate. Twin of host/models/quantise.py: the same scales, the
- * same integers, the same image, bit for bit; what host/models/quantise.py reports beside it is the host's business.
+/* Quantise trained layers into an image that cannot saturate. Twin of host/models/quantise.py: the same
+ * scales, the same integers, the same image, bit for bit, but for names, which an image of the board has not.
  *
  * Each scale is the finest that holds the exact interval of its values over the declared input ranges.
  * Float64 here only rounds and scales by powers of two, so soft float gives the same bits. */
@@ -24,8 +24,10 @@ struct quantise_model {
     const double (*ranges)[2];           /* (inputs): low and high, low <= high */
     const float *vectors;  /* (vector_count, inputs): rows of the self-test, in their own units */
     uint16_t vector_count; /* 1..WIRE_VECTORS_MAX */
-    uint16_t led_output;
-    double led_threshold; /* in units of that output */
+    bool shared_outputs;   /* all outputs of a linear last layer have one scale, not the finest of each */
+    bool led_class;       /* the LED is lit where the class is led_output, else where that output is above: */
+    uint16_t led_output;  /* 0..outputs - 1; a class of a single output: 0 or 1 */
+    double led_threshold; /* in units of that output, or of the single one whose classes it parts; else any */
 };
 
 /* Write the image into `bytes`, aligned to 4. Answers its length, a multiple of 4; or 0 with the reason:

@@ -212,14 +212,16 @@ enum wire_table {
 #define WIRE_HOLDING_TRAIN_TOLERANCE 0x0625u /* training: end when an epoch changes the loss less, 0 never */
 #define WIRE_HOLDING_TRAIN_TOLERANCE_SIZE 4u
 #define WIRE_HOLDING_TRAIN_VECTORS 0x0629u /* training: rows of the model's self-test */
-#define WIRE_HOLDING_TRAIN_LED_OUTPUT 0x062Au /* training: output of the model that drives the LED */
+#define WIRE_HOLDING_TRAIN_LED_OUTPUT 0x062Au /* training: output or class that drives the LED */
 #define WIRE_HOLDING_TRAIN_LED_THRESHOLD 0x062Bu /* training: the LED is lit above this output */
 #define WIRE_HOLDING_TRAIN_LED_THRESHOLD_SIZE 4u
-#define WIRE_HOLDING_TRAIN_L2 0x062Fu /* training: of the weights, not the biases; 0 none */
+#define WIRE_HOLDING_TRAIN_LED_CLASS 0x062Fu /* training: 1 where the LED is lit by a class */
+#define WIRE_HOLDING_TRAIN_SHARED_OUTPUTS 0x0630u /* training: 1 where all outputs have one scale */
+#define WIRE_HOLDING_TRAIN_L2 0x0631u /* training: of the weights, not the biases; 0 none */
 #define WIRE_HOLDING_TRAIN_L2_SIZE 4u
-#define WIRE_HOLDING_TRAIN_WEIGHTED 0x0633u /* training: 1 where ARENA has a weight of each sample */
-#define WIRE_HOLDING_TRAIN_SCALED 0x0634u /* training: 1 where ARENA has means and deviations, for a model of raw values */
-#define WIRE_HOLDING_TRAIN_NAME 0x0635u /* training: name of the model */
+#define WIRE_HOLDING_TRAIN_WEIGHTED 0x0635u /* training: 1 where ARENA has a weight of each sample */
+#define WIRE_HOLDING_TRAIN_SCALED 0x0636u /* training: 1 where ARENA has means and deviations, for a model of raw values */
+#define WIRE_HOLDING_TRAIN_NAME 0x0637u /* training: name of the model */
 #define WIRE_HOLDING_TRAIN_NAME_SIZE 8u
 #define WIRE_HOLDING_STAGE 0x1000u /* the image being staged, two bytes a register, first byte high */
 #define WIRE_HOLDING_STAGE_SIZE 4096u

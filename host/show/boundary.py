@@ -147,13 +147,13 @@ def magnified(axes: Axes, subject: Subject) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    centre, step = crossing(subject), np.array(subject.steps)
+    centre, step, offset = crossing(subject), np.array(subject.steps), np.array(subject.offsets)
     names = list(subject.inputs)
     if centre is None:
         axes.text(0.5, 0.5, "no boundary near the data", ha="center", va="center", transform=axes.transAxes)
         titled(axes, "Boundary, magnified", *map(text, names))
         return
-    origin = np.floor(centre / step + 0.5) * step
+    origin = offset + np.floor((centre - offset) / step + 0.5) * step
     slope = np.array([_slope(subject, centre, axis, step) for axis in (0, 1)])
     band = subject.bound / max(float(np.hypot(*slope)), 1e-300)
     half = float(np.clip(np.ceil(1.6 * band), 6, 2000)) + 0.5
@@ -180,7 +180,14 @@ def magnified(axes: Axes, subject: Subject) -> None:
     axes.set_aspect("auto")
     handles = [
         Line2D([], [], color=BLUE, lw=2.4, label="boundary, float"),
-        Line2D([], [], color=BLACK, lw=1.2, ls="--", label="proven alike beyond"),
+        Line2D(
+            [],
+            [],
+            color=BLACK,
+            lw=1.2,
+            ls="--",
+            label="proven alike beyond" if subject.proven else "alike beyond, as seen",
+        ),
         Patch(fc=VERMILION, ec=BLACK, hatch="////", label="lit in fixed point only"),
         Patch(fc=SKY, ec=BLACK, hatch="\\\\\\\\", label="lit in float only"),
     ]
@@ -201,7 +208,7 @@ def _slope(subject: Subject, at: Float, axis: int, step: Float) -> float:
 
 
 def error_map(axes: Axes, subject: Subject) -> None:
-    """How far fixed point is from float over the declared ranges; the scale ends at the proven bound."""
+    """How far fixed point is from float over the declared ranges; the scale ends at the bound."""
     from matplotlib.lines import Line2D
 
     side = 80
@@ -231,5 +238,6 @@ def error_map(axes: Axes, subject: Subject) -> None:
     if value.min() < 0 < value.max():
         axes.contour(*_mesh(ends, GRID)[:2], value, levels=[0], colors=[BLACK], linewidths=1.5)
         _legend_below(axes, [Line2D([], [], color=BLACK, lw=1.5, label="boundary, float")], 1)
-    title = f"Error of the {subject.value_name}: proven ≤ {number(subject.bound, 2)}"
+    most = "proven ≤" if subject.proven else "on the data ≤"
+    title = f"Error of the {subject.value_name}: {most} {number(subject.bound, 2)}"
     titled(axes, title, text(subject.inputs[0]), text(subject.inputs[1]))

@@ -199,10 +199,10 @@ def contour(axes: Axes, subject: Subject) -> None:
 
 
 def _signed(axes: Axes, subject: Subject, x: str) -> None:
-    """What the panels of the error below a fit share: zero, and the proven bound above and below."""
-    bound = subject.bound
+    """What the panels of the error below a fit share: zero, and the bound above and below."""
+    bound, label = subject.bound, "proven bound" if subject.proven else "largest on the data"
     axes.axhline(0, color="0.6", lw=0.8, zorder=0)
-    for side, name in ((1, "proven bound"), (-1, "_")):
+    for side, name in ((1, label), (-1, "_")):
         axes.axhline(side * bound, color=BLACK, lw=1.2, ls="--", label=name)
     axes.set_ylim(-1.4 * bound, 2.7 * bound)
     axes.set_yticks([-bound, 0, bound], [number(-bound, 2), "0", number(bound, 2)])
@@ -273,7 +273,7 @@ def prediction(pair: tuple[Axes, Axes], subject: Subject) -> None:
         mew=0.9,
         color=VERMILION,
         elinewidth=0.9,
-        label="fixed point ± bound",
+        label="fixed point ± bound" if subject.proven else "fixed point ± largest error",
     )
     target, many = text(subject.target), subject.outputs
     name = target if many == 1 else f"{target} and {many - 1} more"

@@ -112,8 +112,9 @@ def caption(subject: Subject) -> str:
         for name, (low, high) in list(zip(subject.inputs, subject.ranges, strict=True))[:3]
     )
     more = ", ..." if len(subject.inputs) > 3 else ""
+    most = f"at most {subject.bound:.2g} (proven)" if subject.proven else "without a useful bound"
     text = (
-        f"In 16-bit fixed point the error of the {subject.value_name} is at most {subject.bound:.2g} (proven) "
+        f"In 16-bit fixed point the error of the {subject.value_name} is {most} "
         f"for {ranges}{more}; the largest at {len(x)} points was {np.abs(errors).max():.2g}."
     )
     if subject.decides:

@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from host.core.image import Model
 from host.core.infer import dequantise_outputs, infer, quantise_inputs
-from host.core.wire import Activation
+from host.core.wire import FRACTION_MAX, Activation
 from host.errors import counted
 from host.models.dense import Dense, Float, reference
-from host.models.quantise import Report, fixed_sums
+from host.models.report import Report, fixed_sums
 from host.show.report import LOSS_NAMES
 from host.training.trained import Measure, Trained
 
@@ -52,8 +52,9 @@ class Subject:
                 output; `value_name` says which.
     threshold:  the model decides 1, or lights the LED, where output number `led_output` is above.
     decides:    whether that is what the model is for.
-    bound:      proven: |fixed - real| is never larger inside `ranges`, (low, high) of each input.
-    steps:      the distance of two neighbouring numbers of each input in the node.
+    bound:      |fixed - real| is not larger inside `ranges`, (low, high) of each input: proven, or, where there is no
+                useful bound (`proven` False), the largest on the data.
+    steps:      the distance of two neighbouring numbers of each input in the node; offsets: one of them.
     """
 
     title: str
@@ -71,6 +72,8 @@ class Subject:
     bound: float
     ranges: Sequence[tuple[float, float]]
     steps: Sequence[float]
+    offsets: Sequence[float]
+    proven: bool = True
     value_name: str = "output"
     led_output: int = 0
     loss_name: str = "loss"
@@ -138,9 +141,11 @@ def subject_of(
         "parameters": names,
         "threshold": 0.0 if on_sums else report.led_threshold,
         "decides": outputs == 1 and two_classes,
-        "bound": report.error_bound,
+        "bound": report.error_bound or max(report.error_observed, 2.0**-FRACTION_MAX),
+        "proven": report.error_bound is not None,
         "ranges": report.ranges,
         "steps": [2.0**-fraction for fraction in report.input_fraction],
+        "offsets": report.input_offset,
         "value_name": report.error_of,
         "led_output": report.led_output,
     }

@@ -14,7 +14,7 @@ import numpy as np
 
 from host.errors import counted
 from host.models.dense import Float
-from host.models.quantise import Decision, Report
+from host.models.report import Decision, Report
 from host.training.fit import Epoch
 
 if TYPE_CHECKING:
@@ -144,24 +144,30 @@ def formula(data: Dataset, epoch: Epoch) -> str:
 def quantisation(report: Report, data: Dataset) -> list[str]:
     """What quantising chose, and what it cost."""
     lines = []
-    for name, (low, high), fraction in list(
-        zip(data.inputs, report.ranges, report.input_fraction, strict=True)
+    for name, (low, high), offset, fraction in list(
+        zip(data.inputs, report.ranges, report.input_offset, report.input_fraction, strict=True)
     )[: COLUMNS_MAX + 1]:
-        lines.append(f"{INDENT}input {name:<12} {low:g}..{high:g}, step 2^{-fraction}")
+        around = f" around {offset:g}" if offset else ""
+        lines.append(f"{INDENT}input {name:<12} {low:g}..{high:g}, step 2^{-fraction}{around}")
     if len(data.inputs) > COLUMNS_MAX + 1:
         lines.append(f"{INDENT}... {counted(len(data.inputs) - COLUMNS_MAX - 1, 'more input')}")
     for index, layer in enumerate(report.layers):
-        fractions = sorted(set(layer.weight_fraction))
-        steps = f"2^{-fractions[-1]}" + (f"..2^{-fractions[0]}" if len(fractions) > 1 else "")
-        out = "0 or 1" if layer.activation == "step" else f"step 2^{-layer.out_fraction}"
-        what = f"{INDENT}layer {index} {layer.activation:<10} weight step {steps}, "
+        last = index + 1 == len(report.layers)
+        outputs = _steps(report.output_fraction if last else [layer.out_fraction])
+        out = "0 or 1" if layer.activation == "step" else f"step {outputs}"
+        what = f"{INDENT}layer {index} {layer.activation:<10} weight step {_steps(layer.weight_fraction)}, "
         lines.append(what + f"{32 if layer.narrow else 64}-bit sum, output {out}")
-    subject = f"error of the {report.error_of}"
-    lines.append(
-        f"{INDENT}{subject}: at most {report.error_bound:.2g} in these ranges, "
-        f"{report.error_observed:.2g} on the data"
-    )
-    return lines + (wrapped(decisions_in_words(report)) if report.decisions else [])
+    bound = report.error_bound
+    most = "no useful bound" if bound is None else f"at most {bound:.2g} in these ranges"
+    lines.append(f"{INDENT}error of the {report.error_of}: {most}, {report.error_observed:.2g} on the data")
+    lines += wrapped(decisions_in_words(report)) if report.decisions else []
+    return lines + [line for note in report.notes for line in wrapped(note)]
+
+
+def _steps(fractions: Sequence[int]) -> str:
+    """'2^-13', or from the finest to the coarsest."""
+    finest, coarsest = max(fractions), min(fractions)
+    return f"2^{-finest}" + (f"..2^{-coarsest}" if coarsest < finest else "")
 
 
 def decisions_in_words(report: Report) -> str:
@@ -169,7 +175,7 @@ def decisions_in_words(report: Report) -> str:
     count = len(report.decisions) + report.unlisted.decisions
     proven = sum(d.proven for d in report.decisions) + report.unlisted.proven
     changed = [d for d in report.decisions if not d.unchanged]
-    if proven == count:
+    if proven == count and report.error_bound:
         which = {1: "The decision is", 2: "Both decisions are"}.get(count, f"All {count} decisions are")
         ratio = (report.margin or 0.0) / report.error_bound
         return (

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from host.core.image import Model, encode, image_crc
+from host.core.image import Model, Names, encode, image_crc
 from host.core.infer import dequantise_inputs
 from host.core.learn import Config
 from host.core.registers import Block
@@ -54,9 +54,9 @@ STANDING = Block.between("TRAIN_STATE", "TRAIN_PARAMETERS")
 class Wish:
     """What a board is to learn. x: (samples, inputs); y: (samples, outputs); start: a parameter each, as learn
     orders them; ranges: (low, high) of each input in raw units; model: what the host's own training became, whose
-    self-test and lamp the board's image is to have; led_threshold: in units of the output. weights: (samples,), None
-    for 1; scales: mean and deviation of each input, then of each output, by which x and y were standardised, None
-    where they were not."""
+    self-test and lamp the board's image is to have, without names, which no board writes; led_threshold: in units of
+    the output; shared_outputs: as quantise's. weights: (samples,), None for 1; scales: mean and deviation of each
+    input, then of each output, by which x and y were standardised, None where they were not."""
 
     config: Config
     x: NDArray[Any]
@@ -65,6 +65,7 @@ class Wish:
     ranges: list[tuple[float, float]]
     model: Model
     led_threshold: float
+    shared_outputs: bool = False
     weights: NDArray[Any] | None = None
     scales: list[tuple[float, float]] | None = None
 
@@ -104,8 +105,9 @@ def wish_of(trained: Trained) -> Wish:
         y=y,
         start=trained.start,
         ranges=trained.report.ranges,
-        model=trained.model,
+        model=replace(trained.model, names=Names()),
         led_threshold=plan.led_threshold,
+        shared_outputs=plan.shared_outputs,
         weights=plan.samples.weights,
         scales=_scales_of(plan) if plan.standardised else None,
     )
@@ -195,6 +197,8 @@ def order(wish: Wish) -> dict[str, Any]:
         "TRAIN_VECTORS": len(model.vector_inputs),
         "TRAIN_LED_OUTPUT": model.led_output,
         "TRAIN_LED_THRESHOLD": wish.led_threshold,
+        "TRAIN_LED_CLASS": model.led_class,
+        "TRAIN_SHARED_OUTPUTS": wish.shared_outputs,
         "TRAIN_L2": config.l2,
         "TRAIN_WEIGHTED": wish.weights is not None,
         "TRAIN_SCALED": wish.scales is not None,

@@ -52,6 +52,7 @@ def train(plan: Plan, progress: Progress | None = None) -> Trained:
         ranges=plan.ranges,
         led_threshold=plan.led_threshold,
         nearest_threshold=plan.threshold_may_move,
+        shared_outputs=plan.shared_outputs,
     )
     return Trained(
         plan=plan,

@@ -125,6 +125,11 @@ class Plan:
         """What people call it: the article's name, or its file's."""
         return RECIPES[self.name].label if self.data.name == self.name else self.data.name
 
+    @property
+    def shared_outputs(self) -> bool:
+        """Whether all outputs have one scale: those of classes are compared, those of the article's network alike."""
+        return bool(self.data.classes) or self.recipe is RECIPES["mlp"]
+
 
 def make_plan(options: Options, progress: Progress = silent) -> Plan:
     """Decide; NeuronError where the options do not go with the data or with each other."""

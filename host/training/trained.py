@@ -14,7 +14,7 @@ from host.core.learn import Config
 from host.core.wire import Loss
 from host.data.dataset import Dataset
 from host.models.dense import Dense, Float
-from host.models.quantise import Report
+from host.models.report import Report
 from host.training.fit import Epoch, Fit
 from host.training.plan import Plan
 from host.training.recipes import LOSSES

@@ -84,7 +84,7 @@ def test_work_is_done_without_the_streams_that_are_closed(closed: str, tmp_path:
     image = tmp_path / "and.img"
     result = run(*TRAIN, "--deploy", "sim", "--save", str(image), before=f"exec {closed}")
     assert (result.returncode, result.stderr) == (0, "")
-    assert image.stat().st_size == 108
+    assert image.stat().st_size == 116
     assert ("running" in result.stdout) is (">&-" not in closed.split())
 
 

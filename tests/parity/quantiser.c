@@ -14,7 +14,8 @@ struct wanted {
     uint16_t units[WIRE_LAYERS_MAX + 1];
     uint8_t activation[WIRE_LAYERS_MAX];
     char name[WIRE_NAME_BYTES];
-    uint8_t padding[6];
+    uint8_t led_class, shared_outputs;
+    uint8_t padding[4];
 };
 
 static void *take(size_t count, size_t size)
@@ -37,6 +38,8 @@ int main(void)
             .vector_count = (uint16_t)wanted.vectors,
             .led_output = (uint16_t)wanted.led_output,
             .led_threshold = wanted.led_threshold,
+            .led_class = wanted.led_class,
+            .shared_outputs = wanted.shared_outputs,
         };
         memcpy(model.units, wanted.units, sizeof model.units);
         memcpy(model.activation, wanted.activation, sizeof model.activation);

@@ -12,7 +12,8 @@ from host.core.image import Layer, Model, encode
 from host.core.infer import infer
 from host.core.wire import Activation
 from host.models.dense import Dense
-from host.models.quantise import Report, quantise
+from host.models.quantise import quantise
+from host.models.report import Report
 
 DEPLOY_BYTES = 4096
 SIZES = ("24-16-4", "32-24-8", "64-48-10", "64-16-16-16-8-16-16-64")
