@@ -32,6 +32,22 @@ def _describe(identity: Identity) -> str:
     )
 
 
+def _save(name: str, image: bytes) -> None:
+    from host.core.image import image_crc, image_newest
+    from host.core.wire import IMAGE_VERSION, IMAGE_VERSION_OLDEST
+    from host.files import replace_file
+
+    newest = image_newest(image)
+    replace_file(name, newest)
+    if newest != image:
+        warn(
+            [
+                f"the node runs an image of format {IMAGE_VERSION_OLDEST}, which is written no more: {name} has the "
+                f"same model in format {IMAGE_VERSION}, with CRC-32 {image_crc(newest):08x}"
+            ]
+        )
+
+
 def _as_json(identity: Identity, **more: object) -> str:
     import json
 
@@ -78,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_json_option(parser)
     args = parser.parse_intermixed_args(argv)
     line = line_of(args)
-    from host.files import replace_file, require_writable
+    from host.files import require_writable
     from host.node.staging import deploy, fetch, load_image, rollback
 
     if sum(bool(choice) for choice in (args.image, args.rollback, args.fetch)) > 1:
@@ -98,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif args.rollback:
             rollback(node)
         elif args.fetch:
-            replace_file(args.fetch, fetch(node))
+            _save(args.fetch, fetch(node))
         identity = node.identity()
     if out is None:
         print(_as_json(identity, address=line.address, **more))

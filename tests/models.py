@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from host.core.fixed import INT16_MAX, INT16_MIN, INT32_MAX, INT32_MIN, Int16
-from host.core.image import CRC, HEADER, LAYER, Layer, Model
+from host.core.image import CRC, HEADER, LAYER, Layer, Model, Names, parts_size
 from host.core.infer import infer
 from host.core.wire import (
     FRACTION_MAX,
@@ -98,10 +98,37 @@ def _model(
     return replace(model, vector_outputs=infer(model, x))
 
 
+def with_parts(rng: Generator, model: Model) -> Model:
+    """The model with some of what only some images have: offsets, ranges, fractions of outputs, names, a class for the
+    LED; an image of it may be too long."""
+    offsets, ranges, fractions, names, led_class = (rng.random(5) < 0.5).tolist()
+    if offsets:
+        far = rng.normal(size=model.inputs) * 10.0 ** rng.integers(-30, 30, model.inputs)
+        model = replace(model, input_offset=tuple(far.astype(np.float32).tolist()))
+    if ranges:
+        low, high = np.sort(random_values(rng, (2, model.inputs)), axis=0).tolist()
+        model = replace(model, input_low=tuple(low), input_high=tuple(high))
+    if fractions:
+        found = rng.integers(FRACTION_MIN, FRACTION_MAX + 1, model.outputs).tolist()
+        model = replace(model, output_fraction=tuple(found))
+    if names:
+        said = Names(
+            tuple(f"größe {i}" for i in range(model.inputs * int(rng.integers(2)))),
+            tuple(f"目标{i}" for i in range(int(rng.choice([0, 1, model.outputs])))),
+            tuple(f"c{i}" for i in range(model.classes)),
+        )
+        model = replace(model, names=said)
+    if led_class:
+        lit = int(rng.integers(model.classes))
+        threshold = model.led_threshold if model.outputs == 1 else 0
+        model = replace(model, led_class=True, led_output=lit, led_threshold=threshold)
+    return model
+
+
 def random_model(
     rng: Generator, *, largest: int = UNITS_MAX, inputs: int | None = None, name: str = "random"
 ) -> Model:
-    """A model that fits an image; its self-test vectors hold."""
+    """A model that fits an image; its self-test vectors hold. Half of them have what only some images have."""
     while True:
         layers = int(rng.integers(1, LAYERS_MAX + 1)) if rng.random() < 0.5 else 1
         limit = min(largest, 3 * 2 ** int(rng.integers(6)))
@@ -111,7 +138,10 @@ def random_model(
         vectors = int(rng.integers(1, VECTORS_MAX + 1)) if rng.random() < 0.2 else 1
         if image_size(sizes, vectors) <= IMAGE_MAX:
             activations = [Activation(int(a)) for a in rng.integers(len(Activation), size=layers)]
-            return _model(rng, sizes, activations, vectors, name)
+            model = _model(rng, sizes, activations, vectors, name)
+            richer = with_parts(rng, model) if rng.random() < 0.5 else model
+            fits = image_size(sizes, vectors) + parts_size(richer) <= IMAGE_MAX
+            return richer if fits else model
 
 
 def largest_models(rng: Generator) -> list[Model]:

@@ -11,7 +11,7 @@ import numpy as np
 from host.core import wire
 from host.core.fixed import fixed_clips, fixed_from_float, fixed_to_float
 from host.core.image import ImageError, Model, decode
-from host.core.infer import infer, led, self_test
+from host.core.infer import class_of, infer, led, self_test
 from host.core.registers import bytes_registers
 from host.core.wire import BY_NAME, UNITS_MAX, Command, Reason, Start, State, Table, Training
 from tests.store_model import StoreModel
@@ -109,9 +109,16 @@ class NodeModel:
     def _fraction(self, index: int) -> int:
         return self.model.input_fraction[index] if self.model and index < self.model.inputs else 0
 
+    def _offset(self, index: int) -> np.float32:
+        return np.float32(self.model.input_offset[index] if self.model and index < self.model.inputs else 0)
+
+    def _shifted(self, index: int) -> np.float32:
+        value = np.array(self.float_bits[index], dtype=np.uint32).view(np.float32)
+        with np.errstate(over="ignore"):
+            return np.float32(value - self._offset(index))
+
     def _quantise(self, index: int) -> None:
-        (value,) = struct.unpack("<f", struct.pack("<I", self.float_bits[index]))
-        self.q[index] = int(fixed_from_float(value, self._fraction(index)))
+        self.q[index] = int(fixed_from_float(self._shifted(index), self._fraction(index)))
 
     def _in_force(self) -> list[int]:
         address, baud, line_format, gap = self.settings
@@ -119,9 +126,21 @@ class NodeModel:
 
     @property
     def clipped(self) -> bool:
-        values = np.array(self.float_bits, dtype=np.uint32).view(np.float32)
         inputs = self.model.inputs if self.model else 0
-        return any(bool(fixed_clips(values[i], self._fraction(i))) for i in range(inputs))
+        return any(bool(fixed_clips(self._shifted(i), self._fraction(i))) for i in range(inputs))
+
+    @property
+    def out_of_range(self) -> bool:
+        if self.model is None:
+            return False
+        ends = zip(self.q, self.model.input_low, self.model.input_high, strict=False)
+        return any(not low <= q <= high for q, low, high in ends)
+
+    @property
+    def class_number(self) -> int:
+        if self.model is None:
+            return 0
+        return int(class_of(self.model, np.array([self.outputs[: self.model.outputs]], dtype=np.int16))[0])
 
     def _run(self, image: bytes) -> None:
         self.image, self.model = image, decode(image)
@@ -199,6 +218,7 @@ class NodeModel:
                 self.clipped,
                 self.missed != 0,
                 any(self.coils),
+                self.out_of_range,
             )
         ]
 
@@ -250,8 +270,10 @@ class NodeModel:
             return dict(enumerate(self.coils))
         if table is Table.DISCRETE:
             return dict(enumerate(self.discretes()))
-        out_fraction = self.model.layers[-1].out_fraction if self.model else 0
-        real = fixed_to_float(np.array(self.outputs, dtype=np.int16), out_fraction).view(np.uint32).tolist()
+        model = self.model
+        fractions = [*model.output_fraction, *[0] * UNITS_MAX][:UNITS_MAX] if model else [0] * UNITS_MAX
+        values = [fixed_to_float(q, f) for q, f in zip(self.outputs, fractions, strict=True)]
+        real = np.array(values, dtype=np.float32).view(np.uint32).tolist()
         if table is Table.HOLDING:
             rows = {
                 "INPUTS": self.q,
@@ -261,6 +283,7 @@ class NodeModel:
                 "RESULT_SEQUENCE": self.identity()["SEQUENCE"],
                 "RESULT_CRC": self.identity()["MODEL_CRC"],
                 "RESULT_BITS": [sum(bit << i for i, bit in enumerate(self.discretes()))],
+                "RESULT_CLASS": [self.class_number],
                 "RESULTS": self.outputs,
                 "RESULTS_FLOAT": self._float_words(real),
                 "STAGE": bytes_registers(self.stage) if bulk else [],
@@ -268,13 +291,16 @@ class NodeModel:
                 "TRAIN_LAYERS": self.train_words,
             }
         else:
-            fractions = list(self.model.input_fraction) if self.model else []
+            offsets = np.zeros(UNITS_MAX, dtype=np.float32)
+            offsets[: model.inputs if model else 0] = model.input_offset if model else []
             rows = {
                 "OUTPUTS": self.outputs,
+                "CLASS": [self.class_number],
                 "OUTPUTS_FLOAT": self._float_words(real),
                 **self.identity(),
-                "INPUT_FRACTION": fractions + [0] * (UNITS_MAX - len(fractions)),
-                "OUTPUT_FRACTION": [out_fraction],
+                "INPUT_FRACTION": [self._fraction(i) for i in range(UNITS_MAX)],
+                "OUTPUT_FRACTION": fractions,
+                "INPUT_OFFSET": self._float_words(offsets.view(np.uint32).tolist()),
                 "ADDRESS_IN_FORCE": self._in_force(),
                 "IMAGE": bytes_registers(self.image) if bulk else [],
                 "TRAIN_STATE": [self.training, *[0] * 10],
@@ -341,7 +367,7 @@ class NodeModel:
     def _write_inputs(self, offset: int, values: Sequence[int]) -> None:
         for index, value in enumerate(values, offset):
             self.q[index] = value - 0x10000 if value & 0x8000 else value
-            real = fixed_to_float(self.q[index], self._fraction(index))
+            real = self._offset(index) + fixed_to_float(self.q[index], self._fraction(index))
             (self.float_bits[index],) = struct.unpack("<I", struct.pack("<f", real))
         self._inputs_changed()
 

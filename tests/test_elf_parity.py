@@ -22,7 +22,7 @@ from host.core.fixed import (
     fixed_to_float,
 )
 from host.core.image import ImageError, Layer, Model, decode, encode, image_narrow
-from host.core.infer import infer, led
+from host.core.infer import class_of, infer, led
 from host.core.wire import SHIFT_MAX, SHIFT_MIN, SIGMOID_IN_FRACTION, TANH_IN_FRACTION, Activation, Reason
 from tests.elf import Machine
 from tests.elf.firmware import firmware_elf
@@ -46,9 +46,11 @@ def check(machine: Machine, model: Model, x: np.typing.NDArray[np.int16]) -> Non
     assert inference.self_test() == (Reason.NONE, 0)
     expected = infer(model, x)
     lamps = led(model, expected)
-    for row, outputs, lamp in zip(x, expected, lamps, strict=True):
+    classes = class_of(model, expected)
+    for row, outputs, lamp, number in zip(x, expected, lamps, classes, strict=True):
         assert inference.infer(row)[0].tolist() == outputs.tolist(), model
         assert inference.led() == lamp
+        assert inference.class_number() == number
 
 
 def test_infer_of_random_models(machine: Machine) -> None:

@@ -5,18 +5,28 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 
 from host.core.crc import crc32
-from host.core.image import CRC, HEADER, LAYER, decode, encode, image_size
-from host.core.wire import IMAGE_MAX, LAYERS_MAX, UNITS_MAX, VECTORS_MAX, Reason
+from host.core.image import CRC, HEADER, LAYER, Names, decode, encode, image_size, parts_size
+from host.core.wire import (
+    IMAGE_MAX,
+    LAYERS_MAX,
+    NAMES_GROUP,
+    NAMES_NEXT,
+    UNITS_MAX,
+    VECTORS_MAX,
+    Flag,
+    Reason,
+)
 from tests.models import largest_models, random_model
 from tests.parity.twins import BUILDS, Twins, Verdict, build_id, python_verdict
 
-IMAGES, MUTANTS_AN_IMAGE = 150, 100
+IMAGES, MUTANTS_AN_IMAGE = 150, 120
 NODE_ONLY = {Reason.NOT_VERIFIED, Reason.NO_PREVIOUS, Reason.SETTINGS, Reason.FLASH, Reason.COMMAND}
 NODE_ONLY |= {Reason.TRAIN_SHAPE, Reason.TRAIN_ROOM, Reason.TRAIN_DATA}
 NODE_ONLY |= {Reason.ROTTEN_MODEL, Reason.ROTTEN_SETTINGS, Reason.ROTTEN_RUNNING}
@@ -37,10 +47,14 @@ def seal(image: bytes) -> bytes:
     return body + CRC.pack(crc32(body))
 
 
+def flags_of(image: bytes) -> int:
+    return int(HEADER.unpack_from(image)[2]) & ~Flag.LED_CLASS
+
+
 def layer_offsets(image: bytes) -> list[int]:
     """Where the layers' headers stand, and the vectors."""
     model = decode(image)
-    offsets = [HEADER.size + -(-model.inputs // 4) * 4]
+    offsets = [HEADER.size + -(-model.inputs // 4) * 4 + parts_size(replace(model, names=Names()))]
     for layer in model.layers:
         offsets.append(offsets[-1] + LAYER.size + layer.outputs * (4 + 2 * (layer.inputs + layer.inputs % 2)))
     return offsets
@@ -126,6 +140,30 @@ def edit_fraction(rng: Generator, image: bytes) -> bytes:
     return seal(bytes(data))
 
 
+def edit_parts(rng: Generator, image: bytes) -> bytes:
+    """Offsets, ranges or fractions of outputs become extreme ones."""
+    start, end = HEADER.size + -(-decode(image).inputs // 4) * 4, layer_offsets(image)[0]
+    if start == end:
+        return flip_bits(rng, image)
+    data = bytearray(image)
+    at = int(rng.integers(start // 4, end // 4)) * 4
+    data[at : at + 4] = struct.pack(
+        "<I",
+        int(rng.choice([0x7F800000, 0x7FC00001, 0xFF7FFFFF, 0x80007FFF, 0x00010000, 0x1F1F, 0x80000000])),
+    )
+    return seal(bytes(data))
+
+
+def edit_names(rng: Generator, image: bytes) -> bytes:
+    names = parts_size(decode(image)) - parts_size(replace(decode(image), names=Names()))
+    if names == 0:
+        return edit_header(rng, image)
+    data = bytearray(image)
+    at = len(data) - CRC.size - 1 - int(rng.integers(names))
+    data[at] = int(rng.choice([0, 0x1D, NAMES_GROUP, NAMES_NEXT, 0x20, 0x7F, 0xC3]))
+    return seal(bytes(data))
+
+
 def edit_end(rng: Generator, image: bytes) -> bytes:
     """The vectors and their padding."""
     data = bytearray(image)
@@ -149,6 +187,8 @@ MUTATIONS: list[Callable[[Generator, bytes], bytes]] = [
     edit_layer,
     edit_layer_slightly,
     edit_fraction,
+    edit_parts,
+    edit_names,
     edit_end,
     garbage,
 ]
@@ -170,7 +210,7 @@ def mutants() -> list[tuple[bytes, Verdict]]:
         for image in images()[:IMAGES]:
             for i in range(MUTANTS_AN_IMAGE):
                 mutant = MUTATIONS[i % len(MUTATIONS)](rng, image)
-                yield MUTATIONS[int(rng.integers(6, 11))](rng, image) if i % 10 == 9 else mutant
+                yield MUTATIONS[int(rng.integers(6, 13))](rng, image) if i % 10 == 9 else mutant
 
     return [(mutant, python_verdict(mutant)) for mutant in every()]
 
@@ -181,6 +221,9 @@ def mutants() -> list[tuple[bytes, Verdict]]:
 def test_good_images_are_accepted_and_come_back(twins: Twins) -> None:
     assert twins.images(images()) == [Verdict(Reason.NONE, 0, True)] * len(images())
     assert [encode(decode(image)) for image in images()] == images()
+    assert {
+        flag: sum(HEADER.unpack_from(image)[2] & flag > 0 for image in images()) > 20 for flag in Flag
+    } == (dict.fromkeys(Flag, True))
 
 
 def test_mutants_are_refused_alike(twins: Twins) -> None:
@@ -201,9 +244,11 @@ def test_the_mutants_reach_every_check() -> None:
     assert any(detail > 3 for detail in details[Reason.SELF_TEST])
 
 
-def test_every_single_bit_of_an_image_counts(twins: Twins) -> None:
-    """With its CRC as it was, no flipped bit is accepted; with a new CRC both sides still agree."""
-    image = min(images(), key=len)
+@pytest.mark.parametrize("parts", [0, 4])
+def test_every_single_bit_of_an_image_counts(twins: Twins, parts: int) -> None:
+    """With its CRC as it was, no flipped bit is accepted; with a new CRC both sides still agree. parts: of those that
+    only some images have."""
+    image = min((image for image in images() if flags_of(image).bit_count() == parts), key=len)
     flipped = []
     for bit in range(8 * len(image)):
         data = bytearray(image)
@@ -243,7 +288,9 @@ def test_the_size_of_an_image_is_known_from_its_shape() -> None:
     models = [*(random_model(rng) for _ in range(IMAGES)), *largest_models(rng)]
     shapes = [[model.inputs, *(layer.outputs for layer in model.layers)] for model in models]
     vectors = [len(model.vector_inputs) for model in models]
-    assert [image_size(shape, count) for shape, count in zip(shapes, vectors, strict=True)] == [
+    sizes = [image_size(shape, count) for shape, count in zip(shapes, vectors, strict=True)]
+    assert [size + parts_size(model) for size, model in zip(sizes, models, strict=True)] == [
         len(encode(model)) for model in models
     ]
+    assert sum(parts_size(model) > 0 for model in models) > IMAGES / 4
     assert {shape[0] % 2 for shape in shapes} == {0, 1}

@@ -20,7 +20,7 @@ from tests.pdus import command_pdu
 
 FUNCTION, ADDRESS, VALUE, FAILURE, BUSY = 1, 2, 3, 4, 6
 KNOWN = [1, 2, 3, 4, 5, 6, 8, 15, 16, 17, 22, 23, 43]
-COILS, DISCRETES = 3, 10
+COILS, DISCRETES = 3, 11
 INPUTS = BY_NAME["INPUTS"].address
 FLOATS = BY_NAME["INPUTS_FLOAT"].address
 STAGE = BY_NAME["STAGE"].address

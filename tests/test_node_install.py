@@ -119,7 +119,7 @@ def test_results_say_whose_they_are(node: MemoryNode) -> None:
     node.deploy(encode(AND))
     for value in (0x3F80, 0):
         words = [value, 0, value, 0]
-        reply = node.ask(write_read_pdu(BY_NAME["INPUTS_FLOAT"].address, words, row.address, 6))
-        sequence, crc, bits, output = struct.unpack(">IIHh", reply[2:])
+        reply = node.ask(write_read_pdu(BY_NAME["INPUTS_FLOAT"].address, words, row.address, 7))
+        sequence, crc, number, bits, output = struct.unpack(">IIHHh", reply[2:])
         assert (sequence, crc) == (1, crc_of(AND))
-        assert output == bits & 1 == (value != 0)
+        assert output == bits & 1 == number == (value != 0)

@@ -24,7 +24,7 @@ from host.core.fixed import (
     fixed_to_float,
 )
 from host.core.image import Model, encode
-from host.core.infer import infer, led
+from host.core.infer import class_of, infer, led
 from host.core.modbus import frame_seal, frame_valid
 from host.core.wire import (
     FRACTION_MAX,
@@ -78,12 +78,13 @@ def random_cases() -> list[Case]:
 
 
 def compare(twins: Twins, cases: Sequence[Case]) -> int:
-    """How many (model, input) pairs gave the same outputs, the same LED and a passed self-test: all of them."""
+    """How many (model, input) pairs gave the same outputs, LED and class and a passed self-test: all of them."""
     runs = twins.run([(image, x) for _, image, x, _ in cases], [model.outputs for model, _, _, _ in cases])
     for (model, _, _, expected), run in zip(cases, runs, strict=True):
         assert run.verdict == (Reason.NONE, 0, True)
         assert (run.outputs == expected).all(), model
         assert (run.leds == led(model, expected)).all(), model
+        assert (run.classes == class_of(model, expected)).all(), model
     return sum(len(run.outputs) for run in runs)
 
 

@@ -19,11 +19,6 @@ static bool coil(const struct neuron *neuron, unsigned number)
 
 /* ------------------------------------------------------------------------------------------------- running */
 
-static int8_t output_fraction(const struct neuron *neuron)
-{
-    return neuron->valid ? neuron->model.layers[neuron->model.layer_count - 1].out_fraction : 0;
-}
-
 /* The bits of `count` inputs, 1..WIRE_UNITS_MAX. */
 static uint64_t bits_of(unsigned first, unsigned count)
 {
@@ -34,16 +29,16 @@ static uint64_t bits_of(unsigned first, unsigned count)
 static float input_float(const struct neuron *neuron, unsigned index)
 {
     if (neuron->integers >> index & 1u)
-        return fixed_to_float(neuron->inputs[index], neuron->fractions[index]);
+        return neuron->offsets[index] + fixed_to_float(neuron->inputs[index], neuron->fractions[index]);
     return neuron->inputs_float[index];
 }
 
-/* Take `count` inputs from their floats. */
-static void scale_inputs(struct neuron *neuron, unsigned first, unsigned count)
+/* Take `count` inputs from their floats. One copy of it is enough. */
+static __attribute__((noinline)) void scale_inputs(struct neuron *neuron, unsigned first, unsigned count)
 {
     uint64_t clipped = neuron->clipped & ~bits_of(first, count);
     for (unsigned i = first; i < first + count; i++) {
-        const float value = neuron->inputs_float[i];
+        const float value = neuron->inputs_float[i] - neuron->offsets[i];
         const int fraction = neuron->fractions[i];
         const int16_t q = fixed_from_float(value, fraction);
         neuron->inputs[i] = q;
@@ -69,17 +64,33 @@ static void inputs_changed(struct neuron *neuron)
         decide(neuron);
 }
 
+/* Those of the model, or 0. */
+static void take_scales(struct neuron *neuron, const struct image *model)
+{
+    memset(neuron->fractions, 0, sizeof neuron->fractions);
+    memset(neuron->offsets, 0, sizeof neuron->offsets);
+    memset(neuron->output_fractions, 0, sizeof neuron->output_fractions);
+    if (!model)
+        return;
+    memcpy(neuron->fractions, model->input_fraction, model->inputs * sizeof *neuron->fractions);
+    if (model->input_offset)
+        memcpy(neuron->offsets, model->input_offset, model->inputs * sizeof *neuron->offsets);
+    if (model->output_fraction)
+        memcpy(neuron->output_fractions, model->output_fraction,
+               model->outputs * sizeof *neuron->output_fractions);
+    else
+        memset(neuron->output_fractions, model->layers[model->layer_count - 1].out_fraction, model->outputs);
+}
+
 /* Another model, or NULL: the same values at the new scales, and no outputs yet. */
 static void change_model(struct neuron *neuron, const struct image *model)
 {
     for (unsigned i = 0; i < WIRE_UNITS_MAX; i++)
         neuron->inputs_float[i] = input_float(neuron, i); /* at the old scales */
     neuron->valid = model != NULL;
-    memset(neuron->fractions, 0, sizeof neuron->fractions);
-    if (model) {
+    if (model)
         neuron->model = *model;
-        memcpy(neuron->fractions, model->input_fraction, model->inputs * sizeof *neuron->fractions);
-    }
+    take_scales(neuron, model);
     scale_inputs(neuron, 0, WIRE_UNITS_MAX);
     memset(neuron->outputs, 0, sizeof neuron->outputs);
 }
@@ -104,6 +115,15 @@ const struct image *neuron_model(const struct neuron *neuron)
 bool neuron_clipped(const struct neuron *neuron)
 {
     return neuron->valid && (neuron->clipped << (64u - neuron->model.inputs)) != 0;
+}
+
+bool neuron_out_of_range(const struct neuron *neuron)
+{
+    const int16_t *ends = neuron->valid ? neuron->model.input_range : NULL;
+    for (unsigned i = 0; ends && i < neuron->model.inputs; i++, ends += 2)
+        if (neuron->inputs[i] < ends[0] || neuron->inputs[i] > ends[1])
+            return true;
+    return false;
 }
 
 /* ---------------------------------------------------------------------------------------------------- lamp */
@@ -168,7 +188,7 @@ static enum modbus_exception read_outputs(const void *part, uint32_t offset, uin
 
 static float output_float(const struct neuron *neuron, unsigned index)
 {
-    return fixed_to_float(neuron->outputs[index], output_fraction(neuron));
+    return fixed_to_float(neuron->outputs[index], neuron->output_fractions[index]);
 }
 
 static enum modbus_exception read_outputs_float(const void *part, uint32_t offset, uint16_t count,
@@ -177,22 +197,43 @@ static enum modbus_exception read_outputs_float(const void *part, uint32_t offse
     return read_floats(part, output_float, offset, count, values);
 }
 
-static enum modbus_exception read_input_fractions(const void *part, uint32_t offset, uint16_t count,
-                                                  uint16_t *values)
+static enum modbus_exception read_class(const void *part, uint32_t offset, uint16_t count, uint16_t *values)
 {
     const struct neuron *neuron = part;
-    for (uint32_t i = offset; i < offset + count; i++)
-        *values++ = (uint16_t)neuron->fractions[i];
+    (void)offset; /* a row of one */
+    (void)count;
+    *values = (uint16_t)(neuron->valid ? infer_class(&neuron->model, neuron->outputs) : 0);
     return MODBUS_OK;
 }
 
-static enum modbus_exception read_output_fraction(const void *part, uint32_t offset, uint16_t count,
+static enum modbus_exception read_fractions(const int8_t *fractions, uint16_t count, uint16_t *values)
+{
+    for (uint16_t i = 0; i < count; i++)
+        values[i] = (uint16_t)fractions[i];
+    return MODBUS_OK;
+}
+
+static enum modbus_exception read_input_fractions(const void *part, uint32_t offset, uint16_t count,
                                                   uint16_t *values)
 {
-    (void)offset; /* a row of one */
-    (void)count;
-    *values = (uint16_t)output_fraction(part);
-    return MODBUS_OK;
+    return read_fractions(((const struct neuron *)part)->fractions + offset, count, values);
+}
+
+static enum modbus_exception read_output_fractions(const void *part, uint32_t offset, uint16_t count,
+                                                   uint16_t *values)
+{
+    return read_fractions(((const struct neuron *)part)->output_fractions + offset, count, values);
+}
+
+static float input_offset(const struct neuron *neuron, unsigned index)
+{
+    return neuron->offsets[index];
+}
+
+static enum modbus_exception read_input_offsets(const void *part, uint32_t offset, uint16_t count,
+                                                uint16_t *values)
+{
+    return read_floats(part, input_offset, offset, count, values);
 }
 
 static enum modbus_exception read_inferences(const void *part, uint32_t offset, uint16_t count,
@@ -235,12 +276,16 @@ const struct row neuron_rows[] = {
     {WIRE_TABLE_HOLDING, WIRE_HOLDING_INPUTS, WIRE_HOLDING_INPUTS_SIZE, read_inputs, write_inputs},
     {WIRE_TABLE_HOLDING, WIRE_HOLDING_INPUTS_FLOAT, WIRE_HOLDING_INPUTS_FLOAT_SIZE, read_inputs_float,
      write_inputs_float},
+    {WIRE_TABLE_HOLDING, WIRE_HOLDING_RESULT_CLASS, 1, read_class, NULL},
     {WIRE_TABLE_HOLDING, WIRE_HOLDING_RESULTS, WIRE_HOLDING_RESULTS_SIZE, read_outputs, NULL},
     {WIRE_TABLE_HOLDING, WIRE_HOLDING_RESULTS_FLOAT, WIRE_HOLDING_RESULTS_FLOAT_SIZE, read_outputs_float,
      NULL},
     {WIRE_TABLE_INPUT, WIRE_INPUT_OUTPUTS, WIRE_INPUT_OUTPUTS_SIZE, read_outputs, NULL},
+    {WIRE_TABLE_INPUT, WIRE_INPUT_CLASS, 1, read_class, NULL},
     {WIRE_TABLE_INPUT, WIRE_INPUT_OUTPUTS_FLOAT, WIRE_INPUT_OUTPUTS_FLOAT_SIZE, read_outputs_float, NULL},
     {WIRE_TABLE_INPUT, WIRE_INPUT_INFERENCES, WIRE_INPUT_INFERENCES_SIZE, read_inferences, NULL},
     {WIRE_TABLE_INPUT, WIRE_INPUT_INPUT_FRACTION, WIRE_INPUT_INPUT_FRACTION_SIZE, read_input_fractions, NULL},
-    {WIRE_TABLE_INPUT, WIRE_INPUT_OUTPUT_FRACTION, 1, read_output_fraction, NULL},
+    {WIRE_TABLE_INPUT, WIRE_INPUT_OUTPUT_FRACTION, WIRE_INPUT_OUTPUT_FRACTION_SIZE, read_output_fractions,
+     NULL},
+    {WIRE_TABLE_INPUT, WIRE_INPUT_INPUT_OFFSET, WIRE_INPUT_INPUT_OFFSET_SIZE, read_input_offsets, NULL},
 };

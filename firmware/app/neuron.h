@@ -19,14 +19,16 @@ struct neuron {
     bool valid; /* `model` runs */
     struct image model;
     int8_t fractions[WIRE_UNITS_MAX];   /* of the inputs, as the model had them when it began; else 0 */
+    float offsets[WIRE_UNITS_MAX];      /* of the inputs, likewise */
     int16_t inputs[WIRE_UNITS_MAX];     /* at these scales */
     float inputs_float[WIRE_UNITS_MAX]; /* never NaN; stale where `integers` says so */
     uint64_t integers;                  /* bit n: input n was last written as an integer */
     uint64_t clipped;                   /* bit n: input n is beyond its format, and was cut */
-    int16_t outputs[WIRE_UNITS_MAX];    /* at the model's scale, 0 behind the last */
-    bool decision;                      /* the model's LED output is above its threshold */
-    uint32_t inferences;                /* since start, wraps */
-    uint8_t coils;                      /* bit n: coil n */
+    int16_t outputs[WIRE_UNITS_MAX];    /* at the scales of the next, 0 behind the last */
+    int8_t output_fractions[WIRE_UNITS_MAX];
+    bool decision;       /* what the model lights the LED for */
+    uint32_t inferences; /* since start, wraps */
+    uint8_t coils;       /* bit n: coil n */
 };
 
 /* Run `model`, whose image must stay where it is, on the inputs as they are. */
@@ -44,10 +46,13 @@ bool neuron_lamp(const struct neuron *neuron);
 /* Whether an input of the running model is beyond what its format holds. */
 bool neuron_clipped(const struct neuron *neuron);
 
+/* Whether an input is beyond the range that the running model was made for. */
+bool neuron_out_of_range(const struct neuron *neuron);
+
 /* Write the coils in `mask`, coil n in bit n. */
 void neuron_write_coils(struct neuron *neuron, unsigned mask, unsigned bits);
 
-#define NEURON_ROWS 9u
+#define NEURON_ROWS 12u
 extern const struct row neuron_rows[NEURON_ROWS];
 
 #endif

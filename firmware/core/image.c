@@ -223,37 +223,31 @@ static enum wire_reason open_fractions(const int8_t **opened, struct reader *rea
     return WIRE_REASON_NONE;
 }
 
-static enum wire_reason open_offsets(struct image *image, struct reader *reader, unsigned inputs,
-                                     uint16_t *detail)
+/* Neither infinite nor NaN. */
+static bool valid_offset(const void *word)
 {
-    struct reader each = *reader;
-    image->input_offset = reader_take(reader, inputs * sizeof *image->input_offset);
-    if (!image->input_offset)
-        return WIRE_REASON_LENGTH;
-    for (unsigned i = 0; i < inputs; i++) {
-        const uint32_t *bits = reader_take(&each, sizeof *bits);
-        if (!bits)
-            return WIRE_REASON_LENGTH;
-        if ((*bits & FLOAT_EXPONENT) == FLOAT_EXPONENT) { /* neither infinite nor NaN */
-            *detail = (uint16_t)i;
-            return WIRE_REASON_FRACTION;
-        }
-    }
-    return WIRE_REASON_NONE;
+    return (*(const uint32_t *)word & FLOAT_EXPONENT) != FLOAT_EXPONENT;
 }
 
-static enum wire_reason open_ranges(struct image *image, struct reader *reader, unsigned inputs,
-                                    uint16_t *detail)
+static bool valid_range(const void *word)
+{
+    const int16_t *ends = word;
+    return ends[0] <= ends[1];
+}
+
+/* Four bytes for each input. */
+static enum wire_reason open_words(const void **opened, struct reader *reader, unsigned inputs,
+                                   bool (*valid)(const void *word), uint16_t *detail)
 {
     struct reader each = *reader;
-    image->input_range = reader_take(reader, inputs * 2 * sizeof *image->input_range);
-    if (!image->input_range)
+    *opened = reader_take(reader, 4 * inputs);
+    if (!*opened)
         return WIRE_REASON_LENGTH;
     for (unsigned i = 0; i < inputs; i++) {
-        const int16_t *ends = reader_take(&each, 2 * sizeof *ends);
-        if (!ends)
+        const void *word = reader_take(&each, 4);
+        if (!word)
             return WIRE_REASON_LENGTH;
-        if (ends[0] > ends[1]) {
+        if (!valid(word)) {
             *detail = (uint16_t)i;
             return WIRE_REASON_FRACTION;
         }
@@ -265,16 +259,17 @@ static enum wire_reason open_ranges(struct image *image, struct reader *reader, 
 static enum wire_reason open_scales(struct image *image, struct reader *reader,
                                     const struct image_header *head, uint16_t *detail)
 {
-    image->input_offset = NULL;
-    image->input_range = NULL;
+    const void *offset = NULL, *range = NULL;
     image->output_fraction = NULL;
     enum wire_reason reason = open_fractions(&image->input_fraction, reader, head->inputs, detail);
     if (reason == WIRE_REASON_NONE && has(head, WIRE_FLAG_OFFSETS))
-        reason = open_offsets(image, reader, head->inputs, detail);
+        reason = open_words(&offset, reader, head->inputs, valid_offset, detail);
     if (reason == WIRE_REASON_NONE && has(head, WIRE_FLAG_RANGES))
-        reason = open_ranges(image, reader, head->inputs, detail);
+        reason = open_words(&range, reader, head->inputs, valid_range, detail);
     if (reason == WIRE_REASON_NONE && has(head, WIRE_FLAG_OUTPUT_FRACTIONS))
         reason = open_fractions(&image->output_fraction, reader, head->outputs, detail);
+    image->input_offset = offset;
+    image->input_range = range;
     return reason;
 }
 

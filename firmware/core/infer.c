@@ -1,5 +1,6 @@
 #include "core/infer.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/fixed.h"
@@ -134,15 +135,10 @@ unsigned infer_class(const struct image *image, const int16_t *outputs)
     if (image->outputs == 1)
         return outputs[0] > image->led_threshold;
     const int8_t *fractions = image->output_fraction;
-    int finest = 0;
-    for (unsigned j = 0; fractions && j < image->outputs; j++)
-        if (j == 0 || fractions[j] > finest)
-            finest = fractions[j];
     unsigned largest = 0;
-    int64_t most = INT64_MIN;
+    float most = -INFINITY;
     for (unsigned j = 0; j < image->outputs; j++) {
-        /* At the finest scale of all: at most 15 + 47 bits. */
-        const int64_t value = outputs[j] * (INT64_C(1) << (fractions ? finest - fractions[j] : 0));
+        const float value = fixed_to_float(outputs[j], fractions ? fractions[j] : 0); /* exactly */
         if (value > most) {
             most = value;
             largest = j;

@@ -159,10 +159,11 @@ enum wire_table {
 #define WIRE_DISCRETE_FAULT 0x0003u /* something is wrong that will not pass by itself; see FAULTS */
 #define WIRE_DISCRETE_BUSY 0x0004u /* an erase or a commit is under way; see STATE */
 #define WIRE_DISCRETE_STAGED 0x0005u /* a verified image waits for COMMIT */
-#define WIRE_DISCRETE_DECISION 0x0006u /* the model's LED output is above its threshold */
+#define WIRE_DISCRETE_DECISION 0x0006u /* what lights the LED: an output above its threshold, or a class */
 #define WIRE_DISCRETE_CLIPPED 0x0007u /* an input is beyond what its format holds, and was cut to the nearest */
 #define WIRE_DISCRETE_ATTENTION 0x0008u /* FAULTS, FAULT_FILE or MISSED have something to say */
 #define WIRE_DISCRETE_HELD 0x0009u /* a coil is set, and holds the lamp or the outputs */
+#define WIRE_DISCRETE_OUT_OF_RANGE 0x000Au /* an input is beyond the range that the model was made for */
 
 #define WIRE_HOLDING_INPUTS 0x0000u /* inputs of the neuron, q; see INPUT_FRACTION */
 #define WIRE_HOLDING_INPUTS_SIZE 64u
@@ -178,10 +179,11 @@ enum wire_table {
 #define WIRE_HOLDING_LENGTH_SIZE 2u
 #define WIRE_HOLDING_CRC 0x0303u /* VERIFY, COMMIT, INSTALL: the image's CRC-32; ROLLBACK: that of the previous model */
 #define WIRE_HOLDING_CRC_SIZE 2u
-#define WIRE_HOLDING_RESULT_SEQUENCE 0x03FCu /* read only: SEQUENCE, so that one request tells whose results */
+#define WIRE_HOLDING_RESULT_SEQUENCE 0x03FBu /* read only: SEQUENCE, so that one request tells whose results */
 #define WIRE_HOLDING_RESULT_SEQUENCE_SIZE 2u
-#define WIRE_HOLDING_RESULT_CRC 0x03FEu /* read only: MODEL_CRC, likewise */
+#define WIRE_HOLDING_RESULT_CRC 0x03FDu /* read only: MODEL_CRC, likewise */
 #define WIRE_HOLDING_RESULT_CRC_SIZE 2u
+#define WIRE_HOLDING_RESULT_CLASS 0x03FFu /* read only: CLASS, likewise */
 #define WIRE_HOLDING_RESULT_BITS 0x0400u /* read only: the discrete inputs, number n in bit n */
 #define WIRE_HOLDING_RESULTS 0x0401u /* read only: OUTPUTS, so that one function 23 sets inputs and reads them */
 #define WIRE_HOLDING_RESULTS_SIZE 64u
@@ -230,6 +232,7 @@ enum wire_table {
 
 #define WIRE_INPUT_OUTPUTS 0x0000u /* outputs of the neuron, q; see OUTPUT_FRACTION */
 #define WIRE_INPUT_OUTPUTS_SIZE 64u
+#define WIRE_INPUT_CLASS 0x0040u /* number, from 0, of the largest of several outputs; of a single one 1 above the threshold, else 0 */
 #define WIRE_INPUT_OUTPUTS_FLOAT 0x0100u /* the same outputs in their own units */
 #define WIRE_INPUT_OUTPUTS_FLOAT_SIZE 128u
 #define WIRE_INPUT_ADDRESS_IN_FORCE 0x01FBu /* node address as spoken now */
@@ -284,9 +287,12 @@ enum wire_table {
 #define WIRE_INPUT_TRAIN_CHAIN_SIZE 2u
 #define WIRE_INPUT_TRAIN_PARAMETERS 0x0249u /* byte of ARENA at which the parameters begin */
 #define WIRE_INPUT_TRAIN_PARAMETERS_SIZE 2u
-#define WIRE_INPUT_INPUT_FRACTION 0x0300u /* fraction bits of each input: value = q * 2^-fraction */
+#define WIRE_INPUT_INPUT_FRACTION 0x0300u /* fraction bits of each input; see INPUT_OFFSET */
 #define WIRE_INPUT_INPUT_FRACTION_SIZE 64u
-#define WIRE_INPUT_OUTPUT_FRACTION 0x0340u /* fraction bits of the outputs */
+#define WIRE_INPUT_OUTPUT_FRACTION 0x0340u /* fraction bits of each output: value = q * 2^-fraction */
+#define WIRE_INPUT_OUTPUT_FRACTION_SIZE 64u
+#define WIRE_INPUT_INPUT_OFFSET 0x0380u /* of each input: value = offset + q * 2^-fraction */
+#define WIRE_INPUT_INPUT_OFFSET_SIZE 128u
 #define WIRE_INPUT_IMAGE 0x1000u /* the running image, readable up to MODEL_LENGTH */
 #define WIRE_INPUT_IMAGE_SIZE 4096u
 

@@ -273,6 +273,12 @@ def image_size(units: Sequence[int], vectors: int) -> int:
     return HEADER.size + inputs + -inputs % 4 + layers + table + -table % 4 + CRC.size
 
 
+def image_newest(image: bytes) -> bytes:
+    """An image that `decode` accepts, in the format that is written now: the same bytes, or those of the same model,
+    with a CRC-32 of their own."""
+    return image if HEADER.unpack_from(image)[1] == IMAGE_VERSION else encode(decode(image))
+
+
 def image_crc(image: bytes) -> int:
     """The CRC-32 at the end of an image, the model's identity. (That of all its bytes would be the same for any.)"""
     return int(CRC.unpack_from(image, len(image) - CRC.size)[0])

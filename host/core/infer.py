@@ -52,9 +52,7 @@ def class_of(model: Model, y: Int16) -> NDArray[np.int64]:
     threshold, else 0; of several the one that is largest in its own units, the first of equal ones."""
     if model.outputs == 1:
         return (y[:, 0] > model.led_threshold).astype(np.int64)
-    # At the finest scale of all, an integer of at most 15 + 47 bits: exact.
-    finer = max(model.output_fraction) - np.array(model.output_fraction, dtype=np.int64)
-    return np.asarray(np.argmax(y.astype(np.int64) << finer, axis=1), dtype=np.int64)
+    return np.asarray(np.argmax(dequantise_outputs(model, y), axis=1), dtype=np.int64)
 
 
 def led(model: Model, y: Int16) -> NDArray[np.bool_]:

@@ -6,6 +6,7 @@ A node is a stranger: what it says is checked before anybody believes or shows i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -68,6 +69,12 @@ def known(kind: type[E], name: str, value: int) -> E:
 
 def checked_fraction(name: str, value: int) -> int:
     return checked(name, value, FRACTION_MIN, FRACTION_MAX)
+
+
+def checked_offset(name: str, value: float) -> float:
+    if not math.isfinite(value):
+        raise Strange(name, value)
+    return value
 
 
 def in_words(reason: Reason, detail: int) -> str:

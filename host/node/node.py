@@ -15,7 +15,7 @@ from host.core.modbus import (
     READ_REGISTERS_MAX,
     WRITE_REGISTERS_MAX,
 )
-from host.core.registers import Block, bytes_registers, pack, placed, register_bytes
+from host.core.registers import Block, bytes_registers, pack, placed, register_bytes, unpack
 from host.core.wire import (
     BY_NAME,
     DEFAULT_ADDRESS,
@@ -42,6 +42,7 @@ from host.node.identity import (
     Status,
     bit_of,
     checked_fraction,
+    checked_offset,
     identity_of,
     in_words,
     running_of,
@@ -61,8 +62,8 @@ DEFAULT_TIMEOUT = 1.0
 WRITE_READ_WORDS = FC23_WRITE_REGISTERS_MAX // 2 * 2
 """Registers of inputs that one function 23 writes: whole floats, or integers."""
 RESULTS = Block.between("RESULT_BITS", "RESULTS")
+CLASS_RESULTS = Block.between("RESULT_CLASS", "RESULTS")
 WHOSE_RESULTS = Block.between("RESULT_CRC", "RESULTS")
-FRACTIONS = Block.between("INPUT_FRACTION", "OUTPUT_FRACTION")
 POLL_SECONDS = 0.002
 """Between two looks at a node that is at work."""
 
@@ -80,12 +81,15 @@ class Refused(NodeError):
 
 @dataclass(frozen=True)
 class Result:
-    """Outputs of the node for rows of inputs. outputs: int16 (rows, outputs); led: bool (rows); busy: an erase or a
-    commit was under way; held: a coil held the lamp or the outputs; model_crc: of the model that gave the last, where
-    that was asked for."""
+    """Outputs of the node for rows of inputs. outputs: int16 (rows, outputs); led: bool (rows); out_of_range: bool
+    (rows), an input was beyond the range that the model was made for; classes: int (rows), where they were asked for,
+    else 0; busy: an erase or a commit was under way; held: a coil held the lamp or the outputs; model_crc: of the model
+    that gave the last, where that was asked for."""
 
     outputs: Int16
     led: NDArray[np.bool_]
+    out_of_range: NDArray[np.bool_]
+    classes: NDArray[np.int64]
     busy: bool = False
     held: bool = False
     model_crc: int = 0
@@ -218,14 +222,14 @@ class Node(Client):
     # -------------------------------------------------------------------------------------------------- infer
 
     def _evaluate(
-        self, row: Register, rows: Sequence[Sequence[int]], outputs: int, whose: bool = False
+        self, row: Register, rows: Sequence[Sequence[int]], outputs: int, classes: bool, whose: bool
     ) -> Result:
-        """Write each row of registers, read the outputs and the lamp that follow from it; whose: and which model."""
+        """Write each row of registers, read the outputs and the lamp that follow from it."""
         import numpy as np
 
-        block = WHOSE_RESULTS if whose else RESULTS
+        block = WHOSE_RESULTS if whose else CLASS_RESULTS if classes else RESULTS
         start, count = block.address, block.count - UNITS_MAX + outputs
-        y, leds, all_bits, crc = [], [], 0, 0
+        y, leds, beyond, numbers, all_bits, crc = [], [], [], [], 0, 0
         for values in rows:
             self._given = row, values
             if len(values) <= WRITE_READ_WORDS:
@@ -237,10 +241,14 @@ class Node(Client):
             bits, crc = found["RESULT_BITS"], found.get("RESULT_CRC", 0)
             y.append(found["RESULTS"])
             leds.append(bit_of(bits, "LED"))
+            beyond.append(bit_of(bits, "OUT_OF_RANGE"))
+            numbers.append(found.get("RESULT_CLASS", 0))
             all_bits |= bits
         return Result(
             np.array(y, np.int16).reshape(len(y), outputs),
             np.array(leds, np.bool_),
+            np.array(beyond, np.bool_),
+            np.array(numbers, np.int64),
             bit_of(all_bits, "BUSY"),
             bit_of(all_bits, "HELD"),
             crc,
@@ -259,19 +267,23 @@ class Node(Client):
         except NodeError as error:
             raise NodeError(f"{error}; coil HOLD, number {hold}, may still be set: clear it") from error
 
-    def evaluate(self, x: Int16, outputs: int, *, whose: bool = False) -> Result:
-        """Rows of int16 inputs (rows, inputs), at the model's scales; whose: ask which model gave the results."""
+    def evaluate(self, x: Int16, outputs: int, *, classes: bool = False, whose: bool = False) -> Result:
+        """Rows of int16 inputs (rows, inputs), at the model's scales. classes: ask for each row's; whose: ask for them
+        and for the model that gave the results."""
         row = BY_NAME["INPUTS"]
-        return self._evaluate(row, [pack(row, values) for values in x.tolist()], outputs, whose)
+        return self._evaluate(row, [pack(row, values) for values in x.tolist()], outputs, classes, whose)
 
-    def evaluate_float(self, x: ArrayLike, outputs: int, *, whose: bool = False) -> Result:
-        """Rows of float32 inputs (rows, inputs), in their own units: the node quantises them. whose: as in evaluate."""
+    def evaluate_float(
+        self, x: ArrayLike, outputs: int, *, classes: bool = False, whose: bool = False
+    ) -> Result:
+        """Rows of float32 inputs (rows, inputs), in their own units: the node quantises them. classes, whose: as in
+        evaluate."""
         import numpy as np
 
         row = BY_NAME["INPUTS_FLOAT"]
         with np.errstate(over="ignore"):  # the node clips what is infinite too
             rows = np.atleast_2d(np.asarray(x, dtype=np.float32))
-        return self._evaluate(row, [pack(row, values) for values in rows.tolist()], outputs, whose)
+        return self._evaluate(row, [pack(row, values) for values in rows.tolist()], outputs, classes, whose)
 
     def read_inputs(self, count: int) -> list[int]:
         """The registers of the first `count` inputs, in their own units."""
@@ -295,12 +307,19 @@ class Node(Client):
         )
 
     def scales(self, inputs: int, outputs: int) -> Scales:
-        """Of the running model, which has so many inputs and outputs; in one request, so that an answer that comes
-        twice cannot pass for the other."""
-        found = self.read_block(FRACTIONS)
-        fractions = [checked_fraction("INPUT_FRACTION", f) for f in found["INPUT_FRACTION"][:inputs]]
-        output_fraction = checked_fraction("OUTPUT_FRACTION", found["OUTPUT_FRACTION"])
-        return Scales(fractions, [0.0] * inputs, [output_fraction] * outputs)
+        """Of the running model, which has so many inputs and outputs.
+
+        In requests of which no two in turn are of the same length, even ones first: an answer that comes twice cannot
+        pass for the next.
+        """
+        row, offset_row = BY_NAME["INPUT_FRACTION"], BY_NAME["INPUT_OFFSET"]
+        offsets = unpack(offset_row, self.read_words(offset_row, 2 * inputs))
+        fractions = unpack(row, self.read_words(row, (row.count + outputs) | 1))
+        return Scales(
+            [checked_fraction("INPUT_FRACTION", f) for f in fractions[:inputs]],
+            [checked_offset("INPUT_OFFSET", value) for value in offsets],
+            [checked_fraction("OUTPUT_FRACTION", f) for f in fractions[row.count :][:outputs]],
+        )
 
 
 def _still_busy(identity: Identity) -> str:

@@ -1,5 +1,5 @@
-"""The proof that a node computes what we compute: rows of inputs over the bus, every output and the lamp exactly as our
-own twin has them."""
+"""The proof that a node computes what we compute: rows of inputs over the bus, every output, the class and the lamp
+exactly as our own twin has them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from host.core.fixed import Int16
 from host.core.image import Model
 from host.core.infer import (
     Scales,
+    class_of,
     clipped_inputs,
     dequantise_inputs,
     dequantise_outputs,
@@ -124,7 +125,8 @@ def prove(
     after each.
     """
     expected = infer(model, q)
-    lamps, seen = led(model, expected), []
+    lamps, classes, seen = led(model, expected), class_of(model, expected), []
+    compared = model.outputs > 1  # the class of a single output is what its LED says
     for i, (y, lit) in enumerate(zip(expected, lamps, strict=True)):
         # A reply that came twice looks like the answer to the next row.
         remedies: list[Callable[[], object]] = [node.doubt]
@@ -132,9 +134,11 @@ def prove(
         if settle and unsettled:
             remedies.insert(0, settle)
         while True:
-            result = node.evaluate(q[i : i + 1], model.outputs, whose=unsettled)
+            result = node.evaluate(q[i : i + 1], model.outputs, classes=compared, whose=unsettled)
             pending = unsettled and (result.busy or result.model_crc != crc)
-            if not pending and not result.held and (result.outputs[0] == y).all() and result.led[0] == lit:
+            same = (result.outputs[0] == y).all() and result.led[0] == lit
+            same = same and (not compared or result.classes[0] == classes[i])
+            if not pending and not result.held and same:
                 break
             if not remedies:
                 raise _not_proven(node, i, result, y)

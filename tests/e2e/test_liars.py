@@ -157,8 +157,10 @@ def test_what_no_node_can_say_is_said_of_the_node(run: Run, name: str, word: int
         assert err.endswith("it is not a neuron485 node of wire version 2, or its memory is broken\n")
 
 
-@pytest.mark.parametrize(("name", "word"), [("INPUT_FRACTION", 32), ("OUTPUT_FRACTION", 0xFFEF)])
-def test_a_fraction_that_no_model_has(run: Run, name: str, word: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "word"), [("INPUT_FRACTION", 32), ("OUTPUT_FRACTION", 0xFFEF), ("INPUT_OFFSET", 0x7FC0)]
+)
+def test_a_scale_that_no_model_has(run: Run, name: str, word: int) -> None:
     status, out, err, _ = run("predict", all_words(BY_NAME[name], word))
     assert (status, out) == (2, "")
     assert err.startswith(f"error: the node says {name} is ")

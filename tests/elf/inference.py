@@ -11,9 +11,9 @@ from .chip import CCM
 from .machine import Machine
 
 IMAGE, OPENED, DETAIL, X, Y = CCM, CCM + 0x3000, CCM + 0x3400, CCM + 0x3500, CCM + 0x3600
-LAYERS, LAYER_SIZE, NARROW = 32, 16, 14
+LAYERS, LAYER_SIZE, NARROW = 44, 16, 14
 """struct image and struct image_layer on this processor; Inference.__init__ proves the first two."""
-OUTPUTS, LAYER_COUNT = 28, 29
+OUTPUTS, LAYER_COUNT = 41, 42
 
 
 class Inference:
@@ -48,6 +48,10 @@ class Inference:
     def led(self) -> bool:
         """Of the last infer()."""
         return bool(int(self.machine.call("infer_led", OPENED, Y)[0]) & 0xFF)
+
+    def class_number(self) -> int:
+        """Of the last infer()."""
+        return int(self.machine.call("infer_class", OPENED, Y)[0])
 
     def self_test(self) -> tuple[Reason, int]:
         return Reason(int(self.machine.call("image_self_test", OPENED, DETAIL)[0])), self._detail()

@@ -1,5 +1,6 @@
 /* Bytes into image_open, image_self_test and infer. The first byte of an input says what is put right in the
- * rest, so that most inputs get past magic, length and CRC: 7 nothing, 6 only the CRC, others all of it. */
+ * rest, so that most inputs get past magic, length and CRC: 7 nothing, 6 only the CRC, 5 all of it as of format 1,
+ * others as of the newest, with whatever flags it knows. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,15 +22,24 @@ static void seal(uint8_t *bytes, size_t size)
     memcpy(bytes + size - sizeof crc, &crc, sizeof crc);
 }
 
+#define FLAGS                                                                                                \
+    (WIRE_FLAG_RANGES | WIRE_FLAG_OFFSETS | WIRE_FLAG_OUTPUT_FRACTIONS | WIRE_FLAG_NAMES |                   \
+     WIRE_FLAG_LED_CLASS)
+
 static void put_right(uint8_t *bytes, size_t size, unsigned what)
 {
-    const struct {
+    struct {
         uint32_t magic;
         uint16_t version, flags;
         uint32_t length;
-    } head = {WIRE_IMAGE_MAGIC, WIRE_IMAGE_VERSION, 0, (uint32_t)size};
+    } head;
     if (what == 7 || size < sizeof head + sizeof(uint32_t))
         return;
+    memcpy(&head, bytes, sizeof head);
+    head.magic = WIRE_IMAGE_MAGIC;
+    head.version = what == 5 ? WIRE_IMAGE_VERSION_OLDEST : WIRE_IMAGE_VERSION;
+    head.flags &= what == 5 ? 0 : FLAGS;
+    head.length = (uint32_t)size;
     if (what != 6)
         memcpy(bytes, &head, sizeof head);
     seal(bytes, size);
@@ -45,7 +55,7 @@ static void require_inside(const struct image *image, const void *part, size_t s
 static void require_sound(const struct image *image)
 {
     require(image->layer_count >= 1 && image->layer_count <= WIRE_LAYERS_MAX);
-    require(image->led_output < image->outputs);
+    require(image->led_output < image->outputs || (image->led_class && image->led_output < 2));
     unsigned inputs = image->inputs;
     for (unsigned i = 0; i < image->layer_count; i++) {
         const struct image_layer *layer = &image->layers[i];
@@ -59,6 +69,12 @@ static void require_sound(const struct image *image)
     }
     require(inputs == image->outputs);
     require_inside(image, image->input_fraction, image->inputs);
+    if (image->input_offset)
+        require_inside(image, image->input_offset, image->inputs * sizeof *image->input_offset);
+    if (image->input_range)
+        require_inside(image, image->input_range, image->inputs * 2 * sizeof *image->input_range);
+    if (image->output_fraction)
+        require_inside(image, image->output_fraction, image->outputs);
     require_inside(image, image->vectors,
                    image->vector_count * (size_t)(image->inputs + image->outputs) * sizeof *image->vectors);
 }
@@ -74,6 +90,7 @@ static void require_honest_vectors_pass(const struct image *image, uint8_t *byte
         memcpy(inputs, vector, inputs_size);
         infer(image, inputs, outputs);
         (void)infer_led(image, outputs);
+        require(infer_class(image, outputs) < (image->outputs == 1 ? 2 : image->outputs));
         memcpy(vector + inputs_size, outputs, outputs_size);
     }
     seal(bytes, size);

@@ -8,12 +8,13 @@ from __future__ import annotations
 import struct
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from host.core.image import Layer, Model, encode
+from host.core.image import Layer, Model, Names, encode
 from host.core.infer import infer
 from host.core.wire import (
     BY_NAME,
@@ -31,7 +32,7 @@ FOLDER = Path(__file__).resolve().parent
 SEALED, RAW_ADDRESS, RAW, WORK, RIGHT_COMMAND, RESTAGE = 0, 3, 4, 5, 6, 7
 """Kinds of items of a frame input, as tests/fuzz/fuzz_frame.c reads them."""
 WITH_MODELS = 1
-FIX_ALL = 0
+FIX_ALL, FIX_AS_FORMAT_1 = 0, 5
 """First byte of an image input, as tests/fuzz/fuzz_image.c reads it."""
 
 
@@ -60,10 +61,29 @@ def model(sizes: Sequence[int], activation: Activation, vectors: int, name: str)
     return Model(name, (8,) * sizes[0], layers, 0, 0, x, infer(empty, x))
 
 
+def rich(sizes: Sequence[int], activation: Activation, vectors: int, name: str) -> Model:
+    """With all that only some images have."""
+    plain = model(sizes, activation, vectors, name)
+    return replace(
+        plain,
+        input_offset=tuple((pattern(plain.inputs) * 2.5).tolist()),
+        input_low=(-9000,) * plain.inputs,
+        input_high=(9000,) * plain.inputs,
+        output_fraction=tuple((8 + pattern(plain.outputs) % 5).tolist()),
+        led_class=True,
+        led_output=plain.outputs - 1,
+        names=Names(
+            tuple(f"x{i}" for i in range(plain.inputs)),
+            ("größe",),
+            tuple(f"c{i}" for i in range(plain.classes)),
+        ),
+    )
+
+
 def sample_images() -> list[bytes]:
     return [
         encode(model([2, 1], Activation.STEP, 4, "one")),
-        encode(model([3, 4, 2], Activation.TANH, 2, "two")),
+        encode(rich([3, 4, 2], Activation.TANH, 2, "two")),
     ]
 
 
@@ -75,7 +95,10 @@ def images() -> dict[str, bytes]:
             name = f"{activation.name.lower()}-{'-'.join(map(str, sizes))}"
             made[name] = encode(model(sizes, activation, 2, name[:16]))
     made["wide"] = encode(model([UNITS_MAX, 3, 1], Activation.RELU, 1, "wide"))
+    made["rich-2-1"] = encode(rich([2, 1], Activation.SIGMOID, 2, "rich"))
+    made["rich-3-5-3"] = encode(rich([3, 5, 3], Activation.RELU, 2, "rich"))
     files = {name: bytes([FIX_ALL]) + image for name, image in made.items()}
+    files["format-1"] = bytes([FIX_AS_FORMAT_1]) + made["tanh-3-5-2"]
     one = made["step-2-1"]
     files["as-it-is"] = bytes([7]) + one
     files["cut"] = bytes([FIX_ALL]) + one[:60]
@@ -129,18 +152,19 @@ def frames() -> dict[str, bytes]:
     floats = write(at["INPUTS_FLOAT"], [0x3F80, 0, 0xC000, 0])
     requests = {
         "read-coils": frame(1, 0, 3),
-        "read-discretes": frame(2, 0, 10),
+        "read-discretes": frame(2, 0, 11),
         "read-inputs": frame(3, 0, 64),
         "read-floats": frame(3, at["INPUTS_FLOAT"], 120),
         "read-settings": frame(3, at["ADDRESS"], 5),
         "read-command": frame(3, at["COMMAND"], 5),
-        "read-results": frame(3, at["RESULT_SEQUENCE"], 69),
+        "read-results": frame(3, at["RESULT_SEQUENCE"], 70),
         "read-results-float": frame(3, at["RESULTS_FLOAT"], 124),
         "read-stage": frame(3, at["STAGE"] + 4096 - 125, 125),
         "read-outputs": frame(4, 0, 64),
         "read-outputs-float": frame(4, at["OUTPUTS_FLOAT"], 124),
         "read-identity": frame(4, at["BAUD_IN_FORCE"], 58),
-        "read-fractions": frame(4, at["INPUT_FRACTION"], 65),
+        "read-fractions": frame(4, at["INPUT_FRACTION"], 67) + frame(4, at["INPUT_OFFSET"], 6),
+        "read-class": frame(4, at["CLASS"], 1) + frame(3, at["RESULT_CLASS"], 3),
         "read-image": frame(4, at["IMAGE"], 30),
         "coils": frame(5, 0, 0xFF00) + frame(15, 0, 3, b"\1\2") + frame(2, 0, 7),
         "write-one": frame(6, 0, 0x7FFF) + frame(6, at["STAGE"], 1),

@@ -17,7 +17,8 @@
 
 enum what {
     /* image, its offset from alignment; extra: int16 inputs, a row a sample
-     * -> u32 reason, detail, whether opened; int16 outputs, a row a sample; u8 led a sample */
+     * -> u32 reason, detail, whether opened; int16 outputs, a row a sample; u8 led a sample;
+     * u8 class a sample */
     IMAGE = 'I',
     SATURATE = 'S', /* int64 -> int16 */
     RESCALE = 'R',  /* int64, shift -> int16 */
@@ -70,6 +71,7 @@ static void answer(const void *bytes, size_t size)
     put(bytes, size);
 }
 
+/* leds: behind them as many classes. */
 static void run(const struct image *image, const int16_t *x, size_t samples, int16_t *y, uint8_t *leds)
 {
     for (size_t i = 0; i < samples; i++) {
@@ -79,6 +81,7 @@ static void run(const struct image *image, const int16_t *x, size_t samples, int
         infer(image, inputs, outputs);
         memcpy(y + i * image->outputs, outputs, image->outputs * sizeof *outputs);
         leds[i] = infer_led(image, outputs);
+        leds[samples + i] = (uint8_t)infer_class(image, outputs);
         free(inputs);
         free(outputs);
     }
@@ -101,13 +104,13 @@ static void answer_image(const struct record *record, const uint8_t *bytes, cons
         const size_t samples = record->extra_size / (image.inputs * sizeof *x);
         const size_t y_size = samples * image.outputs * sizeof(int16_t);
         int16_t *y = block(y_size);
-        uint8_t *leds = block(samples);
+        uint8_t *leds = block(2 * samples);
         run(&image, x, samples, y, leds);
-        const uint32_t size = (uint32_t)(sizeof head + y_size + samples);
+        const uint32_t size = (uint32_t)(sizeof head + y_size + 2 * samples);
         put(&size, sizeof size);
         put(head, sizeof head);
         put(y, y_size);
-        put(leds, samples);
+        put(leds, 2 * samples);
         free(y);
         free(leds);
     }

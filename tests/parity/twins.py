@@ -45,11 +45,12 @@ class Verdict(NamedTuple):
 
 
 class Run(NamedTuple):
-    """An image's verdict, and its outputs for some inputs."""
+    """An image's verdict, and its outputs, lamps and classes for some inputs."""
 
     verdict: Verdict
     outputs: Int16
     leds: NDArray[np.bool_]
+    classes: NDArray[np.uint8]
 
 
 class Twins:
@@ -89,7 +90,10 @@ class Twins:
         for answer, (_, x), width in zip(answers, cases, outputs, strict=True):
             body = answer[12:]
             y = np.frombuffer(body, np.int16, len(x) * width).reshape(len(x), width)
-            runs.append(Run(_verdict(answer), y, np.frombuffer(body[y.nbytes :], np.bool_)))
+            leds, classes = body[y.nbytes :][: len(x)], body[y.nbytes + len(x) :]
+            runs.append(
+                Run(_verdict(answer), y, np.frombuffer(leds, np.bool_), np.frombuffer(classes, np.uint8))
+            )
         return runs
 
 
