@@ -31,6 +31,11 @@ typedef double real;
 #define LN2_LOW LEARN_LN2_LOW64
 #endif
 _Static_assert(FLT_EVAL_METHOD == 0, "each operation rounds to its own type, as it is written");
+#if defined LEARN_FLOAT32 || !defined __ARM_FP || (__ARM_FP & 8)
+#define SMALL
+#else
+#define SMALL __attribute__((cold)) /* float64 is made by calls: what is between them hardly counts */
+#endif
 #define APART __attribute__((noinline)) /* each of their series once in the flash */
 #define R(constant) ((real)(constant))  /* folded by the compiler: no float64 is left in a float32 build */
 
@@ -394,7 +399,7 @@ int LEARN(begin)(struct learner_type *l, const struct learn_config *config, cons
     return LEARN_OK;
 }
 
-enum learn_progress LEARN(sample)(struct learner_type *l)
+SMALL enum learn_progress LEARN(sample)(struct learner_type *l)
 {
     const struct learn_config *config = &l->config;
     if (l->state != LEARN_RUNNING)
