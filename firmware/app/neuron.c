@@ -83,7 +83,7 @@ static void take_scales(struct neuron *neuron, const struct image *model)
 }
 
 /* Another model, or NULL: the same values at the new scales, and no outputs yet. */
-static void change_model(struct neuron *neuron, const struct image *model)
+static __attribute__((cold)) void change_model(struct neuron *neuron, const struct image *model)
 {
     for (unsigned i = 0; i < WIRE_UNITS_MAX; i++)
         neuron->inputs_float[i] = input_float(neuron, i); /* at the old scales */

@@ -66,7 +66,8 @@ bool image_narrow(int32_t bias, const int16_t *weights, unsigned count, int lowe
 
 /* Check everything but the self-test, and fill *image. Any `length` bytes are safe to pass; on an error
  * *image is not to be used. `detail` may not be NULL. */
-enum wire_reason image_open(struct image *image, const void *bytes, size_t length, uint16_t *detail);
+enum wire_reason image_open(struct image *image, const void *bytes, size_t length, uint16_t *detail)
+    __attribute__((cold)); /* rather small than fast */
 
 /* Run the image's self-test vectors on this machine: WIRE_REASON_NONE, or SELF_TEST with the first that
  * differs. */
