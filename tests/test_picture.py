@@ -78,6 +78,9 @@ def three_inputs() -> Subject:
     return neuron(x, x @ [1.0, -2.0, 0.5], [0.0] * 4, bias=True, epochs=50, activation=Activation.IDENTITY)
 
 
+FALLING = {"training": lambda p: float(np.exp(p[0])), "validation": lambda p: float(np.exp(p[1]))}
+
+
 @functools.cache
 def network() -> Subject:
     """Two layers and two outputs, as another training than ours may leave them."""
@@ -89,7 +92,6 @@ def network() -> Subject:
     ]
     model, report = quantise("test", layers, x)
     path = random.uniform(-1, 1, (20, 22))
-    falling = {"training": lambda p: float(np.exp(p[0])), "validation": lambda p: float(np.exp(p[1]))}
     return subject_of(
         layers,
         model,
@@ -100,7 +102,54 @@ def network() -> Subject:
         x=x,
         y=x[:, ::-1],
         path=path,
-        losses=falling,
+        losses=FALLING,
+    )
+
+
+@functools.cache
+def deep() -> Subject:
+    """Eight layers of tanh: of its error no bound says anything."""
+    random = np.random.default_rng(1)
+    x = random.uniform(-1, 1, (60, 16))
+    layers = [Dense(random.normal(size=(16, 16)) / 4, np.zeros(16), Activation.TANH) for _ in range(7)]
+    layers.append(Dense(random.normal(size=(1, 16)) / 4, np.zeros(1), Activation.IDENTITY))
+    model, report = quantise("deep", layers, x)
+    assert report.error_bound is None
+    names = [f"x{number}" for number in range(16)]
+    return subject_of(
+        layers,
+        model,
+        report,
+        title="t",
+        inputs=names,
+        target="y",
+        x=x,
+        y=x[:, 0],
+        path=x[:, :3],
+        losses=FALLING,
+    )
+
+
+@functools.cache
+def far_decider() -> Subject:
+    """The AND neuron on inputs that lie far from 0."""
+    data = BUILT_IN["and"]
+    layers = [Dense(np.array([[0.5, 0.25]]), np.array([-0.6 - 0.5 * 300 - 0.25 * 1000]), Activation.STEP)]
+    x = data.x + np.array([300.0, 1000.0])
+    model, report = quantise("far", layers, x, ranges=[(299.0, 302.0), (999.0, 1002.0)])
+    assert all(model.input_offset)
+    path = np.zeros((3, 3))
+    return subject_of(
+        layers,
+        model,
+        report,
+        title="t",
+        inputs=["a", "b"],
+        target="c",
+        x=x,
+        y=data.y,
+        path=path,
+        losses=FALLING,
     )
 
 
@@ -223,8 +272,18 @@ def test_the_bound_holds_everywhere_it_is_drawn(subject: Subject) -> None:
     assert f"at most {subject.bound:.2g} (proven)" in picture.caption(subject)
 
 
-def test_magnified_shows_decisions_that_differ_and_none_beyond_the_bound() -> None:
-    subject = decider()
+def test_without_a_useful_bound_the_picture_speaks_of_what_was_seen() -> None:
+    subject = deep()
+    assert not subject.proven
+    assert "without a useful bound" in picture.caption(subject)
+    assert "proven" not in picture.caption(subject)
+    axes = panel(figure_of(subject), "Prediction and target")
+    assert "fixed point ± largest error" in [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+@pytest.mark.parametrize("make", [decider, far_decider])
+def test_magnified_shows_decisions_that_differ_and_none_beyond_the_bound(make: Any) -> None:
+    subject = make()
     figure = figure_of(subject)
     axes = panel(figure, "Magnified")
     (image,) = axes.images
@@ -235,11 +294,12 @@ def test_magnified_shows_decisions_that_differ_and_none_beyond_the_bound() -> No
     centre = boundary.crossing(subject)
     assert centre is not None
     assert abs(float(subject.real(centre[np.newaxis])[0, 0])) < 1e-12
-    step = np.array(subject.steps)
+    step, offset = np.array(subject.steps), np.array(subject.offsets)
     low, high, _, _ = image.get_extent()
     side = (np.arange(480) + 0.5) / 480 * (high - low) + low
     u, v = np.meshgrid(side, side)
-    points = np.floor(centre / step + 0.5) * step + np.column_stack([u.ravel(), v.ravel()]) * step
+    middle = offset + np.floor((centre - offset) / step + 0.5) * step
+    points = middle + np.column_stack([u.ravel(), v.ravel()]) * step
     float_lit, fixed_lit = subject.real(points)[:, 0] > 0, subject.fixed(points)[:, 0] > 0
     assert (kinds.ravel() == fixed_lit + 2.0 * (fixed_lit != float_lit)).mean() > 0.999
     distance = np.abs(subject.real(points)[:, 0])

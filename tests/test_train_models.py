@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 
 from host import train
+from host.core.image import decode, parts_size
 from host.core.pcg32 import Pcg32
 from host.core.wire import Activation
 from host.data.dataset import read_csv, synthetic, with_zero_one_targets
@@ -67,6 +70,33 @@ def test_every_model_arrives_on_a_node(capsys: pytest.CaptureFixture[str], model
         assert lit == expected[model]
     else:
         assert len(deployed["rows"][0]["outputs"]) == 10
+
+
+INTEGERS = {
+    "wx": "660ee3eb60a01f56",
+    "wxb": "b45104faefb1bde4",
+    "and": "c48810864349e962",
+    "logistic": "eba1764cb1033bf5",
+    "xor": "46e91978d0f07513",
+    "mlp": "0e4e16bf2e7eafc6",
+}
+"""Of the articles' images in format 1."""
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_articles_images_keep_their_integers(model: str, tmp_path: Path) -> None:
+    """Weights, scales, self-test and lamp are those of format 1; ranges came beside them, and nothing else."""
+    image = tmp_path / "article.img"
+    assert train.main([*MODELS[model], "--save", str(image)]) == 0
+    kept = decode(image.read_bytes())
+    told = hashlib.sha256()
+    for layer in kept.layers:
+        told.update(layer.weights.tobytes() + layer.bias.tobytes())
+        told.update(struct.pack("bbb", layer.activation, layer.acc_fraction, layer.out_fraction))
+    told.update(kept.vector_inputs.tobytes() + kept.vector_outputs.tobytes())
+    told.update(repr((kept.input_fraction, kept.led_output, kept.led_threshold, kept.name)).encode())
+    assert told.hexdigest()[:16] == INTEGERS[model]
+    assert parts_size(kept) == 4 * kept.inputs
 
 
 @pytest.mark.parametrize("model", MODELS)
