@@ -56,7 +56,7 @@ void trainer_init(struct trainer *trainer, uint8_t *arena);
 bool trainer_active(const struct trainer *trainer);
 
 /* Begin what the registers ask for: TRAIN_SHAPE, TRAIN_ROOM and TRAIN_DATA tell why not. */
-enum wire_reason trainer_start(struct trainer *trainer) __attribute__((cold)); /* small rather than fast */
+enum wire_reason trainer_start(struct trainer *trainer) __attribute__((cold)); /* rather small than fast */
 
 /* Go on until the epoch that TRAIN_PAUSE names now. */
 void trainer_resume(struct trainer *trainer);

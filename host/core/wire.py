@@ -353,13 +353,7 @@ REGISTERS: list[Register] = [
         (0x062B, "TRAIN_LED_THRESHOLD", "f64", 1, "training: the LED is lit above this output"),
         (0x062F, "TRAIN_L2", "f64", 1, "training: of the weights, not the biases; 0 none"),
         (0x0633, "TRAIN_WEIGHTED", "u16", 1, "training: 1 where ARENA has a weight of each sample"),
-        (
-            0x0634,
-            "TRAIN_SCALED",
-            "u16",
-            1,
-            "training: 1 where ARENA has means and deviations, for a model of raw values",
-        ),
+        (0x0634, "TRAIN_SCALED", "u16", 1, "training: 1 where ARENA has means and deviations"),
         (0x0635, "TRAIN_NAME", "bytes", NAME_BYTES, "training: name of the model"),
         (
             0x1000,
