@@ -53,7 +53,7 @@ uint32_t LEARN(count)(const struct learn_config *config);
  */
 int LEARN(begin)(struct LEARN_TYPE *learner, const struct learn_config *config, const LEARN_REAL *x,
                  const LEARN_REAL *y, LEARN_REAL rate, LEARN_REAL tolerance, void *workspace, size_t size)
-    __attribute__((cold)); /* small rather than fast */
+    __attribute__((cold)); /* rather small than fast */
 
 /* Take one sample forward and back; at the end of a batch, step; at the start of an epoch, shuffle. */
 enum learn_progress LEARN(sample)(struct LEARN_TYPE *learner);

@@ -222,7 +222,7 @@ enum wire_table {
 #define WIRE_HOLDING_TRAIN_L2 0x0631u /* training: of the weights, not the biases; 0 none */
 #define WIRE_HOLDING_TRAIN_L2_SIZE 4u
 #define WIRE_HOLDING_TRAIN_WEIGHTED 0x0635u /* training: 1 where ARENA has a weight of each sample */
-#define WIRE_HOLDING_TRAIN_SCALED 0x0636u /* training: 1 where ARENA has means and deviations, for a model of raw values */
+#define WIRE_HOLDING_TRAIN_SCALED 0x0636u /* training: 1 where ARENA has means and deviations */
 #define WIRE_HOLDING_TRAIN_NAME 0x0637u /* training: name of the model */
 #define WIRE_HOLDING_TRAIN_NAME_SIZE 8u
 #define WIRE_HOLDING_STAGE 0x1000u /* the image being staged, two bytes a register, first byte high */
