@@ -17,7 +17,7 @@ import pytest
 
 from host import train
 from host.core.image import decode, image_crc
-from host.core.infer import infer, led, self_test
+from host.core.infer import class_of, infer, led, out_of_range, self_test
 from host.core.wire import Format
 from host.node import proof
 from host.node.identity import Running
@@ -51,11 +51,11 @@ class FakeNode:
         self.standing = found
         return Running(7, image_crc(self.images[-1]), False, False)
 
-    def evaluate(self, x: np.ndarray, outputs: int, *, whose: bool) -> Result:
+    def evaluate(self, x: np.ndarray, outputs: int, *, classes: bool, whose: bool) -> Result:
         model = decode(self.images[-1])
         self.standing, self.asked = x[0].tolist(), self.asked + 1
         y = infer(model, x)
-        return Result(y, led(model, y))
+        return Result(y, led(model, y), out_of_range(model, x).any(axis=1), class_of(model, y))
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ def test_another_master_in_the_way_of_a_proof_is_named(node: Node, monkeypatch: 
     def disturbed(self: Node, x: np.ndarray, outputs: int, **more: bool) -> Result:
         evaluate(self, x, outputs)
         self.write_values(INPUTS=[77, 77])
-        return Result(np.array([[77]], np.int16), np.array([False]))
+        return Result(np.array([[77]], np.int16), *[np.array([False])] * 2, np.array([0]))
 
     monkeypatch.setattr(Node, "evaluate", disturbed)
     with pytest.raises(NodeError, match=r"another master writes the node's inputs .*--no-prove"):
