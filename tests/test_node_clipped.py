@@ -138,6 +138,9 @@ def scaled(fractions: Sequence[int]) -> Model:
     model = replace(
         AND,
         input_fraction=tuple(fractions),
+        input_offset=(),
+        input_low=(),
+        input_high=(),
         layers=(replace(layer, weights=weights),),
         vector_inputs=vectors,
     )

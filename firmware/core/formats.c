@@ -86,15 +86,15 @@ bool formats_of_input(const double range[2], struct formats_span *span, float *o
     return true;
 }
 
-int32_t formats_weight(const struct formats_layer *layer, const struct formats_span *before, int fraction,
+int32_t formats_weight(const struct formats_layer *layer, const struct formats_span *before, int acc_scale,
                        unsigned output, unsigned input)
 {
-    return (int32_t)rounded(weight(layer, output, input), fraction - before->fraction[input]);
+    return (int32_t)rounded(weight(layer, output, input), acc_scale - before->fraction[input]);
 }
 
-int32_t formats_bias(const struct formats_layer *layer, int fraction, unsigned output)
+int32_t formats_bias(const struct formats_layer *layer, int acc_scale, unsigned output)
 {
-    return (int32_t)rounded(bias(layer, output), fraction);
+    return (int32_t)rounded(bias(layer, output), acc_scale);
 }
 
 /* `fraction`, or the finest scale below it at which a row's weights and bias are integers of their size. */
@@ -150,10 +150,10 @@ static bool acc_fractions(const struct formats_layer *layer, const struct format
         least = fraction < least ? fraction : least;
         if (least < lowest)
             return false;
-        rows->acc[j] = (int16_t)fraction;
+        rows->acc[j] = (int8_t)fraction;
     }
     for (unsigned j = 0; j < layer->outputs && !layer->own; j++)
-        rows->acc[j] = (int16_t)least;
+        rows->acc[j] = (int8_t)least;
     if (least > lowest && !is_narrow(layer, before, rows, 0) && is_narrow(layer, before, rows, 1))
         for (unsigned j = 0; j < layer->outputs; j++)
             rows->acc[j]--;
@@ -271,7 +271,7 @@ static bool linear_scales(const struct formats_layer *layer, const struct format
         if (out < WIRE_FRACTION_MIN)
             return false;
         rows->out[j] = (int8_t)out;
-        rows->acc[j] = (int16_t)(out + shift);
+        rows->acc[j] = (int8_t)(out + shift);
     }
     return true;
 }

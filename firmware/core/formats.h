@@ -32,10 +32,9 @@ struct formats_layer {
     bool own;  /* of an identity: each output has a scale of its own, and one shift goes for all */
 };
 
-/* Scales of a layer's rows: of its accumulators, int16 as some are tried that no image holds, and of its outputs. */
+/* Scales of a layer's rows: of its accumulators and of its outputs. */
 struct formats_rows {
-    int16_t acc[WIRE_UNITS_MAX];
-    int8_t out[WIRE_UNITS_MAX];
+    int8_t acc[WIRE_UNITS_MAX], out[WIRE_UNITS_MAX];
 };
 
 /* The interval of a row's accumulator. */
