@@ -88,6 +88,28 @@ CASES = {
 }
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("options", [{"batch": 1, "shuffle": True}, {"adam": True}], ids=str)
+def test_classes_with_l2_and_weights_of_raw_units(board: Node, options: dict, dtype: type) -> None:
+    config = learn.Config(
+        (2, 4, 3),
+        (Activation.TANH, Activation.IDENTITY),
+        loss=Loss.SOFTMAX,
+        rate=0.01,
+        l2=0.02,
+        epochs=60,
+        dtype=dtype,
+        **options,
+    )
+    x, _ = samples(config.units, 7)
+    scales = [(300.0, 1e-3), (-7.0, 1e4), *[(0.0, 1.0)] * 3]
+    raw = x * [1e-3, 1e4] + [300.0, -7.0]
+    start = np.random.default_rng(3).normal(size=config.count) * 0.5
+    more = {"weights": np.linspace(0, 3, 7), "scales": scales}
+    asked = wish(config, raw, np.eye(3)[[0, 1, 2, 0, 1, 2, 0]], start.tolist(), **more)
+    assert train_on_board(board, asked).compared == config.epochs
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_the_firmware_has_our_bits_after_every_epoch(board: Node, case: str) -> None:
     units, activation, bias, loss, options, dtype = CASES[case]

@@ -216,7 +216,7 @@ def test_floating_point_is_done_and_passed_in_hardware(read) -> None:
     assert tags["TAG_ABI_VFP_ARGS"] == 1, "arguments in VFP registers"
 
 
-IN_FLOAT64 = {"formats", "learn", "quantise", "trainer"}
+IN_FLOAT64 = {"formats", "learn", "quantise", "scale", "trainer"}
 """What trains in float64 when asked to, and rounds parameters of either type; no inference passes through it."""
 
 

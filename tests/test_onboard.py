@@ -19,7 +19,7 @@ from host.boards.opening import open_node
 from host.boards.simulated import simulate
 from host.core import learn
 from host.core.image import encode, image_crc
-from host.core.infer import infer, led
+from host.core.infer import dequantise_outputs, infer, led, quantise_inputs
 from host.core.registers import pack
 from host.core.wire import (
     ARENA_BYTES,
@@ -32,8 +32,9 @@ from host.core.wire import (
     Table,
     Training,
 )
+from host.data.scaler import Scaler, fold, unscaled
 from host.errors import NeuronError
-from host.models.dense import dense_layers
+from host.models.dense import dense_layers, reference
 from host.models.quantise import default_ranges, quantise
 from host.node.client import NodeError
 from host.node.node import Node, Refused
@@ -51,12 +52,14 @@ from host.training.onboard import (
     read_standing,
     stop_on_board,
     train_on_board,
+    wish_of,
 )
+from host.training.pipeline import train
 from host.training.plan import Options, make_plan
 from host.training.samples import Samples
 from tests.patience import PATIENCE
 
-IDENTITY, STEP, RELU, SIGMOID = Activation.IDENTITY, Activation.STEP, Activation.RELU, Activation.SIGMOID
+IDENTITY, RELU, STEP, SIGMOID, TANH = Activation
 STEPS = 1000
 
 AND_X = [[1, 0], [0, 1], [0, 0], [1, 1]]
@@ -72,14 +75,36 @@ def node() -> Iterator[Node]:
 
 
 def wish(
-    config: learn.Config, x: Any, y: Any, start: list[float], threshold: float = 0.0, **options: Any
+    config: learn.Config,
+    x: Any,
+    y: Any,
+    start: list[float],
+    threshold: float = 0.0,
+    weights: Any = None,
+    scales: list[tuple[float, float]] | None = None,
+    **options: Any,
 ) -> Wish:
-    """What a board is asked to learn, with the model that our own training becomes. options: quantise's."""
+    """What a board is asked to learn, with the model that our own training becomes. x, y: raw; options: quantise's."""
     table = np.array(x, dtype=np.float64).reshape(len(x), -1)
     targets = np.array(y, dtype=np.float64).reshape(len(x), -1)
-    asked = Wish(config, table, targets, start, [], None, threshold)  # type: ignore[arg-type]
+    mean, deviation = np.array(scales or [(0, 1)] * (config.units[0] + config.units[-1])).T
+    split = [config.units[0]]
+    (in_mean, out_mean), (in_scale, out_scale) = np.split(mean, split), np.split(deviation, split)
+    asked = Wish(
+        config,
+        (table - in_mean) / in_scale,
+        (targets - out_mean) / out_scale,
+        start,
+        [],
+        None,  # type: ignore[arg-type]
+        threshold,
+        weights=weights,
+        scales=scales,
+    )
     _, _, parameters = list(chains(asked))[-1]
     layers = dense_layers(config, parameters)
+    layers[-1] = unscaled(layers[-1], Scaler(out_mean.tolist(), out_scale.tolist()))
+    layers[0] = fold(layers[0], Scaler(in_mean.tolist(), in_scale.tolist()))
     ranges = default_ranges(table)
     model, _ = quantise("learnt", layers, table, ranges=ranges, led_threshold=threshold, **options)
     return replace(asked, ranges=ranges, model=model, shared_outputs=options.get("shared_outputs", False))
@@ -95,6 +120,7 @@ MODELS = {
     "wxb": ((3, 1), (IDENTITY,), True, Loss.HALF),
     "logistic": ((2, 1), (SIGMOID,), True, Loss.CROSS),
     "mlp": ((2, 4, 1), (RELU, IDENTITY), True, Loss.SUM),
+    "classes": ((2, 4, 3), (TANH, IDENTITY), True, Loss.SOFTMAX),
 }
 METHODS = {
     "batch": {"batch": 0},
@@ -121,6 +147,70 @@ def test_the_board_has_our_bits_after_every_epoch(node: Node, model: str, method
     assert learnt.epochs == learnt.compared == config.epochs
     assert learnt.epochs * steps >= STEPS
     assert len(learnt.parameters) == config.count
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("options", [{"batch": 1, "shuffle": True}, {"batch": 3}, {"adam": True}], ids=str)
+@pytest.mark.parametrize("model", MODELS)
+def test_l2_weights_and_raw_units(node: Node, model: str, options: dict[str, Any], dtype: type) -> None:
+    units, activation, bias, loss = MODELS[model]
+    config = learn.Config(
+        units, activation, bias=bias, loss=loss, rate=0.01, dtype=dtype, epochs=100, l2=0.02, **options
+    )
+    x, y = samples(units, 7)
+    more: dict[str, Any] = {"weights": np.linspace(0, 3, 7)}
+    if activation[-1] is IDENTITY:
+        columns = units[0] + units[-1]
+        means = np.linspace(-400, 300, columns) * bias
+        more["scales"] = [*zip(means, 10.0 ** np.arange(-3, columns - 3), strict=True)]
+        raw = np.hstack([x, y]) * [deviation for _, deviation in more["scales"]] + means
+        x, y = raw[:, : units[0]], raw[:, units[0] :]
+    start = np.random.default_rng(3).normal(size=config.count) * 0.5
+    asked = wish(config, x, y, start.tolist(), **more)
+    assert train_on_board(node, asked).compared == config.epochs
+    del more["weights"]
+    assert encode(wish(replace(config, l2=0.0), x, y, start.tolist(), **more).model) != encode(asked.model)
+
+
+def test_what_never_changes_weighs_nothing_on_the_board_either(node: Node) -> None:
+    config = learn.Config((2, 1), (IDENTITY,), epochs=3)
+    x, y = np.array([[1.0, 5.0], [2.0, 5.0], [6.0, 5.0]]), np.array([10.0, 20.0, 30.0])
+    asked = wish(config, x, y, [1.0, 1.0, 0.0], scales=[(3.0, 2.0), (5.0, math.inf), (20.0, 8.0)])
+    train_on_board(node, asked)
+    assert asked.model.layers[0].weights[0, 1] == 0
+
+
+def own_data(folder: Path, classes: int) -> str:
+    """A file of raw units, far from 0 and of very different size; the target a number, or one of two classes."""
+    random = np.random.default_rng(4)
+    x = random.normal(size=(40, 2)) * [30.0, 0.002] + [1000.0, 0.5]
+    y = 3 * (x[:, 0] - 1000) - 40_000 * (x[:, 1] - 0.5) + 7
+    path = folder / "own.csv"
+    rows = [
+        f"{a!r},{b!r},{int(t > 60) if classes else t!r}"
+        for (a, b), t in zip(x.tolist(), y.tolist(), strict=True)
+    ]
+    path.write_text("\n".join(["load,tilt,y", *rows]) + "\n")
+    return str(path)
+
+
+@pytest.mark.parametrize("model", ["wxb", "logistic", "mlp"])
+def test_own_data_are_trained_on_the_board_as_on_the_pc(node: Node, model: str, tmp_path: Path) -> None:
+    path = own_data(tmp_path, model == "logistic")
+    more = {"class_weight": "balanced", "l2": 0.01} if model == "logistic" else {}
+    plan = make_plan(Options(model, data=path, epochs=60, **more))
+    assert plan.standardised
+    assert (plan.samples.weights is not None) == (model == "logistic")
+    check_room(plan)
+    trained = train(plan)
+    learnt = train_on_board(node, wish_of(trained))
+    assert learnt.epochs == trained.fit.end.epoch + 1
+    assert learnt.parameters == pytest.approx(list(trained.fit.end.parameters), abs=0)
+    commit_staged(node, trained.image)
+    there = node.evaluate_float(plan.data.x.tolist(), 1).outputs
+    assert (there == infer(trained.model, quantise_inputs(trained.model, plan.data.x))).all()
+    errors = dequantise_outputs(trained.model, there) - reference(trained.layers, plan.data.x)[1]
+    assert np.abs(errors).max() < 0.01 * np.ptp(plan.data.y)
 
 
 SCALED: dict[str, dict[str, Any]] = {
@@ -264,8 +354,14 @@ def test_what_cannot_be_trained_is_refused_and_the_model_goes_on(node: Node) -> 
     assert refused(node, swapped) is Reason.TRAIN_DATA
     for change in ({"rate": math.inf}, {"tolerance": math.nan}, {"rate": 1e39, "dtype": np.float32}):
         assert refused(node, replace(asked, config=replace(AND, **change))) is Reason.TRAIN_DATA
-    cross = replace(asked, config=replace(AND, loss=Loss.CROSS))
-    assert refused(node, cross) is Reason.TRAIN_SHAPE
+    for change in ({"l2": math.inf}, {"l2": 1e39, "dtype": np.float32}):
+        with np.errstate(over="ignore"):
+            assert refused(node, replace(asked, config=replace(AND, **change))) is Reason.TRAIN_DATA
+    for weight in (math.inf, math.nan):
+        assert refused(node, replace(asked, weights=np.array([1, 1, weight, 1]))) is Reason.TRAIN_DATA
+    for loss in (Loss.CROSS, Loss.SOFTMAX):
+        other = replace(asked, config=replace(AND, loss=loss))
+        assert refused(node, other) is Reason.TRAIN_SHAPE
     after = node.identity()
     assert (after.model_crc, after.sequence) == (before.model_crc, before.sequence)
 
@@ -276,30 +372,48 @@ ROOM = {
     "adam, float32": ((5, 7, 3), {"adam": True, "dtype": np.float32}),
     "shuffled": ((3, 2), {"batch": 1, "shuffle": True, "dtype": np.float32}),
     "all": ((13, 11, 2), {"adam": True, "shuffle": True, "batch": 7}),
+    "l2, float32": ((4, 3), {"batch": 1, "l2": 0.1, "dtype": np.float32}),
+    "weighted, float32": ((3, 2), {"batch": 1, "dtype": np.float32}),
+    "scaled": ((3, 4, 2), {"adam": True}),
+    "scaled, float32": ((3, 4, 2), {"batch": 1, "dtype": np.float32}),
 }
 
 
 @pytest.mark.parametrize("case", ROOM)
 def test_the_room_that_a_training_takes_is_known_to_the_byte(case: str) -> None:
     units, options = ROOM[case]
+    ways = {"weighted": "weighted" in case, "scaled": "scaled" in case}
+    scales = [(0.0, 1.0)] * (units[0] + units[-1]) if ways["scaled"] else None
     activation = (IDENTITY,) * (len(units) - 1)
     config = learn.Config(units, activation, epochs=1, **options)
-    with simulate() as sim, open_node(sim.port) as fresh:
-        for vectors in (1, 2, 31, 32):
+    for vectors in (1, 2, 31, 32):
+        with simulate() as sim, open_node(sim.port) as fresh:
             rows = np.zeros((vectors, units[0]), np.int16)
-            samples = next(n for n in itertools.count(1) if arena_bytes(config, n, vectors) > ARENA_BYTES)
+            samples = next(
+                n for n in itertools.count(1) if arena_bytes(config, n, vectors, **ways) > ARENA_BYTES
+            )
             x, y = np.zeros((samples, units[0])), np.zeros((samples, units[-1]))
             model: Any = SimpleNamespace(name="", vector_inputs=rows, led_output=0, led_class=False)
-            asked = Wish(config, x, y, [], [], model, 0.0)
+            weights = np.ones(samples) if ways["weighted"] else None
+            asked = Wish(config, x, y, [], [], model, 0.0, weights=weights, scales=scales)
             with pytest.raises(Refused) as caught:
                 start(fresh, asked)
             assert caught.value.reason is Reason.TRAIN_ROOM
-            start(fresh, replace(asked, x=x[1:], y=y[1:]))
+            fewer = None if weights is None else weights[1:]
+            start(fresh, replace(asked, x=x[1:], y=y[1:], weights=fewer))
             stop_on_board(fresh)
             with pytest.raises(
                 NeuronError, match=r"takes \d+ bytes, a node has room for 61440: use fewer rows"
             ):
                 train_on_board(fresh, asked)
+
+
+@pytest.mark.parametrize("scale", [(0.0, 0.0), (math.nan, 1.0), (0.0, math.nan), (math.inf, 1.0)])
+def test_scales_that_make_no_model_are_refused(node: Node, scale: tuple[float, float]) -> None:
+    asked = wish(AND, AND_X, AND_Y, AND_START)
+    with pytest.raises(NodeError, match="could not make a model of what it learnt"):
+        train_on_board(node, replace(asked, scales=[scale, (0.0, 1.0), (0.0, 1.0)]))
+    assert read_standing(node).state is Training.REFUSED
 
 
 def start(node: Node, asked: Wish) -> None:

@@ -237,6 +237,18 @@ def test_a_node_takes_raw_units(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert "training diverges" in capsys.readouterr().err
 
 
+def test_a_training_that_settles_has_a_validation_loss_at_its_end_too(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    random = Pcg32(2)
+    rows = [[a, 3 * a + random.uniform(-1, 1)] for a in (random.uniform(0, 9) for _ in range(60))]
+    argv = ["--model", "wxb", "--data", table(tmp_path, rows, "a,y"), "--tolerance", "1e-9"]
+    result = run(capsys, *argv)
+    assert result["stopped"] == "the loss changed by less than 1e-09"
+    assert all("validation" in epoch for epoch in result["history"])
+    assert train.main(argv) == 0
+
+
 def test_what_never_changes_counts_for_nothing() -> None:
     x = np.array([[1.0, 5.0], [2.0, 5.0], [6.0, 5.0]])
     scaler = scaler_of(x)

@@ -31,7 +31,7 @@ static bool read_words(struct trainer *trainer, struct learn_config *config)
         .epochs = words_get32(words + AT(EPOCHS)),
     };
     if (layers < 1 || layers > WIRE_LAYERS_MAX || vectors < 1 || vectors > WIRE_VECTORS_MAX ||
-        (bits != 32 && bits != 64) || words[AT(LOSS_KIND)] > WIRE_LOSS_CROSS || config->epochs == 0 ||
+        (bits != 32 && bits != 64) || words[AT(LOSS_KIND)] > WIRE_LOSS_SOFTMAX || config->epochs == 0 ||
         config->samples > WIRE_ARENA_BYTES)
         return false;
     config->loss = (uint8_t)words[AT(LOSS_KIND)];
@@ -60,26 +60,60 @@ static bool read_words(struct trainer *trainer, struct learn_config *config)
 
 /* ---------------------------------------------------------------------------------------------- the arena */
 
-/* Takes consecutive pieces of the arena, as trainer.h lists them. */
+/* What the bus has written there. */
+enum { RANGES, SCALES, X, Y, WEIGHTS, START, VECTORS, PIECES };
 struct pieces {
-    uint8_t *arena;
-    size_t used;
+    size_t count[PIECES]; /* of numbers, 0 where there are none */
+    bool wide[PIECES];    /* float64 */
+    void *at[PIECES];
+    size_t used; /* bytes of the arena so far */
 };
 
-/* The next `count` items of `size` bytes, or NULL where they do not fit. */
-static void *take(struct pieces *pieces, size_t count, size_t size)
+/* The next bytes of the arena, or NULL where they do not fit. */
+static void *take(const struct trainer *trainer, struct pieces *pieces, size_t size)
 {
-    if (size * count > WIRE_ARENA_BYTES - pieces->used)
+    if (size > WIRE_ARENA_BYTES - pieces->used)
         return NULL;
-    void *piece = pieces->arena + pieces->used;
-    pieces->used += size * count;
+    void *piece = trainer->arena + pieces->used;
+    pieces->used += size;
     return piece;
+}
+
+/* False where they do not fit. */
+static bool find_pieces(const struct trainer *trainer, const struct learn_config *config, uint32_t parameters,
+                        struct pieces *pieces)
+{
+    const size_t inputs = config->units[0], outputs = config->units[config->layers],
+                 samples = config->samples;
+    const bool wide = trainer->wide;
+    *pieces = (struct pieces){
+        .count = {[RANGES] = 2 * inputs,
+                  [SCALES] = trainer->words[AT(SCALED)] != 0 ? 2 * (inputs + outputs) : 0,
+                  [X] = samples * inputs,
+                  [Y] = samples * outputs,
+                  [WEIGHTS] = trainer->words[AT(WEIGHTED)] != 0 ? samples : 0,
+                  [START] = parameters,
+                  [VECTORS] = trainer->model.vector_count * inputs},
+        .wide = {true, true, wide, wide, wide, wide, false},
+    };
+    for (unsigned i = 0; i < PIECES; i++) {
+        pieces->at[i] =
+            take(trainer, pieces, pieces->count[i] * (pieces->wide[i] ? sizeof(double) : sizeof(float)));
+        if (!pieces->at[i])
+            return false;
+    }
+    return take(trainer, pieces, -pieces->used % 8) != NULL;
+}
+
+static double number(const void *values, size_t i, bool wide)
+{
+    return wide ? ((const double *)values)[i] : (double)((const float *)values)[i];
 }
 
 static bool all_finite(const void *values, size_t count, bool wide)
 {
     for (size_t i = 0; i < count; i++)
-        if (!(wide ? isfinite(((const double *)values)[i]) : isfinite(((const float *)values)[i])))
+        if (!isfinite(number(values, i, wide)))
             return false;
     return true;
 }
@@ -95,7 +129,16 @@ static bool good_ranges(const double (*ranges)[2], unsigned inputs)
     for (unsigned i = 0; i < inputs; i++)
         if (!(ranges[i][0] <= ranges[i][1]))
             return false;
-    return all_finite(ranges, 2u * inputs, true);
+    return true;
+}
+
+/* Scales may be infinite: what they make of the parameters is quantise's to refuse. */
+static bool good_pieces(const struct pieces *pieces, const struct learn_config *config)
+{
+    for (unsigned i = 0; i < PIECES; i++)
+        if (i != SCALES && !all_finite(pieces->at[i], pieces->count[i], pieces->wide[i]))
+            return false;
+    return good_ranges(pieces->at[RANGES], config->units[0]);
 }
 
 /* learn.c wants no parameter to begin at -0. */
@@ -106,17 +149,6 @@ static void copy_start(struct trainer *trainer, const void *start, uint32_t coun
             trainer->learner.wide.parameters[i] = ((const double *)start)[i] + 0.0;
         else
             trainer->learner.narrow.parameters[i] = ((const float *)start)[i] + 0.0f;
-}
-
-static int begin(struct trainer *trainer, const struct learn_config *config, const void *x, const void *y,
-                 double rate, double tolerance, struct pieces *pieces)
-{
-    uint8_t *workspace = pieces->arena + pieces->used;
-    const size_t room = WIRE_ARENA_BYTES - pieces->used;
-    if (trainer->wide)
-        return learn64_begin(&trainer->learner.wide, config, x, y, rate, tolerance, workspace, room);
-    return learn32_begin(&trainer->learner.narrow, config, x, y, (float)rate, (float)tolerance, workspace,
-                         room);
 }
 
 static const void *parameters(const struct trainer *trainer)
@@ -130,37 +162,71 @@ static uint32_t parameter_count(const struct trainer *trainer)
     return trainer->wide ? trainer->learner.wide.count : trainer->learner.narrow.count;
 }
 
-static enum wire_reason place(struct trainer *trainer, const struct learn_config *config)
+static int begin(struct trainer *trainer, struct learn_config *config, const struct pieces *pieces,
+                 double rate, double tolerance, double l2)
 {
-    struct quantise_model *model = &trainer->model;
-    const unsigned inputs = config->units[0], outputs = config->units[config->layers];
+    const void *x = pieces->at[X], *y = pieces->at[Y],
+               *weights = pieces->count[WEIGHTS] ? pieces->at[WEIGHTS] : NULL;
+    uint8_t *workspace = trainer->arena + pieces->used;
+    const size_t room = WIRE_ARENA_BYTES - pieces->used;
+    const float narrow_l2 = (float)l2;
+    config->decay = trainer->wide ? l2 != 0 : narrow_l2 != 0;
+    int error;
+    if (trainer->wide) {
+        struct learn64 *learner = &trainer->learner.wide;
+        error = learn64_begin(learner, config, x, y, rate, tolerance, workspace, room);
+        learner->weights = weights;
+        learner->l2 = l2;
+    } else {
+        struct learn32 *learner = &trainer->learner.narrow;
+        error = learn32_begin(learner, config, x, y, (float)rate, (float)tolerance, workspace, room);
+        learner->weights = weights;
+        learner->l2 = narrow_l2;
+    }
+    return error;
+}
+
+static enum wire_reason place(struct trainer *trainer, struct learn_config *config)
+{
+    const uint16_t *words = trainer->words;
     const bool wide = trainer->wide;
-    const size_t real = wide ? sizeof(double) : sizeof(float);
     const uint32_t count = wide ? learn64_count(config) : learn32_count(config);
-    const double rate = words_get_double(trainer->words + AT(RATE)),
-                 tolerance = words_get_double(trainer->words + AT(TOLERANCE));
-    struct pieces pieces = {.arena = trainer->arena};
-    const double(*ranges)[2] = take(&pieces, inputs, 2 * sizeof(double));
-    const void *x = take(&pieces, (size_t)config->samples * inputs, real);
-    const void *y = take(&pieces, (size_t)config->samples * outputs, real);
-    const void *start = take(&pieces, count, real);
-    const float *vectors = take(&pieces, (size_t)model->vector_count * inputs, sizeof(float));
-    if (!ranges || !x || !y || !start || !vectors || !take(&pieces, -pieces.used % 8, 1))
+    const double rate = words_get_double(words + AT(RATE)),
+                 tolerance = words_get_double(words + AT(TOLERANCE)), l2 = words_get_double(words + AT(L2));
+    struct pieces pieces;
+    if (!find_pieces(trainer, config, count, &pieces))
         return WIRE_REASON_TRAIN_ROOM;
-    if (!good_real(rate, wide) || !good_real(tolerance, wide) || !good_ranges(ranges, inputs) ||
-        !all_finite(x, (size_t)config->samples * inputs, wide) ||
-        !all_finite(y, (size_t)config->samples * outputs, wide) || !all_finite(start, count, wide) ||
-        !all_finite(vectors, (size_t)model->vector_count * inputs, false))
+    trainer->scales = pieces.count[SCALES] ? pieces.at[SCALES] : NULL;
+    trainer->raw = take(trainer, &pieces, trainer->scales ? count * sizeof(double) : 0);
+    if (!trainer->raw)
+        return WIRE_REASON_TRAIN_ROOM;
+    if (!good_real(rate, wide) || !good_real(tolerance, wide) || !good_real(l2, wide) ||
+        !good_pieces(&pieces, config))
         return WIRE_REASON_TRAIN_DATA;
-    const int error = begin(trainer, config, x, y, rate, tolerance, &pieces);
+    const int error = begin(trainer, config, &pieces, rate, tolerance, l2);
     if (error != LEARN_OK)
         return error == LEARN_ROOM ? WIRE_REASON_TRAIN_ROOM : WIRE_REASON_TRAIN_SHAPE;
-    copy_start(trainer, start, count);
-    model->ranges = ranges;
-    model->vectors = vectors;
-    model->parameters = parameters(trainer);
-    trainer->parameters = (uint32_t)((const uint8_t *)model->parameters - trainer->arena);
+    copy_start(trainer, pieces.at[START], count);
+    trainer->parameters = (uint32_t)((const uint8_t *)parameters(trainer) - trainer->arena);
+    trainer->model.ranges = pieces.at[RANGES];
+    trainer->model.vectors = pieces.at[VECTORS];
     return WIRE_REASON_NONE;
+}
+
+/* The model of raw values of what was learnt. */
+static void to_raw(struct trainer *trainer)
+{
+    struct quantise_model *model = &trainer->model;
+    const unsigned inputs = model->units[0], outputs = model->units[model->layers],
+                   before_last = model->units[model->layers - 1];
+    const uint32_t count = parameter_count(trainer);
+    const struct scale *scales = trainer->scales;
+    double *raw = trainer->raw;
+    for (uint32_t i = 0; i < count; i++)
+        raw[i] = number(parameters(trainer), i, trainer->wide);
+    scale_outputs(raw + count - (before_last + model->bias) * outputs, before_last, outputs, model->bias,
+                  scales + inputs);
+    scale_inputs(raw, inputs, model->units[1], model->bias, scales);
 }
 
 /* ----------------------------------------------------------------------------------------------- training */
@@ -238,7 +304,14 @@ bool trainer_learnt(const struct trainer *trainer)
 size_t trainer_finish(struct trainer *trainer, uint8_t *image, size_t room, enum wire_reason *reason,
                       uint16_t *detail)
 {
-    const size_t length = quantise(&trainer->model, image, room, reason, detail);
+    struct quantise_model *model = &trainer->model;
+    model->parameters = parameters(trainer);
+    if (trainer->scales) {
+        to_raw(trainer);
+        model->parameters = trainer->raw;
+        model->wide = true;
+    }
+    const size_t length = quantise(model, image, room, reason, detail);
     trainer->state = length == 0                                 ? WIRE_TRAINING_REFUSED
                      : learner_state(trainer) == LEARN_CONVERGED ? WIRE_TRAINING_CONVERGED
                                                                  : WIRE_TRAINING_DONE;
@@ -259,8 +332,8 @@ static enum modbus_exception write_wishes(void *part, uint32_t offset, uint16_t 
     static const struct {
         uint8_t at, width;
     } wide[] = {
-        {AT(SEED), 2},  {AT(SAMPLES), 2}, {AT(BATCH), 2},     {AT(EPOCHS), 2},
-        {AT(PAUSE), 2}, {AT(RATE), 4},    {AT(TOLERANCE), 4}, {AT(LED_THRESHOLD), 4},
+        {AT(SEED), 2}, {AT(SAMPLES), 2},   {AT(BATCH), 2},         {AT(EPOCHS), 2}, {AT(PAUSE), 2},
+        {AT(RATE), 4}, {AT(TOLERANCE), 4}, {AT(LED_THRESHOLD), 4}, {AT(L2), 4},
     };
     struct trainer *trainer = part;
     for (unsigned i = 0; i < sizeof wide / sizeof *wide; i++)

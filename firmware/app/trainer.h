@@ -4,12 +4,16 @@
  * The arena is the training's memory. The bus writes its first part, without gaps, little-endian:
  *
  *     f64  ranges[inputs][2]          low and high of each input, as host/models/quantise.py declares them
+ *     f64  scales[inputs + outputs][2]  with TRAIN_SCALED: mean and deviation of each column, by which x and y were
+ *                                     standardised; core/scale.c makes a model of raw values of what was learnt
  *     real x[samples][inputs]         real: float32 or float64, as TRAIN_BITS says
  *     real y[samples][outputs]
+ *     real weights[samples]           with TRAIN_WEIGHTED: by which each sample counts, from 0
  *     real start[parameters]          layer by layer: weights (outputs, inputs), then biases (outputs)
  *     f32  vectors[vectors][inputs]   rows of the model's self-test
  *
- * and learn.c works behind it, from the next multiple of 8. */
+ * and learn.c works behind it, from the next multiple of 8; with TRAIN_SCALED the parameters of the raw model, float64,
+ * stand between. */
 #ifndef NEURON485_APP_TRAINER_H
 #define NEURON485_APP_TRAINER_H
 
@@ -20,6 +24,7 @@
 #include "app/rows.h"
 #include "core/learn.h"
 #include "core/quantise.h"
+#include "core/scale.h"
 #include "core/wire.h"
 
 #define TRAINER_WORDS (WIRE_HOLDING_TRAIN_NAME + WIRE_HOLDING_TRAIN_NAME_SIZE - WIRE_HOLDING_TRAIN_LAYERS)
@@ -39,6 +44,8 @@ struct trainer {
         struct learn32 narrow;
         struct learn64 wide;
     } learner;
+    const struct scale *scales;  /* inputs, then outputs; NULL: raw values were learnt from */
+    double *raw;                 /* room for the parameters of the model of raw values */
     struct quantise_model model; /* what the training is to become; its pointers go into the arena */
 };
 
@@ -65,7 +72,7 @@ bool trainer_learnt(const struct trainer *trainer);
 
 /* Write the image of what was learnt; its length, or 0 with the reason. */
 size_t trainer_finish(struct trainer *trainer, uint8_t *image, size_t room, enum wire_reason *reason,
-                      uint16_t *detail);
+                      uint16_t *detail) __attribute__((cold));
 
 #define TRAINER_ROWS 3u
 extern const struct row trainer_rows[TRAINER_ROWS];

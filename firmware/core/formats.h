@@ -44,19 +44,20 @@ struct formats_interval {
 
 /* Scale of input number `i`, the integers at both ends of its range (low, high), and its offset: the middle of the range
  * or, where that gains less than two bits, 0. False: no scale holds them. */
-bool formats_of_input(const double range[2], struct formats_span *span, float *offset, unsigned i);
+bool formats_of_input(const double range[2], struct formats_span *span, float *offset, unsigned i)
+    __attribute__((cold)); /* small rather than fast, as all of these */
 
 /* Scales of all rows. False: none holds a weight, a bias or an output. */
 bool formats_of_rows(const struct formats_layer *layer, const struct formats_span *before,
-                     struct formats_rows *rows);
+                     struct formats_rows *rows) __attribute__((cold));
 
 /* A weight and a bias as integers for an accumulator of that scale, at most formats_of_rows' own. */
 int32_t formats_weight(const struct formats_layer *layer, const struct formats_span *before, int acc_scale,
-                       unsigned output, unsigned input);
-int32_t formats_bias(const struct formats_layer *layer, int acc_scale, unsigned output);
+                       unsigned output, unsigned input) __attribute__((cold));
+int32_t formats_bias(const struct formats_layer *layer, int acc_scale, unsigned output) __attribute__((cold));
 
 /* The interval of a row's accumulator of that scale, exactly. */
 struct formats_interval formats_interval(const struct formats_layer *layer, const struct formats_span *before,
-                                         int acc_scale, unsigned output);
+                                         int acc_scale, unsigned output) __attribute__((cold));
 
 #endif

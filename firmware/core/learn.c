@@ -31,6 +31,11 @@ typedef double real;
 #define LN2_LOW LEARN_LN2_LOW64
 #endif
 _Static_assert(FLT_EVAL_METHOD == 0, "each operation rounds to its own type, as it is written");
+#if defined LEARN_FLOAT32 || !defined __ARM_FP || (__ARM_FP & 8)
+#define SMALL
+#else
+#define SMALL __attribute__((cold)) /* float64 is made by calls: what is between them hardly counts */
+#endif
 #define APART __attribute__((noinline)) /* each of their series once in the flash */
 #define R(constant) ((real)(constant))  /* folded by the compiler: no float64 is left in a float32 build */
 
@@ -110,6 +115,7 @@ static void through(unsigned activation, real *restrict delta, const real *restr
     }
 }
 
+#include "core/learn_losses.h"
 #include "core/learn_rows.h"
 
 /* ---------------------------------------------------------------------------------------------- a sample */
@@ -123,7 +129,8 @@ static void forward(struct learner_type *l, const real *x)
         unsigned inputs = config->units[k], outputs = config->units[k + 1];
         const real *bias = config->bias ? w + outputs * inputs : NULL;
         sum_rows(z, w, bias, x, inputs, outputs);
-        activate(config->activation[k], a, z, outputs);
+        if (k + 1u < config->layers) /* those of the last are the loss's business */
+            activate(config->activation[k], a, z, outputs);
         w += (inputs + config->bias) * outputs;
         x = a;
         z += outputs;
@@ -131,55 +138,43 @@ static void forward(struct learner_type *l, const real *x)
     }
 }
 
-/* The loss of classes; z: the last sums, a: the same, room for exp(z - the largest). */
-static real softmax(real *restrict z, real *restrict a, const real *restrict y, unsigned outputs)
+/* The sums become means. The inverse of a power of two is exact, and a product takes a tenth of the time. */
+static void divide(real *sums, uint32_t count, uint32_t samples)
 {
-    real largest = z[0], sum = 0, targets = 0, loss = 0;
-    for (unsigned j = 1; j < outputs; j++)
-        largest = z[j] > largest ? z[j] : largest;
-    for (unsigned j = 0; j < outputs; j++) {
-        z[j] -= largest;
-        a[j] = LEARN(exp)(z[j]);
-        sum += a[j];
-        targets += y[j];
-    }
-    const real share = targets / sum, log_sum = LEARN(log)(sum);
-    for (unsigned j = 0; j < outputs; j++) {
-        loss += y[j] * (log_sum - z[j]);
-        z[j] = a[j] * share - y[j];
-    }
-    return loss;
+    const real divisor = (real)samples, inverse = 1 / divisor;
+    if (samples == 1)
+        return;
+    if ((samples & (samples - 1)) == 0)
+        for (uint32_t i = 0; i < count; i++)
+            sums[i] *= inverse;
+    else
+        for (uint32_t i = 0; i < count; i++)
+            sums[i] /= divisor;
 }
 
 /* The sample's loss; leaves the gradient at the last layer's sums in its deltas. */
 static real measure(struct learner_type *l, const real *y)
 {
     const struct learn_config *config = &l->config;
-    const unsigned outputs = config->units[config->layers], loss_kind = config->loss;
-    real *a = l->values + l->units - outputs;
-    real *delta = l->deltas + l->units - outputs;
-    if (loss_kind == WIRE_LOSS_SOFTMAX)
+    const unsigned outputs = config->units[config->layers], kind = config->loss,
+                   activation = config->activation[config->layers - 1];
+    real *a = l->values + l->units - outputs, *delta = l->deltas + l->units - outputs;
+    if (kind == WIRE_LOSS_SOFTMAX)
         return softmax(delta, a, y, outputs);
-    const real slope = loss_kind == WIRE_LOSS_HALF ? 1 : 2;
-    real loss = 0;
-    for (unsigned j = 0; j < outputs; j++) {
-        const real error = a[j] - y[j], z = delta[j];
-        if (loss_kind == WIRE_LOSS_CROSS) {
-            loss += ((z > 0 ? z : 0) - z * y[j]) + LEARN(log1p)(LEARN(exp)(-magnitude(z)));
-            delta[j] = error;
-        } else {
-            loss += error * error;
-            delta[j] = slope * error;
-        }
+    real loss;
+    if (kind == WIRE_LOSS_CROSS) {
+        loss = cross(delta, y, outputs);
+    } else {
+        activate(activation, a, delta, outputs);
+        loss = squares(delta, a, y, kind == WIRE_LOSS_HALF ? 1 : 2, outputs);
     }
-    if (loss_kind != WIRE_LOSS_SUM) {
-        loss /= (real)outputs;
-        for (unsigned j = 0; j < outputs; j++)
-            delta[j] /= (real)outputs;
+    if (kind != WIRE_LOSS_SUM) {
+        divide(&loss, 1, outputs);
+        divide(delta, outputs, outputs);
     }
-    if (loss_kind != WIRE_LOSS_CROSS)
-        through(config->activation[config->layers - 1], delta, a, outputs);
-    return loss_kind == WIRE_LOSS_HALF ? R(0.5) * loss : loss;
+    if (kind != WIRE_LOSS_CROSS)
+        through(activation, delta, a, outputs);
+    return kind == WIRE_LOSS_HALF ? R(0.5) * loss : loss;
 }
 
 /* By how much a sample counts, in its loss and in the gradient at the last layer's sums. */
@@ -214,31 +209,13 @@ static void backward(struct learner_type *l, const real *sample)
             accumulate(l->gradient + first, x, delta, inputs, outputs);
             accumulate(l->gradient + first + outputs * inputs, &one, delta, 1, biases);
         } else {
-            if (l->l2 != 0)
-                step_with_decay(w, x, delta, l->rate, l->l2, inputs, outputs);
-            else
-                step_at_once(w, x, delta, l->rate, inputs, outputs);
+            step_at_once(w, x, delta, l->rate, inputs, outputs);
             step_at_once(w + outputs * inputs, &one, delta, l->rate, 1, biases);
         }
     }
 }
 
 /* ---------------------------------------------------------------------------------------- a batch's step */
-
-/* The sums over the samples of a batch become means. The inverse of a power of two is exact, and a product takes
- * a tenth of the time. */
-static void divide(real *sums, uint32_t count, uint32_t samples)
-{
-    const real divisor = (real)samples, inverse = 1 / divisor;
-    if (samples == 1)
-        return;
-    if ((samples & (samples - 1)) == 0)
-        for (uint32_t i = 0; i < count; i++)
-            sums[i] *= inverse;
-    else
-        for (uint32_t i = 0; i < count; i++)
-            sums[i] /= divisor;
-}
 
 static void decay(struct learner_type *l)
 {
@@ -286,7 +263,7 @@ static void update(struct learner_type *l)
     divide(&l->loss, 1, samples);
     if (l->gradient)
         divide(l->gradient, l->count, samples);
-    if (l->gradient && l->l2 != 0)
+    if (l->config.decay)
         decay(l);
     if (l->config.adam)
         adam(l);
@@ -359,7 +336,7 @@ static uint32_t count_units(const struct learn_config *config)
 
 static bool needs_gradient(const struct learn_config *config)
 {
-    return config->adam || config->batch != 1;
+    return config->adam || config->batch != 1 || config->decay;
 }
 
 uint32_t LEARN(count)(const struct learn_config *config)
@@ -422,7 +399,7 @@ int LEARN(begin)(struct learner_type *l, const struct learn_config *config, cons
     return LEARN_OK;
 }
 
-enum learn_progress LEARN(sample)(struct learner_type *l)
+SMALL enum learn_progress LEARN(sample)(struct learner_type *l)
 {
     const struct learn_config *config = &l->config;
     if (l->state != LEARN_RUNNING)

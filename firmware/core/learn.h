@@ -25,14 +25,14 @@
  *     back       (0 + w0 delta0 + w1 delta1 + ...) activation'    at the sums before, outputs in order
  *     gradient   0 + delta x + ...                    samples of the batch in order; of a bias, delta alone
  *     batch      loss and gradient / samples          SUM undivided
- *     L2         gradient + l2 w                      where l2 is not 0; of a bias the gradient alone
+ *     L2         gradient + l2 w                      with decay; of a bias the gradient alone
  *     descent    w - rate gradient
  *     Adam       m = 0.9 m + 0.1 g                    c1 = 0.9 c1 + 0.1
  *                v = 0.999 v + 0.001 (g g)            c2 = 0.999 c2 + 0.001
  *                w - (rate / c1) (m / (sqrt(v) / sqrt(c2) + 1e-8))
  *     relu' = 1 above 0, else 0     sigmoid' = a (1 - a)     tanh' = 1 - a a
  *
- * A batch of one without Adam (sgd) takes each step at once and stores no gradient. The bits are the same, as
+ * A batch of one without Adam or decay (sgd) takes each step at once and stores no gradient. The bits are the same, as
  * no parameter is ever -0: the caller starts from none, and no step makes one.
  *
  * exp of x <= 0: Cody and Waite's reduction by ln 2 in two parts, then the Taylor series for |r| <= ln 2 / 2;
@@ -82,6 +82,7 @@ struct learn_config {
     bool bias;                       /* whether layers have biases */
     uint8_t loss;                    /* enum wire_loss */
     bool adam;                       /* else plain descent */
+    bool decay;                      /* weights are drawn towards 0, by the learner's l2 */
     bool shuffle;                    /* a new order of the samples in every epoch */
     uint32_t seed;                   /* of the shuffling */
     uint32_t samples;                /* from 1 */

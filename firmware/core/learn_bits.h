@@ -20,7 +20,7 @@ struct LEARN_TYPE {
     const LEARN_REAL *y;       /* (samples, outputs) */
     const LEARN_REAL *weights; /* (samples), by which each counts; NULL, as begin leaves it: 1 */
     LEARN_REAL rate, tolerance;
-    LEARN_REAL l2; /* from 0, as begin leaves it; biases have none */
+    LEARN_REAL l2; /* of the decay, from 0 */
 
     enum learn_state state;
     uint32_t epoch;  /* whole epochs done */
@@ -52,7 +52,8 @@ uint32_t LEARN(count)(const struct learn_config *config);
  * learning; tolerance: 0 runs all epochs. Answers enum learn_error; the learner is usable only with LEARN_OK.
  */
 int LEARN(begin)(struct LEARN_TYPE *learner, const struct learn_config *config, const LEARN_REAL *x,
-                 const LEARN_REAL *y, LEARN_REAL rate, LEARN_REAL tolerance, void *workspace, size_t size);
+                 const LEARN_REAL *y, LEARN_REAL rate, LEARN_REAL tolerance, void *workspace, size_t size)
+    __attribute__((cold)); /* rather small than fast */
 
 /* Take one sample forward and back; at the end of a batch, step; at the start of an epoch, shuffle. */
 enum learn_progress LEARN(sample)(struct LEARN_TYPE *learner);

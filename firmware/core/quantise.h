@@ -34,6 +34,6 @@ struct quantise_model {
  * FRACTION where a value is too large for any scale (detail: the input or layer), LENGTH where there is no
  * room, SIZES. */
 size_t quantise(const struct quantise_model *model, uint8_t *bytes, size_t room, enum wire_reason *reason,
-                uint16_t *detail);
+                uint16_t *detail) __attribute__((cold)); /* rather small than fast: it runs once */
 
 #endif

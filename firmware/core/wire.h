@@ -219,11 +219,15 @@ enum wire_table {
 #define WIRE_HOLDING_TRAIN_LED_THRESHOLD_SIZE 4u
 #define WIRE_HOLDING_TRAIN_LED_CLASS 0x062Fu /* training: 1 where the LED is lit by a class */
 #define WIRE_HOLDING_TRAIN_SHARED_OUTPUTS 0x0630u /* training: 1 where all outputs have one scale */
-#define WIRE_HOLDING_TRAIN_NAME 0x0631u /* training: name of the model */
+#define WIRE_HOLDING_TRAIN_L2 0x0631u /* training: of the weights, not the biases; 0 none */
+#define WIRE_HOLDING_TRAIN_L2_SIZE 4u
+#define WIRE_HOLDING_TRAIN_WEIGHTED 0x0635u /* training: 1 where ARENA has a weight of each sample */
+#define WIRE_HOLDING_TRAIN_SCALED 0x0636u /* training: 1 where ARENA has means and deviations */
+#define WIRE_HOLDING_TRAIN_NAME 0x0637u /* training: name of the model */
 #define WIRE_HOLDING_TRAIN_NAME_SIZE 8u
 #define WIRE_HOLDING_STAGE 0x1000u /* the image being staged, two bytes a register, first byte high */
 #define WIRE_HOLDING_STAGE_SIZE 4096u
-#define WIRE_HOLDING_ARENA 0x4000u /* training: ranges, x, y, start, vectors, as trainer.h has them */
+#define WIRE_HOLDING_ARENA 0x4000u /* training: ranges, scales, x, y, weights, start, vectors, as trainer.h has them */
 #define WIRE_HOLDING_ARENA_SIZE 30720u
 
 #define WIRE_INPUT_OUTPUTS 0x0000u /* outputs of the neuron, q; see OUTPUT_FRACTION */

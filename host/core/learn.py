@@ -16,7 +16,7 @@ The order of operations is the contract; no fused multiply-add:
     back       (0 + w0 delta0 + w1 delta1 + ...) activation'    at the sums before, outputs in order
     gradient   0 + delta x + ...                    samples of the batch in order; of a bias, delta alone
     batch      loss and gradient / samples          SUM undivided
-    L2         gradient + l2 w                      where l2 is not 0; of a bias the gradient alone
+    L2         gradient + l2 w                      with l2; of a bias the gradient alone
     descent    w - rate gradient
     Adam       m = 0.9 m + 0.1 g                    c1 = 0.9 c1 + 0.1
                v = 0.999 v + 0.001 (g g)            c2 = 0.999 c2 + 0.001
@@ -84,6 +84,11 @@ class Config:
             layers.append((first, inputs, outputs, activation))
             first += (inputs + self.bias) * outputs
         return layers
+
+    @property
+    def decay(self) -> bool:
+        """Whether weights are drawn towards 0, in the training's type."""
+        return bool(self.dtype(self.l2))
 
     @functools.cached_property
     def count(self) -> int:
@@ -296,7 +301,7 @@ class Learner:
 def mean(learner: Learner, gradient: list[Number], samples: int) -> list[Number]:
     """A batch's gradient from the sums over its samples."""
     gradient = [g / samples for g in gradient]
-    if learner.l2:
+    if learner.config.decay:
         for first, inputs, outputs, _ in learner.config.layers:
             for i in range(first, first + inputs * outputs):
                 gradient[i] = gradient[i] + learner.l2 * learner.parameters[i]

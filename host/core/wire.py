@@ -355,7 +355,10 @@ REGISTERS: list[Register] = [
         (0x062B, "TRAIN_LED_THRESHOLD", "f64", 1, "training: the LED is lit above this output"),
         (0x062F, "TRAIN_LED_CLASS", "u16", 1, "training: 1 where the LED is lit by a class"),
         (0x0630, "TRAIN_SHARED_OUTPUTS", "u16", 1, "training: 1 where all outputs have one scale"),
-        (0x0631, "TRAIN_NAME", "bytes", NAME_BYTES, "training: name of the model"),
+        (0x0631, "TRAIN_L2", "f64", 1, "training: of the weights, not the biases; 0 none"),
+        (0x0635, "TRAIN_WEIGHTED", "u16", 1, "training: 1 where ARENA has a weight of each sample"),
+        (0x0636, "TRAIN_SCALED", "u16", 1, "training: 1 where ARENA has means and deviations"),
+        (0x0637, "TRAIN_NAME", "bytes", NAME_BYTES, "training: name of the model"),
         (
             0x1000,
             "STAGE",
@@ -368,7 +371,7 @@ REGISTERS: list[Register] = [
             "ARENA",
             "bytes",
             ARENA_BYTES,
-            "training: ranges, x, y, start, vectors, as trainer.h has them",
+            "training: ranges, scales, x, y, weights, start, vectors, as trainer.h has them",
         ),
     ),
     *_rows(

@@ -1,8 +1,8 @@
 """Inputs and targets of like size train well: subtract each column's mean and divide by its standard deviation.
 
 A node takes raw units, so the scaler is folded into the first layer: w (x - mean) / sd + b is
-(w / sd) x + (b - sum of w mean / sd). The folded weights are each the float64 nearest to that. It gives raw units too:
-a last layer's outputs are unscaled by weights w sd and biases b sd + mean.
+(w / sd) x + (b - sum of w mean / sd). It gives raw units too: a last layer's outputs are unscaled by weights w sd and
+biases b sd + mean. host.core.scale has the order of operations.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 
+from host.core.scale import scale_inputs, scale_outputs
 from host.models.dense import Dense, Float
 
 
@@ -47,19 +47,11 @@ def scaler_of(values: Float, *, centred: bool = True, constant: float = math.inf
 
 def fold(layer: Dense, scaler: Scaler) -> Dense:
     """The same first layer for raw inputs."""
-    weights, bias = [], []
-    for row, b in zip(layer.weights.tolist(), layer.bias.tolist(), strict=True):
-        exact = [
-            Fraction(w) / Fraction(s) if math.isfinite(s) else Fraction(0)
-            for w, s in zip(row, scaler.deviation, strict=True)
-        ]
-        shift = sum((e * Fraction(m) for e, m in zip(exact, scaler.mean, strict=True)), Fraction(0))
-        weights.append([float(e) for e in exact])
-        bias.append(float(Fraction(b) - shift))
-    return Dense(np.array(weights), np.array(bias), layer.activation)
+    weights, bias = scale_inputs(layer.weights, layer.bias, scaler.mean, scaler.deviation)
+    return Dense(weights, bias, layer.activation)
 
 
 def unscaled(layer: Dense, scaler: Scaler) -> Dense:
-    """The same last, linear layer for targets in their own units."""
-    deviation, mean = np.array(scaler.deviation), np.array(scaler.mean)
-    return Dense(layer.weights * deviation[:, np.newaxis], layer.bias * deviation + mean, layer.activation)
+    """The same last, linear layer for targets in their own units. Before fold, where that is the same layer."""
+    weights, bias = scale_outputs(layer.weights, layer.bias, scaler.mean, scaler.deviation)
+    return Dense(weights, bias, layer.activation)

@@ -135,7 +135,7 @@ def fit(
             epoch.w, epoch.b = parameters[:-1], parameters[-1]
         first = loss if number == 0 else first
         settled = bool(tolerance) and abs(config.dtype(loss) - config.dtype(before)) < tolerance
-        if validation and not settled:
+        if validation:
             epoch.validation = mean_loss(config, parameters, *validation)
         history.add(epoch)
         if progress:

@@ -53,9 +53,10 @@ STANDING = Block.between("TRAIN_STATE", "TRAIN_PARAMETERS")
 @dataclass(frozen=True)
 class Wish:
     """What a board is to learn. x: (samples, inputs); y: (samples, outputs); start: a parameter each, as learn
-    orders them; ranges: (low, high) of each input; model: what the host's own training became, whose self-test and
-    lamp the board's image is to have, without names, which no board writes; led_threshold: in units of the output;
-    shared_outputs: as quantise's."""
+    orders them; ranges: (low, high) of each input in raw units; model: what the host's own training became, whose
+    self-test and lamp the board's image is to have, without names, which no board writes; led_threshold: in units of
+    the output; shared_outputs: as quantise's. weights: (samples,), None for 1; scales: mean and deviation of each
+    input, then of each output, by which x and y were standardised, None where they were not."""
 
     config: Config
     x: NDArray[Any]
@@ -65,6 +66,8 @@ class Wish:
     model: Model
     led_threshold: float
     shared_outputs: bool = False
+    weights: NDArray[Any] | None = None
+    scales: list[tuple[float, float]] | None = None
 
 
 @dataclass(frozen=True)
@@ -105,20 +108,39 @@ def wish_of(trained: Trained) -> Wish:
         model=replace(trained.model, names=Names()),
         led_threshold=plan.lamp.threshold,
         shared_outputs=plan.shared_outputs,
+        weights=plan.samples.weights,
+        scales=_scales_of(plan) if plan.standardised else None,
     )
 
 
-def arena_bytes(config: Config, samples: int, vectors: int) -> int:
-    """Bytes of a node's arena that a training takes: what it is given, and what learn.c works in behind it."""
+def _scales_of(plan: Plan) -> list[tuple[float, float]]:
+    """Mean and deviation of each input, then of each output."""
+    scales: list[tuple[float, float]] = []
+    for scaler, columns in zip(
+        (plan.samples.input_scaler, plan.samples.target_scaler),
+        (plan.config.units[0], plan.config.units[-1]),
+        strict=True,
+    ):
+        scales += zip(scaler.mean, scaler.deviation, strict=True) if scaler else [(0.0, 1.0)] * columns
+    return scales
+
+
+def arena_bytes(
+    config: Config, samples: int, vectors: int, *, weighted: bool = False, scaled: bool = False
+) -> int:
+    """Bytes of a node's arena that a training takes: what it is given, room for the model of raw values where it is
+    scaled, and what learn.c works in behind it."""
     inputs, outputs, real = config.units[0], config.units[-1], np.dtype(config.dtype).itemsize
-    given = 16 * inputs + real * (samples * (inputs + outputs) + config.count) + 4 * vectors * inputs
-    gradient = config.adam or config.batch != 1
+    numbers = samples * (inputs + outputs + weighted) + config.count
+    given = 16 * (inputs + scaled * (inputs + outputs)) + real * numbers + 4 * vectors * inputs
+    gradient = config.adam or config.batch != 1 or config.decay
     reals = config.count * (1 + gradient + 2 * config.adam) + 2 * sum(config.units[1:])
-    return given + -given % 8 + real * reals + 4 * samples * config.shuffle
+    raw = 8 * config.count * scaled
+    return given + -given % 8 + raw + real * reals + 4 * samples * config.shuffle
 
 
-def _require_room(config: Config, samples: int, vectors: int) -> None:
-    needed = arena_bytes(config, samples, vectors)
+def _require_room(config: Config, samples: int, vectors: int, *, weighted: bool, scaled: bool) -> None:
+    needed = arena_bytes(config, samples, vectors, weighted=weighted, scaled=scaled)
     if needed > ARENA_BYTES:
         smaller = " or --dtype float32" if config.dtype is np.float64 else ""
         raise NeuronError(
@@ -128,13 +150,12 @@ def _require_room(config: Config, samples: int, vectors: int) -> None:
 
 def check_room(plan: Plan) -> None:
     """NeuronError where no node has the room for this training: known before anything is trained or opened."""
-    if plan.standardised or plan.samples.weights is not None:
-        raise NeuronError("--on-board takes raw units that all count the same: give --no-standardise")
-    config, samples = plan.config, len(plan.samples.parts["training"])
-    _require_room(config, samples, 1)
+    config, samples = plan.config, plan.samples
+    rows, weighted = len(samples.parts["training"]), samples.weights is not None
+    _require_room(config, rows, 1, weighted=weighted, scaled=plan.standardised)
     blank = dense_layers(config, [0.0] * config.count)  # the self-test's rows do not depend on the weights
-    model, _ = quantise("", blank, plan.samples.seen, ranges=plan.ranges, nearest_threshold=True)
-    _require_room(config, samples, len(model.vector_inputs))
+    model, _ = quantise("", blank, samples.seen, ranges=plan.ranges, nearest_threshold=True)
+    _require_room(config, rows, len(model.vector_inputs), weighted=weighted, scaled=plan.standardised)
 
 
 def arena(wish: Wish) -> bytes:
@@ -143,8 +164,10 @@ def arena(wish: Wish) -> bytes:
     real = np.dtype(config.dtype).newbyteorder("<")
     parts = [
         np.array(wish.ranges, "<f8"),
+        np.array(wish.scales or [], "<f8"),
         np.asarray(wish.x).astype(real),
         np.asarray(wish.y).astype(real),
+        np.array([] if wish.weights is None else wish.weights).astype(real),
         np.array(wish.start).astype(real),
         dequantise_inputs(model, model.vector_inputs).astype("<f4"),
     ]
@@ -176,6 +199,9 @@ def order(wish: Wish) -> dict[str, Any]:
         "TRAIN_LED_THRESHOLD": wish.led_threshold,
         "TRAIN_LED_CLASS": model.led_class,
         "TRAIN_SHARED_OUTPUTS": wish.shared_outputs,
+        "TRAIN_L2": config.l2,
+        "TRAIN_WEIGHTED": wish.weights is not None,
+        "TRAIN_SCALED": wish.scales is not None,
         "TRAIN_NAME": model.name.encode("ascii")[:NAME_BYTES],
     }
 
@@ -210,7 +236,7 @@ def chains(wish: Wish) -> Iterator[tuple[int, float, list[float]]]:
     parameters."""
     real = np.dtype(wish.config.dtype).newbyteorder("<")
     chain = 0
-    for loss, parameters in epochs(wish.config, wish.x, wish.y, wish.start):
+    for loss, parameters in epochs(wish.config, wish.x, wish.y, wish.start, wish.weights):
         chain = zlib.crc32(np.array(parameters).astype(real).tobytes(), chain)
         yield chain, loss, parameters
 
@@ -280,7 +306,13 @@ def train_on_board(node: Node, wish: Wish, progress: Progress = silent) -> Learn
     """
     if max(wish.config.units) > UNITS_MAX:
         raise NeuronError(f"a node takes at most {UNITS_MAX} units a layer")
-    _require_room(wish.config, len(wish.x), len(wish.model.vector_inputs))
+    _require_room(
+        wish.config,
+        len(wish.x),
+        len(wish.model.vector_inputs),
+        weighted=wish.weights is not None,
+        scaled=wish.scales is not None,
+    )
     _upload(node, wish, progress)
     companion, watch = Companion(wish), Watch(wish)
     node.command(Command.TRAIN, "train")

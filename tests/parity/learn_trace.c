@@ -1,7 +1,7 @@
 /* The C side of the training twins, as a filter: a training on stdin, its trajectory on stdout. See
  * learn_trace.py.
  *
- *     training: u32 bits, layers, bias, loss, adam, shuffle, seed, samples, batch, epochs, units..,
+ *     training: u32 bits, layers, bias, loss, adam, decay, shuffle, seed, samples, batch, epochs, units..,
  * activations.. | reals: rate, tolerance, l2, parameters.., x.., y.., weights.. (all or none)
  *     answer:   after each step the reals: loss, parameters..
  *
@@ -58,6 +58,7 @@ int main(void)
     config.bias = word() != 0;
     config.loss = (uint8_t)word();
     config.adam = word() != 0;
+    config.decay = word() != 0;
     config.shuffle = word() != 0;
     config.seed = word();
     config.samples = word();

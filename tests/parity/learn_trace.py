@@ -38,6 +38,7 @@ def trace_c(
         config.bias,
         config.loss,
         config.adam,
+        config.decay,
         config.shuffle,
         config.seed,
         len(table),

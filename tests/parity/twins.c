@@ -13,6 +13,7 @@
 #include "core/image.h"
 #include "core/infer.h"
 #include "core/modbus.h"
+#include "core/scale.h"
 
 enum what {
     /* image, its offset from alignment; extra: int16 inputs, a row a sample
@@ -30,6 +31,9 @@ enum what {
     CRC16 = 'm',    /* bytes -> u16 */
     VALID = 'v',    /* frame -> u8 */
     SEAL = 'e',     /* frame without CRC -> frame */
+    /* float64 layer, outputs, with biases where they are below 0; extra: struct scale of each column -> layer */
+    OF_INPUTS = 'i',
+    OF_OUTPUTS = 'o',
 };
 
 struct record {
@@ -162,7 +166,16 @@ static void answer_sealed(const struct record *record, const uint8_t *bytes)
     free(frame);
 }
 
-static void carry_out(const struct record *record, const void *bytes, const void *extra)
+static void answer_layer(const struct record *record, double *layer, const struct scale *columns)
+{
+    const bool bias = record->argument < 0;
+    const unsigned outputs = (unsigned)abs(record->argument);
+    const unsigned inputs = (unsigned)(record->size / sizeof *layer / outputs) - bias;
+    (record->what == OF_INPUTS ? scale_inputs : scale_outputs)(layer, inputs, outputs, bias, columns);
+    answer(layer, record->size);
+}
+
+static void carry_out(const struct record *record, void *bytes, const void *extra)
 {
     switch ((enum what)record->what) {
     case IMAGE:
@@ -185,6 +198,10 @@ static void carry_out(const struct record *record, const void *bytes, const void
         break;
     case SEAL:
         answer_sealed(record, bytes);
+        break;
+    case OF_INPUTS:
+    case OF_OUTPUTS:
+        answer_layer(record, bytes, extra);
         break;
     default:
         answer_int16(record, bytes);

@@ -177,7 +177,7 @@ def crc_instructions(elf: Path) -> int:
 
 LEARNER, CONFIG, DATA, WORKSPACE = CCM, CCM + 0x400, CCM + 0x800, CCM + 0x1000
 TRAINING_STEPS = 20
-LEARNER_BYTES = 152
+LEARNER_BYTES = 160
 """sizeof(struct learn32)."""
 
 
@@ -186,10 +186,10 @@ def training(elf: Path, *, adam: bool) -> Training:
     machine, rng = started(elf), np.random.default_rng(485)
     units, activation = (10, 7, 10), (Activation.RELU, Activation.IDENTITY)
     config = struct.pack(
-        f"<{LAYERS_MAX + 1}H{LAYERS_MAX}B B? B?? x IIII",
+        f"<{LAYERS_MAX + 1}H{LAYERS_MAX}B B? B??? IIII",
         *(*units, *[0] * (LAYERS_MAX + 1 - len(units))),
         *(*activation, *[0] * (LAYERS_MAX - len(activation))),
-        *(len(activation), True, Loss.SUM, adam, False),
+        *(len(activation), True, Loss.SUM, adam, False, False),
         *(0, 2, 1, TRAINING_STEPS),
     )
     machine.write(CONFIG, config)
