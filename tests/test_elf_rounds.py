@@ -152,6 +152,7 @@ def hostile(
         name="worst",
         vector_inputs=np.zeros((1, units[0]), np.int16),
         input_fraction=(0,) * units[0],
+        input_offset=(0.0,) * units[0],
         led_output=0,
     )
     return Wish(config, x, y, start(config).tolist(), [(-1.0, 1.0)] * units[0], model, 0.0)

@@ -232,7 +232,7 @@ enum wire_table {
 
 #define WIRE_INPUT_OUTPUTS 0x0000u /* outputs of the neuron, q; see OUTPUT_FRACTION */
 #define WIRE_INPUT_OUTPUTS_SIZE 64u
-#define WIRE_INPUT_CLASS 0x0040u /* number, from 0, of the largest of several outputs; of a single one 1 above the threshold, else 0 */
+#define WIRE_INPUT_CLASS 0x0040u /* number of the largest output; of a single one 1 above its threshold */
 #define WIRE_INPUT_OUTPUTS_FLOAT 0x0100u /* the same outputs in their own units */
 #define WIRE_INPUT_OUTPUTS_FLOAT_SIZE 128u
 #define WIRE_INPUT_ADDRESS_IN_FORCE 0x01FBu /* node address as spoken now */
@@ -289,7 +289,7 @@ enum wire_table {
 #define WIRE_INPUT_TRAIN_PARAMETERS_SIZE 2u
 #define WIRE_INPUT_INPUT_FRACTION 0x0300u /* fraction bits of each input; see INPUT_OFFSET */
 #define WIRE_INPUT_INPUT_FRACTION_SIZE 64u
-#define WIRE_INPUT_OUTPUT_FRACTION 0x0340u /* fraction bits of each output: value = q * 2^-fraction */
+#define WIRE_INPUT_OUTPUT_FRACTION 0x0340u /* of each output likewise: value = q * 2^-fraction */
 #define WIRE_INPUT_OUTPUT_FRACTION_SIZE 64u
 #define WIRE_INPUT_INPUT_OFFSET 0x0380u /* of each input: value = offset + q * 2^-fraction */
 #define WIRE_INPUT_INPUT_OFFSET_SIZE 128u
