@@ -38,8 +38,8 @@ examples:
   python -m host.train --model wxb --algorithm grid --grid 0,4,0.1
   python -m host.train --model mlp --layers 2-4-1 --deploy sim    a network that learns XOR
   python -m host.train --deploy sim --on-board  AND once more, trained by the node itself
-  python -m host.train --model and --data alarm.csv --lr 0.001 --save alarm.img
-  python -m host.train --model logistic --data alarm.csv --standardise --split 70,15,15 --patience 20
+  python -m host.train --model logistic --data alarm.csv --target alarm --save alarm.img
+  python -m host.train --model mlp --data iris.csv --target class --layers 4-10-3 --tries 5
 """
 
 
