@@ -68,7 +68,7 @@ def how_in_words(trained: Trained) -> list[str]:
     if trained.plan.standardised:
         both = " and targets" if trained.plan.samples.target_scaler else ""
         lines.append(f"  inputs{both} standardised to learn; the node takes and gives raw units")
-    lines += [f"  {note}" for note in data.note.splitlines()]
+    lines += [line for note in data.note.splitlines() for line in tables.wrapped(note)]
     if trained.fit.stopped and trained.plan.algorithm != "grid":
         lines.append(f"  ended early: {trained.fit.stopped}")
     return lines

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from host.core.image import encode
+from host.core.image import Names, encode
 from host.data.scaler import fold, unscaled
 from host.models.dense import dense_layers
 from host.models.quantise import quantise
@@ -53,7 +53,9 @@ def train(plan: Plan, progress: Progress | None = None) -> Trained:
         ranges=plan.ranges,
         led_output=plan.lamp.output,
         led_threshold=plan.lamp.threshold,
+        led_class=plan.lamp.of_class,
         nearest_threshold=plan.threshold_may_move,
+        names=Names(data.inputs, data.targets_named, data.classes) if plan.own_data else Names(),
         shared_outputs=plan.shared_outputs,
     )
     trained = Trained(

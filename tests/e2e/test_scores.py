@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from host import train
+from host.core.image import Names, decode
 from host.node.node import Node
 from tests.e2e.test_commands import run_json
 
@@ -43,7 +44,7 @@ def _no_node(*args: Any, **options: Any) -> Iterator[Node]:
 
 
 def test_the_node_scores_as_fixed_point_does(tmp_path: Path) -> None:
-    said = run_json("host.train", *logistic(tmp_path), "--deploy", "sim", "--allow-changed", "100%")
+    said = run_json("host.train", *logistic(tmp_path), "--deploy", "sim")
     assert list(said["metrics"]) == list(said["baseline"]) == ["train", "validation", "test"]
     assert [list(both) for both in said["metrics"].values()] == [
         ["float", "fixed"],
@@ -55,7 +56,7 @@ def test_the_node_scores_as_fixed_point_does(tmp_path: Path) -> None:
     assert test["node"]["rows"] == said["deployed"]["asked"]["rows"] == said["deployed"]["asked"]["of"] == 80
     right = sum(np.diag(test["node"]["confusion"]))
     assert test["node"]["accuracy"] == right / 80 > said["baseline"]["test"]["accuracy"]
-    assert said["changed"]["of"] == 400
+    assert said["changed"] == {"rows": 0, "of": 400, "share": 0.0}
 
 
 def test_what_fixed_point_spoils_is_not_sent(
@@ -130,10 +131,54 @@ def test_the_truth_table_of_a_built_in_set_is_a_score_too() -> None:
     assert said["changed"] == {"rows": 0, "of": 4, "share": 0.0}
 
 
-def test_a_name_that_nothing_has_is_refused_before_training(
+def three_kinds(folder: Path) -> str:
+    """Ripe, rotten and unripe fruit by two measures, one at each corner of a triangle."""
+    random = np.random.default_rng(11)
+    kinds = random.integers(0, 3, 90)
+    x = np.array([[0, 0], [6, 1], [2, 7]])[kinds] + random.normal(size=(90, 2))
+    names = ("unripe", "ripe", "rotten")
+    path = folder / "fruit.csv"
+    lines = [f"{a!r},{b!r},{names[kind]}" for (a, b), kind in zip(x.tolist(), kinds.tolist(), strict=True)]
+    path.write_text("\n".join(["sugar,colour,kind", *lines]) + "\n")
+    return str(path)
+
+
+@pytest.mark.parametrize("model", ["logistic", "mlp"])
+def test_the_led_is_lit_for_a_class(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["--model", model, "--data", three_kinds(tmp_path), "--led", "ripe", "--deploy", "sim"]
+    image = tmp_path / "fruit.img"
+    assert train.main([*argv, "--json", "--save", str(image)]) == 0
+    sent = decode(image.read_bytes())
+    assert sent.names == Names(("sugar", "colour"), ("kind",), ("ripe", "rotten", "unripe"))
+    assert (sent.led_class, sent.led_output) == (True, 0)
+    said = json.loads(capsys.readouterr().out)
+    test = said["metrics"]["test"]
+    assert test["node"] == test["fixed"]
+    assert test["node"]["accuracy"] > 0.9 > said["baseline"]["test"]["accuracy"]
+    assert said["classes"] == ["ripe", "rotten", "unripe"]
+    assert said["led"] == {"class": "ripe", "threshold": None}
+    rows = said["deployed"]["rows"]
+    assert [row["led"] for row in rows] == [row["class"] == "ripe" for row in rows]
+    assert {row["class"] for row in rows} == set(said["classes"])
+    assert train.main(argv) == 0
+    text = capsys.readouterr().out
+    assert "the LED is lit for class ripe" in text
+    assert "% of 18 samples of the test part right" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_led_is_lit_for_the_first_of_two_classes(tmp_path: Path) -> None:
+    """Whose one output is low."""
+    said = run_json("host.train", *logistic(tmp_path), "--led", "0", "--deploy", "sim")
+    rows = said["deployed"]["rows"]
+    assert said["led"] == {"class": "0", "threshold": 0.5}
+    assert [row["led"] for row in rows] == [row["class"] == "0" for row in rows]
+    assert [row["led"] for row in rows] == [row["output"] <= 0.5 for row in rows]
+    assert {row["led"] for row in rows} == {True, False}
+
+
+def test_a_class_that_is_not_there_has_near_matches(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train.main([*logistic(tmp_path), "--led", "alarn"]) == 2
-    assert (
-        capsys.readouterr().err == "error: --led alarn: the data have no such target; did you mean alarm?\n"
-    )
+    assert train.main(["--model", "mlp", "--data", three_kinds(tmp_path), "--led", "rippe"]) == 2
+    assert capsys.readouterr().err == "error: --led rippe: the data have no such class; did you mean ripe?\n"
