@@ -13,6 +13,7 @@ from host.errors import command
 
 COMMANDS = {
     "train": "train a model, turn it into fixed point, send it to a node",
+    "convert": "turn a model of scikit-learn, PyTorch or ONNX into an image, send it to a node",
     "deploy": "send a saved model to a node, go back, fetch, or say what runs there or what is inside",
     "predict": "ask a model, on a node or in an image file: a row, a table, a pipe",
     "settings": "a node's address, baud rate and format",

@@ -97,7 +97,7 @@ FLOORS = (
     ("show",),
     ("cli",),
     ("lessons",),
-    ("train", "deploy", "predict", "settings", "sim", "lesson", "__main__"),
+    ("train", "convert", "deploy", "predict", "settings", "sim", "lesson", "__main__"),
 )
 """The rooms of host/, from the ground up. What is imported lies in the same room, or on a lower floor."""
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
