@@ -230,9 +230,12 @@ def test_the_network_learns_what_one_neuron_cannot() -> None:
     ]
     assert shown["last_loss"] < 1e-6 < shown["first_loss"]
     assert shown["stuck_right"] < 4  # "not every start arrives"
+    assert (shown["stuck_dead"], shown["stuck_output"]) == (4, 0.5)  # "all dead", "the mean of the targets"
     hidden = np.array([row.split()[2:-1] for row in shown["hidden"].splitlines()[1:]], float)
     assert hidden.shape == (4, 4)
     assert (np.count_nonzero(hidden, axis=0) <= 1).all()  # "those that fire pick out one row each"
+    assert shown["dead"] == "h2"
+    assert not hidden[:, 1].any()
 
 
 # -------------------------------------------------------------------------------------------------- commands
@@ -252,6 +255,8 @@ def test_the_command_to_try_runs(number: int) -> None:
 
 
 def test_what_else_the_texts_tell_to_try_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert train.main(["--model", "wxb", "--lr", "0.17"]) == 2  # "beyond the limit, and it diverges"
+    capsys.readouterr()
     assert train.main(shlex.split(lesson_facts.EXPLOSION.replace("--lr 0.1", "--lr 0.08"))[3:]) == 0
     assert train.main(shlex.split(lesson_facts.COARSE)[3:]) == 0
     assert "y = 2.1 x" in capsys.readouterr().out
@@ -265,7 +270,7 @@ def test_what_else_the_texts_tell_to_try_runs(capsys: pytest.CaptureFixture[str]
 ANSWERS = [
     (1, ["2.1", "w=2.1", " w = 2.10 ", "２．１", "2,1"], ["2", "1.8", "0.3", "-2.1", "1e999"]),
     (2, ["1.467", "1.4667", "1.466"], ["0.533", "1.0933", "1.3", "2.4", "1.233", "0.467", "7"]),
-    (3, ["0.169", "0.16905", ".169", "0.17"], ["0.0845", "0.0423", "0.1", "11.83", "3"]),
+    (3, ["0.169", "0.16904", ".169"], ["0.0845", "0.0423", "0.1", "0.17", "11.83", "3"]),
     (4, ["61", "61.0"], ["60", "60.647", "116", "121", "30", "15526", "-61"]),
     (5, ["33"], ["24", "32", "11", "17", "0"]),
 ]
@@ -340,6 +345,17 @@ def test_the_locale_chooses_and_lang_overrides() -> None:
     chinese = process(LANG="zh_CN.UTF-8", **utf8)
     assert WIDE.search(chinese.stdout.decode())
     assert not WIDE.search(process("--lang", "en", LANG="zh_CN.UTF-8", **utf8).stdout.decode())
+
+
+@pytest.mark.parametrize(("lang", "locale"), [("zh", "C"), ("en", "zh_CN.UTF-8")])
+def test_the_commands_that_a_lesson_tells_answer_in_its_language(lang: str, locale: str) -> None:
+    """All of them where the locale would choose the other language; none where it would not."""
+    for said in ([], ["2"], ["2", "--check", "1.467"], ["2", "--check", "3"]):
+        for spoken in (locale, "zh_CN.UTF-8" if lang == "zh" else "C"):
+            out = process(*said, "--lang", lang, LANG=spoken, PYTHONIOENCODING="utf-8").stdout.decode()
+            commands = re.findall(r"python -m host\.lesson \d.*", out)
+            assert commands
+            assert all((f"--lang {lang}" in command) == (spoken == locale) for command in commands)
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])

@@ -40,16 +40,19 @@ PROGRAM = "python -m host.train"
 
 @dataclass(frozen=True)
 class Exercise:
-    """The number that is right, within the tolerance; what each known mistake would give; facts for the replies."""
+    """The number that is right, within the tolerance; what each known mistake would give; facts for the replies.
+
+    limit: the answer is one: what is above it is wrong."""
 
     answer: float
     tolerance: float
     mistakes: Mapping[str, float]
     facts: Facts = field(default_factory=dict)
+    limit: bool = False
 
     def judge(self, given: float) -> str:
         """'right', the name of a known mistake, or 'other'."""
-        if abs(given - self.answer) <= self.tolerance:
+        if abs(given - self.answer) <= self.tolerance and not (self.limit and given > self.answer):
             return "right"
         near = {name: abs(given - value) for name, value in self.mistakes.items()}
         best = min(near, key=near.__getitem__, default="other")
@@ -110,7 +113,7 @@ def show_search(drawn: bool) -> Facts:
     errors = [1.0 * x - y for x, y in zip(result.data.x[:, 0], result.data.y, strict=True)]
     return {
         "samples": samples(result.data),
-        "errors": ", ".join(f"{e:g}" for e in errors),
+        "errors": errors,
         "squares": " + ".join(f"{e * e:g}" for e in errors),
         "count": len(errors),
         "one": one,
@@ -235,9 +238,15 @@ def explosion_exercise() -> Exercise:
     half = trained(HALF)
     x, limit = half.data.x, stable_rate(half.config, half.data.x)
     whole = stable_rate(replace(half.config, loss=Loss.MEAN), x)
-    mistakes = {"same": whole, "halved": whole / 2, "rate": half.config.rate, "curvature": 2 / limit}
+    mistakes = {
+        "same": whole,
+        "halved": whole / 2,
+        "rate": half.config.rate,
+        "beyond": limit + 0.001,
+        "curvature": 2 / limit,
+    }
     facts = {"limit": limit, "curvature": 2 / limit}
-    return Exercise(limit, 0.001, mistakes, facts)
+    return Exercise(limit, 0.001, mistakes, facts, limit=True)
 
 
 # --------------------------------------------------------------------------------------------------- 4 board
@@ -337,8 +346,14 @@ def rows_right(result: Trained) -> int:
     return int(((outputs > result.report.led_threshold) == (result.data.y > 0.5)).sum())
 
 
+def dead(result: Trained) -> list[int]:
+    """The hidden neurons that are 0 on every row."""
+    hidden = reference(result.layers[:1], result.data.x)[1]
+    return np.flatnonzero(~hidden.any(axis=0)).tolist()
+
+
 def show_network(drawn: bool) -> Facts:
-    result = trained(NETWORK)
+    result, stuck = trained(NETWORK), trained(STUCK)
     data = result.data
     tried, most = most_right(data.x, data.y)
     alone = one_neuron(data).end
@@ -362,7 +377,10 @@ def show_network(drawn: bool) -> Facts:
         "hidden": table(seen),
         "rows": block(tables.node_table(evaluated, data, drawn=drawn)),
         "bytes": result.report.image_bytes,
-        "stuck_right": rows_right(trained(STUCK)),
+        "dead": ", ".join(f"h{number + 1}" for number in dead(result)),
+        "stuck_right": rows_right(stuck),
+        "stuck_output": reference(stuck.layers, data.x)[1].mean(),
+        "stuck_dead": len(dead(stuck)),
     }
 
 

@@ -6,6 +6,7 @@ several lines has a line of its own. Of a wrong answer, `## wrong NAME` answers 
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import unicodedata
@@ -60,11 +61,13 @@ def load(lang: str) -> dict[str, tuple[str, Sections]]:
 
 
 class Page:
-    """Lines for people. What the terminal cannot show is replaced (English) or refused (Chinese)."""
+    """Lines for people. What the terminal cannot show is replaced (English) or refused (Chinese).
+
+    {lang} in a text is the option that a command needs to answer in this language too."""
 
     def __init__(self, lang: str) -> None:
         self._encoding = sys.stdout.encoding or "ascii"
-        self._lang = lang
+        self._facts = {"lang": "" if lang == language(os.environ) else f" --lang {lang}"}
         self.drawn = can_draw()
         if not self._shows(load(lang)["common"][1]["right"]):
             raise NeuronError(
@@ -81,7 +84,7 @@ class Page:
         return True
 
     def say(self, text: str = "", facts: Mapping[str, Any] | None = None, *, bold: bool = False) -> None:
-        text = spoken(text.format_map(facts or {}))
+        text = spoken(text.format_map(self._facts | dict(facts or {})))
         if not self._shows("·"):
             text = text.replace("·", ".")
         for line in text.splitlines() or [""]:
