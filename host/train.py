@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         require_room(plans[-1])
     if args.deploy is not None:
         line.require(args.deploy)
-    trained = [train_and_show(plan, out) for plan in plans]
+    trained = [train_and_show(plan, out, args) for plan in plans]
     last = trained[-1]
     scores: dict[str, Any] = {}
     of_which = f": that is {last.plan.label}" if len(trained) > 1 else ""
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.plot or args.show:
         from host.show.subject import training_subject
 
-        picture.draw(args.plot, training_subject(last), show=args.show)
+        warn(picture.draw(args.plot, training_subject(last), show=args.show))
         say(out, (f"Drawn to {args.plot}" if args.plot else "Drawn") + of_which)
     there: dict[str, Any] = {}
     if args.deploy is not None:
@@ -93,12 +93,22 @@ def plan_of(args: argparse.Namespace, model: str, out: Console | None) -> Plan:
         return make_plan(options_of(args, model), update)
 
 
-def train_and_show(plan: Plan, out: Console | None) -> Trained:
-    """Train, and tell people of it."""
+def train_and_show(plan: Plan, out: Console | None, args: argparse.Namespace) -> Trained:
+    """Train, and tell people of it; where the training leads away, a picture that is asked for shows how."""
+    from host.training.fit import Diverged
     from host.training.pipeline import train
 
-    with progress(out) as update:
-        trained = train(plan, update)
+    try:
+        with progress(out) as update:
+            trained = train(plan, update)
+    except Diverged as diverged:
+        if args.plot or args.show:
+            from host.show import picture
+            from host.show.subject import diverged_descent
+
+            warn(picture.draw(args.plot, diverged_descent(plan, diverged), show=args.show))
+            say(out, f"Drawn to {args.plot}: how it diverges" if args.plot else "Drawn: how it diverges")
+        raise
     if out is not None:
         from host.show.report import show
 

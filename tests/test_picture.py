@@ -6,6 +6,7 @@ import functools
 import os
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from host import train
 from host.core.learn import Config
@@ -21,7 +23,7 @@ from host.data.dataset import BUILT_IN
 from host.errors import NeuronError
 from host.models.dense import Dense, dense_layers
 from host.models.quantise import quantise
-from host.show import boundary, panels, picture
+from host.show import boundary, names, panels, picture
 from host.show.subject import Subject, subject_of
 from host.training.fit import fit
 from host.training.stability import mean_loss
@@ -177,6 +179,38 @@ def titles(figure: Any) -> list[str]:
     return [title.split(",")[0].split(":")[0] for title in every if title]
 
 
+@functools.cache
+def sorter(inputs: int, classes: tuple[str, ...]) -> Subject:
+    """Classes around their centres, told apart by a layer that knows these: two by one output, more by the largest."""
+    random = np.random.default_rng(len(classes))
+    centres = 2 * random.normal(size=(len(classes), inputs))
+    labels = random.integers(0, len(classes), 150)
+    x = centres[labels] + random.normal(size=(150, inputs))
+    biases = -(centres**2).sum(axis=1) / 2
+    if len(classes) == 2:
+        layer = Dense(np.diff(centres, axis=0), np.diff(biases), Activation.SIGMOID)
+    else:
+        layer = Dense(centres, biases, Activation.IDENTITY)
+    model, report = quantise("test", [layer], x, led_threshold=0.5)
+    two = len(classes) == 2
+    return subject_of(
+        [layer],
+        model,
+        report,
+        title="classes",
+        inputs=[f"x{number}" for number in range(1, inputs + 1)],
+        target="kind",
+        x=x,
+        y=labels.astype(float) if two else np.eye(len(classes))[labels],
+        path=random.normal(size=(20, inputs * len(classes) + 3)),
+        losses={"training": lambda p: float(np.exp(p[0])), "validation": lambda p: float(np.exp(p[1]))},
+        classes=classes,
+        labels=labels,
+        classified=(lambda o: (o[:, 0] > 0.5).astype(np.int64)) if two else (lambda o: o.argmax(axis=1)),
+        judged=(np.arange(0, 150, 4), "held-out rows"),
+    )
+
+
 # ------------------------------------------------------------------------------------------------- the choice
 
 
@@ -247,6 +281,91 @@ def test_anything_else_is_drawn_against_its_target(subject: Subject) -> None:
     }
 
 
+CLASSES = ("setosa", "versicolor", "virginica")
+TEN = tuple("0123456789")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "classes", "shown"),
+    [
+        (2, CLASSES, ["Loss", "Classes and samples", "Confusion", "Scores of each class (held-out rows)"]),
+        (4, CLASSES, ["Loss", "Confusion", "Scores of each class (held-out rows)", "Error of fixed point"]),
+        (6, TEN, ["Loss", "Confusion", "Scores of each class (held-out rows)", "Error of fixed point"]),
+        (4, ("no", "yes"), ["Loss", "Confusion", "Output by class", "Error of fixed point"]),
+        (2, ("no", "yes"), ["Loss", "Decision boundary and samples", "Magnified", "Error of the output"]),
+    ],
+)
+def test_classes_are_drawn_by_what_they_are_taken_for(
+    inputs: int, classes: tuple[str, ...], shown: list[str]
+) -> None:
+    subject = sorter(inputs, classes)
+    figure = figure_of(subject)
+    assert titles(figure)[:4] == shown
+    rows = subject.judged[0]
+    said = subject.classified(subject.fixed(subject.x[rows]))
+    true = subject.labels[rows]
+    axes = panel(figure, f"Confusion: {(said == true).sum()} of {len(rows)} right")
+    numbers = {tuple(map(round, text.get_position()))[::-1]: int(text.get_text()) for text in axes.texts}
+    pairs = list(zip(true.tolist(), said.tolist(), strict=True))
+    assert numbers == {pair: pairs.count(pair) for pair in pairs}
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(classes)
+    if len(classes) > 2:
+        scores = panel(figure, "Scores of each class")
+        recall = line(scores, "recall").get_xydata()
+        for share, index in recall.tolist():
+            assert share == pytest.approx((said[true == index] == index).mean())
+
+
+def test_numbers_show_the_rows_that_were_held_out() -> None:
+    subject = replace(three_inputs(), judged=(np.array([3, 5, 8]), "held-out rows"))
+    axes = panel(figure_of(subject), "Prediction and target")
+    assert line(axes, "held-out rows").get_xdata().tolist() == subject.y[[3, 5, 8]].tolist()
+
+
+def test_without_a_useful_bound_the_largest_error_seen_is_shown() -> None:
+    for subject in (three_inputs(), decider(), sorter(4, CLASSES)):
+        unproven = replace(subject, bound=None)
+        assert unproven.reach == np.abs(subject.errors[1]).max()
+        caption = picture.caption(unproven)
+        assert "without a useful bound" in caption
+        assert "(proven)" not in caption
+        words = [
+            text.get_text()
+            for axes in figure_of(unproven).axes
+            for text in (axes.get_legend() or axes).findobj(Text)
+        ]
+        assert not any("proven" in word for word in words)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, -1.0])
+def test_data_of_one_class_can_be_drawn(value: float) -> None:
+    data = BUILT_IN["and"]
+    only = neuron(
+        data.x, np.full(4, value), [0.0, 0.0, value], bias=True, epochs=2, activation=Activation.STEP
+    )
+    axes = panel(figure_of(only), "Decision boundary")
+    (samples,) = [one for one in axes.lines if one.get_label() == f"y = {panels.number(value)}"]
+    assert len(samples.get_xdata()) == 4
+
+
+def test_a_legend_has_only_what_is_there() -> None:
+    figure = figure_of(decider())
+    for axes in figure.axes:
+        for handle, words in zip(*axes.get_legend_handles_labels(), strict=True):
+            if hasattr(handle, "get_xdata") and words not in ("boundary, float", "boundary, fixed point"):
+                assert len(handle.get_xdata()) > 0, words
+    always = replace(decider(), real=lambda x: np.ones((len(x), 1)), fixed=lambda x: np.ones((len(x), 1)))
+    words = [
+        text.get_text() for text in panel(figure_of(always), "Decision boundary").get_legend().get_texts()
+    ]
+    assert not [word for word in words if word.startswith("boundary")]
+    never = replace(decider(), real=lambda x: -np.ones((len(x), 1)), fixed=lambda x: -np.ones((len(x), 1)))
+    words = [
+        text.get_text() for text in panel(figure_of(never), "Decision boundary").get_legend().get_texts()
+    ]
+    assert "LED lit" not in words
+
+
 @pytest.mark.parametrize("subject", [wx(), wxb(), decider(), three_inputs()])
 def test_axes_are_labelled_and_letters_are_large_enough(subject: Subject) -> None:
     from matplotlib.text import Text
@@ -274,11 +393,11 @@ def test_the_bound_holds_everywhere_it_is_drawn(subject: Subject) -> None:
 
 def test_without_a_useful_bound_the_picture_speaks_of_what_was_seen() -> None:
     subject = deep()
-    assert not subject.proven
+    assert subject.bound is None
     assert "without a useful bound" in picture.caption(subject)
     assert "proven" not in picture.caption(subject)
     axes = panel(figure_of(subject), "Prediction and target")
-    assert "fixed point ± largest error" in [text.get_text() for text in axes.get_legend().get_texts()]
+    assert "fixed point ± largest seen" in [text.get_text() for text in axes.get_legend().get_texts()]
 
 
 @pytest.mark.parametrize("make", [decider, far_decider])
@@ -464,6 +583,58 @@ def test_a_window_gets_the_same_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     picture.draw(None, wx(), show=True)
     assert shown == [["Loss", "Loss over w", "The model"]]
     assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "shown"),
+    [
+        (["--model", "wx", "--lr", "0.3"], ["Loss", "Loss over w"]),
+        (
+            ["--model", "wxb", "--loss", "mse", "--lr", "0.1"],
+            ["Loss", "Loss surface over w and b", "From above"],
+        ),
+        (["--model", "mlp", "--layers", "2-4-1", "--algorithm", "batch", "--lr", "1e9"], ["Loss"]),
+    ],
+)
+def test_a_training_that_diverges_is_drawn_and_still_an_error(
+    argv: list[str],
+    shown: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = []
+    compose = picture.compose
+    monkeypatch.setattr(
+        picture, "compose", lambda figure, subject: (compose(figure, subject), seen.append(figure))
+    )
+    file = tmp_path / "away.png"
+    assert train.main([*argv, "--plot", str(file)]) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("error: training diverges")
+    assert err.count("\n") == 1
+    assert "how it diverges" in out
+    assert file.read_bytes().startswith(PNG)
+    assert titles(seen[0]) == shown
+    losses = seen[0].axes[0].lines[0].get_ydata()
+    assert losses[-1] > losses[0]
+
+
+def test_names_that_no_font_writes_are_named_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(names, "CJK_FONTS", ())
+    subject = replace(
+        sorter(4, CLASSES),
+        inputs=["温度", "p", "湿度", "w"],
+        target="种类",
+        classes=("好", "b", "c"),
+        title="设备: t",
+    )
+    (note,) = picture.draw(str(tmp_path / "one.svg"), subject)
+    assert note.endswith("target is 种类, class 1 is 好, input 1 is 温度, input 3 is 湿度")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a glyph that is missing
+        assert picture.draw(str(tmp_path / "two.png"), subject) == [note]
+    assert picture.draw(str(tmp_path / "three.png"), three_inputs()) == []
 
 
 def test_training_without_a_picture_needs_no_matplotlib() -> None:

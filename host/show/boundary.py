@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from host.models.dense import Float
-from host.show.panels import BLACK, BLUE, GRID, ORANGE, SKY, VERMILION, number, text, titled, window
+from host.show.panels import (
+    BLACK,
+    BLUE,
+    GRID,
+    ORANGE,
+    SKY,
+    VERMILION,
+    legend_below,
+    number,
+    text,
+    titled,
+    window,
+)
 from host.show.subject import POINTS_DRAWN, SAMPLES, Subject, padded, spread, thin
 
 if TYPE_CHECKING:
@@ -59,22 +71,8 @@ def crossing(subject: Subject) -> Float | None:
     return np.asarray((a + b) / 2)
 
 
-def _legend_below(axes: Axes, handles: list[Any], columns: int) -> None:
-    """Under the label of the x axis: inside it would hide samples."""
-    axes.legend(
-        handles=handles,
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.17),
-        ncols=columns,
-        frameon=False,
-        columnspacing=1.0,
-        handlelength=1.6,
-        handletextpad=0.5,
-    )
-
-
-def _boundaries(axes: Axes, subject: Subject, ends: list[tuple[float, float]]) -> None:
-    """Both boundaries as lines, the side on which the LED is lit tinted."""
+def _boundaries(axes: Axes, subject: Subject, ends: list[tuple[float, float]]) -> bool:
+    """Both boundaries as lines, the side on which the LED is lit tinted; whether there is one."""
     from matplotlib.lines import Line2D
 
     first, second, points = _mesh(ends, GRID)
@@ -82,7 +80,10 @@ def _boundaries(axes: Axes, subject: Subject, ends: list[tuple[float, float]]) -
     fixed = _value(subject, subject.fixed(points)).reshape(GRID, GRID)
     if real.max() > 0:
         axes.contourf(first, second, real, levels=[0, real.max() * 2], colors=[LIT_TINT], zorder=0)
-    for values, colour, dashes, width in ((real, BLUE, "-", 3.6), (fixed, ORANGE, (0, (3, 2)), 1.8)):
+    for values, label, colour, dashes, width in (
+        (real, "boundary, float", BLUE, "-", 3.6),
+        (fixed, "boundary, fixed point", ORANGE, (0, (3, 2)), 1.8),
+    ):
         if values.min() < 0 < values.max():
             axes.contour(
                 first,
@@ -94,20 +95,17 @@ def _boundaries(axes: Axes, subject: Subject, ends: list[tuple[float, float]]) -
                 linestyles=[dashes],
                 zorder=6,
             )
-    for label, colour, dashes, width in (
-        ("boundary, float", BLUE, "-", 3.6),
-        ("boundary, fixed point", ORANGE, (0, (3, 2)), 1.8),
-    ):
-        axes.add_line(Line2D([], [], color=colour, ls=dashes, lw=width, label=label))
+            axes.add_line(Line2D([], [], color=colour, ls=dashes, lw=width, label=label))
+    return bool(real.max() > 0)
 
 
 def boundary(axes: Axes, subject: Subject) -> None:
     """The samples by class, and the line at which the decision changes."""
     from matplotlib.patches import Patch
 
-    _boundaries(axes, subject, _view(subject))
+    lit = _boundaries(axes, subject, _view(subject))
     y = subject.y.reshape(len(subject.y), -1)[:, subject.led_output]
-    middle = (y.min() + y.max()) / 2
+    middle = (y.min() + y.max()) / 2 if y.min() < y.max() else subject.threshold
     rows = thin(len(subject.x), POINTS_DRAWN)
     x, one = subject.x[rows], y[rows] > middle
     target, size = text(subject.target), float(np.clip(8 * np.sqrt(80 / len(x)), 3, 8))
@@ -136,8 +134,10 @@ def boundary(axes: Axes, subject: Subject) -> None:
         axes.plot(*centre, ls="", marker="+", ms=14, mew=2, color=BLACK, label="magnified", zorder=7)
     axes.set_xlim(_view(subject)[0])
     axes.set_ylim(_view(subject)[1])
-    handles = [*axes.get_legend_handles_labels()[0], Patch(fc=LIT_TINT, ec="0.7", label="LED lit")]
-    _legend_below(axes, handles, 3)
+    handles = axes.get_legend_handles_labels()[0]
+    if lit:
+        handles.append(Patch(fc=LIT_TINT, ec="0.7", label="LED lit"))
+    legend_below(axes, handles, 3)
     titled(axes, "Decision boundary and samples", text(subject.inputs[0]), text(subject.inputs[1]))
 
 
@@ -155,7 +155,7 @@ def magnified(axes: Axes, subject: Subject) -> None:
         return
     origin = offset + np.floor((centre - offset) / step + 0.5) * step
     slope = np.array([_slope(subject, centre, axis, step) for axis in (0, 1)])
-    band = subject.bound / max(float(np.hypot(*slope)), 1e-300)
+    band = subject.reach / max(float(np.hypot(*slope)), 1e-300)
     half = float(np.clip(np.ceil(1.6 * band), 6, 2000)) + 0.5
     side = 480
     ends = [(-half + half / side, half - half / side)] * 2
@@ -167,31 +167,29 @@ def magnified(axes: Axes, subject: Subject) -> None:
     colours = ListedColormap([DARK_TINT, LIT_TINT, SKY, VERMILION])
     extent = (-half, half, -half, half)
     axes.imshow(at, origin="lower", extent=extent, cmap=colours, vmin=-0.5, vmax=3.5, interpolation="nearest")
-    for level, hatch in ((2.0, "\\\\\\\\"), (3.0, "////")):
+    value = _value(subject, real).reshape(side, side)
+    axes.contour(first, second, value, levels=[0], colors=[BLUE], linewidths=2.4)
+    handles: list[Any] = [Line2D([], [], color=BLUE, lw=2.4, label="boundary, float")]
+    if subject.bound is not None:
+        ends_of: dict[str, Any] = {
+            "levels": [subject.bound],
+            "colors": [BLACK],
+            "linewidths": 1.2,
+            "linestyles": "--",
+        }
+        axes.contour(first, second, np.abs(value), **ends_of)
+        handles.append(Line2D([], [], color=BLACK, lw=1.2, ls="--", label="proven alike beyond"))
+    for level, colour, hatch, label in (
+        (3.0, VERMILION, "////", "lit in fixed point only"),
+        (2.0, SKY, "\\\\\\\\", "lit in float only"),
+    ):
         only = (at == level).astype(np.float64)
         if only.any():
             axes.contourf(first, second, only, levels=[0.5, 1.5], colors="none", hatches=[hatch])
-    value = _value(subject, real).reshape(side, side)
-    axes.contour(first, second, value, levels=[0], colors=[BLUE], linewidths=2.4)
-    axes.contour(
-        first, second, np.abs(value), levels=[subject.bound], colors=[BLACK], linewidths=1.2, linestyles="--"
-    )
+            handles.append(Patch(fc=colour, ec=BLACK, hatch=hatch, label=label))
     differ = float((at >= 2).mean())
     axes.set_aspect("auto")
-    handles = [
-        Line2D([], [], color=BLUE, lw=2.4, label="boundary, float"),
-        Line2D(
-            [],
-            [],
-            color=BLACK,
-            lw=1.2,
-            ls="--",
-            label="proven alike beyond" if subject.proven else "alike beyond, as seen",
-        ),
-        Patch(fc=VERMILION, ec=BLACK, hatch="////", label="lit in fixed point only"),
-        Patch(fc=SKY, ec=BLACK, hatch="\\\\\\\\", label="lit in float only"),
-    ]
-    _legend_below(axes, handles, 2)
+    legend_below(axes, handles, 2)
     labels = [
         f"{text(name, 20)} − {number(zero)}, in steps of {number(size, 3)}"
         for name, zero, size in zip(names, origin, step, strict=True)
@@ -227,17 +225,16 @@ def error_map(axes: Axes, subject: Subject) -> None:
         errors.reshape(side, side),
         cmap="cividis_r",
         vmin=0,
-        vmax=subject.bound,
+        vmax=subject.reach,
         rasterized=True,
     )
     label = f"|fixed − float| of the {subject.value_name}"
-    ticks = np.linspace(0, subject.bound, 5)
+    ticks = np.linspace(0, subject.reach, 5)
     bar = axes.figure.colorbar(image, ax=axes, label=label, ticks=ticks)
     bar.ax.set_yticklabels([number(tick, 2) for tick in ticks])
     value = _value(subject, subject.real(_mesh(ends, GRID)[2])).reshape(GRID, GRID)
     if value.min() < 0 < value.max():
         axes.contour(*_mesh(ends, GRID)[:2], value, levels=[0], colors=[BLACK], linewidths=1.5)
-        _legend_below(axes, [Line2D([], [], color=BLACK, lw=1.5, label="boundary, float")], 1)
-    most = "proven ≤" if subject.proven else "on the data ≤"
-    title = f"Error of the {subject.value_name}: {most} {number(subject.bound, 2)}"
+        legend_below(axes, [Line2D([], [], color=BLACK, lw=1.5, label="boundary, float")], 1)
+    title = f"Error of the {subject.value_name}: {subject.reach_name} {number(subject.reach, 2)}"
     titled(axes, title, text(subject.inputs[0]), text(subject.inputs[1]))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from host.models.dense import Float
-from host.show.subject import LOSS_ROWS, MARKED, POINTS_DRAWN, SAMPLES, Subject, padded, spread, thin
+from host.show.subject import LOSS_ROWS, MARKED, POINTS_DRAWN, SAMPLES, Descent, Subject, padded, spread, thin
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,6 +41,20 @@ def titled(axes: Any, title: str, x: str, y: str) -> None:
     axes.set_ylabel(y)
 
 
+def legend_below(axes: Axes, handles: Sequence[Any], columns: int) -> None:
+    """Under the label of the x axis: inside it would hide samples."""
+    axes.legend(
+        handles=handles,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.17),
+        ncols=columns,
+        frameon=False,
+        columnspacing=1.0,
+        handlelength=1.6,
+        handletextpad=0.5,
+    )
+
+
 def _wide(values: Float) -> bool:
     """Whether a logarithmic axis helps: all above 0, over more than a decade."""
     return bool(values.min() > 0 and values.max() > 10 * values.min())
@@ -49,7 +63,7 @@ def _wide(values: Float) -> bool:
 # ------------------------------------------------------------------------------------------------- the descent
 
 
-def loss(axes: Axes, subject: Subject) -> None:
+def loss(axes: Axes, subject: Descent) -> None:
     """The loss of every part over the epochs, and where the weights that count come from."""
     counts = np.arange(len(subject.path)) if subject.counts is None else np.asarray(subject.counts)
     most = max(50, min(POINTS_DRAWN, LOSS_ROWS // len(subject.x)))
@@ -72,15 +86,16 @@ def loss(axes: Axes, subject: Subject) -> None:
         axes.grid(axis="y", color="0.9", lw=0.8)
     title = "Loss" + (", logarithmic" if axes.get_yscale() == "log" else "")
     title += "; ended early" if subject.stopped else ""
+    title += ": it grows, the training diverges" if subject.diverged else ""
     titled(axes, title, subject.counted, text(subject.loss_name, 48))
     if len(axes.lines) > 1:
         axes.legend()
 
 
 def _path(
-    axes: Any, counted: str, columns: Float, end: Sequence[float], size: float = 1.0, apart: float = 0.04
+    axes: Any, subject: Descent, columns: Float, end: Sequence[float], size: float = 1.0, apart: float = 0.04
 ) -> None:
-    """The path of descent over anything: its coordinates (axes, steps), and those of the model."""
+    """The path of descent over anything: its coordinates (axes, steps), and those of its end, the model."""
     from matplotlib.patheffects import Normal, withStroke
 
     outline = [withStroke(linewidth=3.2, foreground="white"), Normal()]
@@ -92,11 +107,12 @@ def _path(
         lw=1.6,
         marker="o",
         ms=3.5,
-        label=f"path, dots: {counted.split()[0]}",
+        label=f"path, dots: {subject.counted.split()[0]}",
         **options,
     )
     axes.plot(*columns[:, :1], marker="s", ms=9 * size, color=BLACK, label="start", **ends)
-    axes.plot(*([e] for e in end), marker="*", ms=15 * size, color=BLACK, label="model", **ends)
+    if not subject.diverged:
+        axes.plot(*([e] for e in end), marker="*", ms=15 * size, color=BLACK, label="model", **ends)
 
 
 def _apart(columns: Float, share: float) -> list[int]:
@@ -109,11 +125,14 @@ def _apart(columns: Float, share: float) -> list[int]:
     return chosen
 
 
-def _first_loss(subject: Subject) -> Any:
+AWAY = "the path leads away"
+
+
+def _first_loss(subject: Descent) -> Any:
     return next(iter(subject.losses.values()))
 
 
-def over_w(axes: Axes, subject: Subject) -> None:
+def over_w(axes: Axes, subject: Descent) -> None:
     """The loss of every w, and the way down."""
     measure = _first_loss(subject)
     w = subject.path[thin(len(subject.path), POINTS_DRAWN), 0]
@@ -124,9 +143,10 @@ def over_w(axes: Axes, subject: Subject) -> None:
     x = np.linspace(low, high, GRID)
     axes.plot(x, [measure([float(v)]) for v in x], color=BLUE, label="loss")
     heights = np.array([measure([float(v)]) for v in w])
-    _path(axes, subject.counted, np.array([w, heights]), [end, measure([end])])
+    _path(axes, subject, np.array([w, heights]), [end, measure([end])])
     name = text(subject.parameters[0])
-    titled(axes, f"Loss over {name}: path to {name} = {number(end)}", name, text(subject.loss_name, 48))
+    way = AWAY if subject.diverged else f"path to {name} = {number(end)}"
+    titled(axes, f"Loss over {name}: {way}", name, text(subject.loss_name, 48))
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     axes.legend()
 
@@ -135,7 +155,7 @@ def window(column: Float) -> tuple[float, float]:
     return float(column.min()), float(column.max())
 
 
-def surface(axes: Any, subject: Subject) -> None:
+def surface(axes: Any, subject: Descent) -> None:
     """The loss surface of two parameters, and the path on it."""
     path, first, second, losses = subject.landscape
     axes.computed_zorder = False
@@ -155,7 +175,7 @@ def surface(axes: Any, subject: Subject) -> None:
     measure = _first_loss(subject)
     heights = np.array([measure(point.tolist()) for point in path])
     end = subject.path[subject.last].tolist()
-    _path(axes, subject.counted, np.vstack([path.T, heights]), [*end, measure(end)], size=0.8, apart=0.09)
+    _path(axes, subject, np.vstack([path.T, heights]), [*end, measure(end)], size=0.8, apart=0.09)
     one, two = map(text, subject.parameters)
     titled(axes, f"Loss surface over {one} and {two}", one, two)
     axes.set_zlabel("loss")
@@ -172,7 +192,7 @@ def few_ticks(integer: bool = False) -> Any:
     return MaxNLocator(8 if integer else 5, steps=[1, 2, 2.5, 5, 10], integer=integer)
 
 
-def contour(axes: Axes, subject: Subject) -> None:
+def contour(axes: Axes, subject: Descent) -> None:
     """The same surface from above, with lines of equal loss, the denser the lower."""
     from matplotlib import colormaps
     from matplotlib.colors import BoundaryNorm
@@ -186,25 +206,26 @@ def contour(axes: Axes, subject: Subject) -> None:
     norm = BoundaryNorm(levels, colours.N)
     filled = axes.contourf(first, second, losses, levels=levels, norm=norm, cmap=colours)
     axes.contour(first, second, losses, levels=levels[1:], colors="white", linewidths=0.6)
-    _path(axes, subject.counted, path.T, end)
+    _path(axes, subject, path.T, end)
     bar = axes.figure.colorbar(filled, ax=axes, ticks=levels[::2], label=text(subject.loss_name, 48))
     bar.ax.set_yticklabels([number(v if v > 1e-9 * height else 0.0, 2) for v in levels[::2]])
     one, two = map(text, subject.parameters)
-    model = f"{one} = {number(end[0], 4)}, {two} = {number(end[1], 4)}"
-    titled(axes, f"From above: path to {model}", one, two)
+    way = AWAY if subject.diverged else f"path to {one} = {number(end[0], 4)}, {two} = {number(end[1], 4)}"
+    titled(axes, f"From above: {way}", one, two)
     axes.legend()
 
 
 # ---------------------------------------------------------------------------------------- a model of one input
 
 
-def _signed(axes: Axes, subject: Subject, x: str) -> None:
-    """What the panels of the error below a fit share: zero, and the bound above and below."""
-    bound, label = subject.bound, "proven bound" if subject.proven else "largest on the data"
+def _signed(axes: Axes, subject: Subject, x: str, *, low: bool) -> None:
+    """What the panels of the error of fixed point share: zero, and the bound above and below. low: they are, and a
+    legend needs more room."""
+    bound = subject.reach
     axes.axhline(0, color="0.6", lw=0.8, zorder=0)
-    for side, name in ((1, label), (-1, "_")):
+    for side, name in ((1, subject.reach_name), (-1, "_")):
         axes.axhline(side * bound, color=BLACK, lw=1.2, ls="--", label=name)
-    axes.set_ylim(-1.4 * bound, 2.7 * bound)
+    axes.set_ylim(-1.4 * bound, (2.7 if low else 1.7) * bound)
     axes.set_yticks([-bound, 0, bound], [number(-bound, 2), "0", number(bound, 2)])
     axes.set_xlabel(x)
     axes.set_ylabel("error")
@@ -247,10 +268,30 @@ def curve(pair: tuple[Axes, Axes], subject: Subject) -> None:
     errors = (subject.fixed(points) - subject.real(points)).reshape(cells.shape)
     middle = (edges[:-1] + edges[1:]) / 2
     below.fill_between(middle, errors.min(1), errors.max(1), color=ORANGE, lw=0.6, label="fixed − float")
-    _signed(below, subject, name)
+    _signed(below, subject, name, low=True)
 
 
 # ------------------------------------------------------------------------------------------------ anything else
+
+
+def cost(axes: Axes, subject: Subject) -> None:
+    """The error of fixed point on the data, over what the model says there."""
+    rows = thin(len(subject.x), POINTS_DRAWN // (2 * subject.outputs))
+    real, fixed = (values(subject.x[rows]) for values in (subject.real, subject.fixed))
+    errors = (fixed - real).ravel()
+    dots = max(2.5, 7 - len(errors) / 200)
+    axes.plot(
+        real.ravel(),
+        errors,
+        ls="",
+        marker="x",
+        ms=dots,
+        mew=0.9,
+        color=VERMILION,
+        label="fixed − float on the data",
+    )
+    _signed(axes, subject, f"{subject.value_name} of the model", low=False)
+    axes.set_title("Error of fixed point")
 
 
 def prediction(pair: tuple[Axes, Axes], subject: Subject) -> None:
@@ -262,18 +303,23 @@ def prediction(pair: tuple[Axes, Axes], subject: Subject) -> None:
     dots = max(2.5, 7 - len(y) / 200)
     ends = [float(min(y.min(), real.min())), float(max(y.max(), real.max()))]
     above.plot(ends, ends, color="0.6", lw=1, label="as it should be", zorder=0)
+    judged, name_of_judged = subject.judged
+    if 0 < len(judged) < len(subject.x):
+        unseen = np.repeat(np.isin(rows, judged), subject.outputs)
+        shown: dict[str, Any] = {"ls": "", "marker": "s", "ms": dots + 5, "mfc": "none", "mec": GREEN}
+        above.plot(y[unseen], real[unseen], **shown, label=name_of_judged)
     above.plot(y, real, ls="", marker="o", ms=dots + 1.5, mfc="none", mec=BLUE, mew=0.9, label="float")
     above.errorbar(
         y,
         fixed,
-        yerr=subject.bound,
+        yerr=subject.reach,
         ls="",
         marker="x",
         ms=dots,
         mew=0.9,
         color=VERMILION,
         elinewidth=0.9,
-        label="fixed point ± bound" if subject.proven else "fixed point ± largest error",
+        label=f"fixed point ± {subject.reach_name}",
     )
     target, many = text(subject.target), subject.outputs
     name = target if many == 1 else f"{target} and {many - 1} more"
@@ -291,4 +337,4 @@ def prediction(pair: tuple[Axes, Axes], subject: Subject) -> None:
         color=VERMILION,
         label="fixed − float on the data",
     )
-    _signed(below, subject, f"target {name}")
+    _signed(below, subject, f"target {name}", low=True)

@@ -4,6 +4,8 @@
     two parameters                  loss, the loss surface with the path, the same from above
     one input                       the model over its input, the error of fixed point below
     two inputs and a decision       the boundary, float and fixed-point; magnified; the error of fixed point
+    classes of a file               what is taken for what; scores of each class, or the output class by class; of two
+                                    inputs which class is where; the error of fixed point
     anything else                   prediction against target, the error of fixed point below
 
 matplotlib is imported only where a picture is asked for. The same training gives the same bytes.
@@ -12,7 +14,6 @@ matplotlib is imported only where a picture is asked for. The same training give
 from __future__ import annotations
 
 import textwrap
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
@@ -23,8 +24,8 @@ import numpy as np
 
 from host.errors import NeuronError
 from host.files import replace_file, require_writable
-from host.show import boundary, panels
-from host.show.subject import Subject
+from host.show import boundary, classes, names, panels
+from host.show.subject import Descent, Subject
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,35 +59,22 @@ STYLE: dict[str, Any] = {
     "axes.formatter.useoffset": False,
     "axes.unicode_minus": True,
 }
-CJK_FONTS = (
-    "Noto Sans CJK SC",
-    "Source Han Sans SC",
-    "Microsoft YaHei",
-    "PingFang SC",
-    "WenQuanYi Zen Hei",
-    "WenQuanYi Micro Hei",
-    "SimHei",
-)
-"""For names of columns that the usual font cannot write; the first that is installed."""
-
 # --------------------------------------------------------------------------------------------------- the figure
 
 
-def compose(figure: Figure, subject: Subject) -> None:
+Panel = tuple[Callable[[Any, Any], None], str | None]
+"""What draws it, and what axes it needs: None as usual, "3d", or a "pair" with one x axis."""
+
+
+def compose(figure: Figure, subject: Descent) -> None:
     """Put the panels that fit the training on an empty figure, two beside each other, a caption below."""
-    drawn: list[tuple[Callable[[Any, Subject], None], str | None]] = [(panels.loss, None)]
-    on_plane = len(subject.inputs) == 2 and subject.decides
-    fit = panels.curve if len(subject.inputs) == 1 and subject.outputs == 1 else panels.prediction
-    surface: list[tuple[Callable[[Any, Subject], None], str | None]] = []
+    drawn: list[Panel] = [(panels.loss, None)]
     if len(subject.parameters) == 1:
         drawn.append((panels.over_w, None))
-    elif len(subject.parameters) == 2:
-        surface = [(panels.surface, "3d"), (panels.contour, None)]
-    if on_plane:
-        drawn += [(boundary.boundary, None), (boundary.magnified, None), (boundary.error_map, None)]
-    else:
-        drawn.append((fit, "pair"))
-    drawn += surface
+    if isinstance(subject, Subject):
+        drawn += _of_model(subject)
+    if len(subject.parameters) == 2:
+        drawn += [(panels.surface, "3d"), (panels.contour, None)]
     rows = (len(drawn) + 1) // 2
     figure.set_size_inches(WIDTH, {1: 5.0, 2: 8.6}.get(rows, 4.1 * rows))
     grid = figure.add_gridspec(rows, 2)
@@ -99,8 +87,28 @@ def compose(figure: Figure, subject: Subject) -> None:
         else:
             panel(figure.add_subplot(place, projection=kind), subject)
     figure.suptitle(panels.text(subject.title, 90), x=0.01, ha="left")
-    lines = textwrap.wrap(caption(subject), CAPTION_COLUMNS, break_on_hyphens=False)
-    figure.supxlabel("\n".join(lines), x=0.01, ha="left", size=10)
+    if isinstance(subject, Subject):
+        lines = textwrap.wrap(caption(subject), CAPTION_COLUMNS, break_on_hyphens=False)
+        figure.supxlabel("\n".join(lines), x=0.01, ha="left", size=10)
+
+
+def _of_model(subject: Subject) -> list[Panel]:
+    """The panels of what came of the training."""
+    on_plane, sorts = len(subject.inputs) == 2, len(subject.classes) > 1
+    drawn: list[Panel] = []
+    if on_plane and subject.decides:
+        drawn += [(boundary.boundary, None), (boundary.magnified, None), (boundary.error_map, None)]
+    elif on_plane and sorts:
+        drawn.append((classes.regions, None))
+    if sorts:
+        drawn += [(classes.confusion, None), (classes.apart if subject.decides else classes.found, None)]
+    if len(subject.inputs) == 1 and subject.outputs == 1:
+        drawn.append((panels.curve, "pair"))
+    elif sorts and not (on_plane and subject.decides):
+        drawn.append((panels.cost, None))
+    elif not (on_plane and subject.decides):
+        drawn.append((panels.prediction, "pair"))
+    return drawn
 
 
 def caption(subject: Subject) -> str:
@@ -112,25 +120,33 @@ def caption(subject: Subject) -> str:
         for name, (low, high) in list(zip(subject.inputs, subject.ranges, strict=True))[:3]
     )
     more = ", ..." if len(subject.inputs) > 3 else ""
-    most = f"at most {subject.bound:.2g} (proven)" if subject.proven else "without a useful bound"
-    text = (
-        f"In 16-bit fixed point the error of the {subject.value_name} is {most} "
-        f"for {ranges}{more}; the largest at {len(x)} points was {np.abs(errors).max():.2g}."
-    )
-    if subject.decides:
-        changed = int((subject.lit(real) != subject.lit(real + errors)).sum())
+    text = f"In 16-bit fixed point the error of the {subject.value_name} "
+    if subject.bound is None:
+        worst = f"{np.abs(errors).max():.2g}"
+        text += f"at {len(x)} points in {ranges}{more} was {worst} at most, without a useful bound."
+    else:
+        text += (
+            f"is at most {subject.bound:.2g} (proven) for {ranges}{more}; "
+            f"the largest at {len(x)} points was {np.abs(errors).max():.2g}."
+        )
+    if subject.decides or subject.classes:
+        decide = subject.classified if subject.classes else subject.lit
+        changed = int((decide(real) != decide(real + errors)).sum())
         text += f" Float and fixed point decide differently at {changed or 'none'} of these points."
     return f"Training ended early: {panels.text(subject.stopped, 90)}. {text}" if subject.stopped else text
 
 
-def draw(path: str | None, subject: Subject, *, show: bool = False) -> None:
-    """Write the picture to a .png or .svg file, whole or not at all; or show it in a window; or both."""
+def draw(path: str | None, subject: Descent, *, show: bool = False) -> list[str]:
+    """Write the picture to a .png or .svg file, whole or not at all; or show it in a window; or both. What people
+    should know of it: names that could not be written, and what stands in their places."""
     check(path, show=show)
     with _style():
+        subject, notes = names.writable(subject)
         if path is not None:
             replace_file(path, _render(subject, Path(path).suffix.lower()))
         if show:
             _show(subject)
+    return notes
 
 
 def check(path: str | None, *, show: bool = False, beside: Mapping[str, str | None] | None = None) -> None:
@@ -176,19 +192,16 @@ def _require_display() -> None:
 def _style() -> Iterator[None]:
     """Our style, whatever a matplotlibrc of the user's says."""
     import matplotlib
-    from matplotlib.font_manager import fontManager
 
     settings: Any = matplotlib.rcParams
-    installed = {font.name for font in fontManager.ttflist}
-    with matplotlib.rc_context(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+    with matplotlib.rc_context():
         matplotlib.rcdefaults()
         settings.update(STYLE)
-        settings["font.family"] = ["DejaVu Sans", *[f for f in CJK_FONTS if f in installed][:1]]
+        settings["font.family"] = names.families()
         yield
 
 
-def _render(subject: Subject, ending: str) -> bytes:
+def _render(subject: Descent, ending: str) -> bytes:
     from matplotlib.figure import Figure
 
     figure = Figure(layout="constrained")
@@ -199,7 +212,7 @@ def _render(subject: Subject, ending: str) -> bytes:
     return file.getvalue()
 
 
-def _show(subject: Subject) -> None:
+def _show(subject: Descent) -> None:
     import matplotlib.pyplot as plt
 
     figure = plt.figure(layout="constrained")

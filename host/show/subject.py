@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,12 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from host.core.image import Model
 from host.core.infer import dequantise_outputs, infer, quantise_inputs
-from host.core.wire import FRACTION_MAX, Activation
+from host.core.wire import Activation
 from host.errors import counted
 from host.models.dense import Dense, Float, reference
 from host.models.report import Report, fixed_sums
 from host.show.report import LOSS_NAMES
-from host.training.trained import Measure, Trained
+from host.training.fit import Diverged
+from host.training.plan import Plan
+from host.training.trained import Measure, Trained, measures_of
 
 Values = Callable[[Float], Float]
 """(samples, inputs) in their own units -> (samples, outputs)."""
@@ -32,13 +34,12 @@ SAMPLES = 16
 """Points looked at in each cell of a map of errors."""
 
 
-@dataclass(frozen=True)
-class Subject:
-    """What a picture is of, as arrays and functions. None of it is changed or kept.
+@dataclass(frozen=True, kw_only=True)
+class Descent:
+    """A training, whatever came of it. None of it is changed or kept.
 
     title:      what was trained and how, a line.
-    inputs, target: names, with units where they have some.
-    x, y:       the training data, (samples, inputs) and (samples,) or (samples, outputs).
+    x:          the training data, (samples, inputs).
     path:       (steps, parameters): where descent stood, the start first.
     counts:     how many epochs were done at each of them; None: 0, 1, 2...
     counted:    what is counted there.
@@ -48,44 +49,73 @@ class Subject:
     loss_name:  what the loss is, for the axis.
     kept:       the step of `path` whose parameters are the model; None: the last.
     stopped:    why training ended early, or "".
-    real, fixed: the model as trained and as the node computes it: the sum where a step follows, else the
-                output; `value_name` says which.
-    threshold:  the model decides 1, or lights the LED, where output number `led_output` is above.
-    decides:    whether that is what the model is for.
-    bound:      |fixed - real| is not larger inside `ranges`, (low, high) of each input: proven, or, where there is no
-                useful bound (`proven` False), the largest on the data.
-    steps:      the distance of two neighbouring numbers of each input in the node; offsets: one of them.
+    diverged:   the path leads away: no model came of it.
     """
 
     title: str
-    inputs: Sequence[str]
-    target: str
     x: Float
-    y: Float
     path: Float
     parameters: Sequence[str]
     losses: Mapping[str, Measure]
-    real: Values
-    fixed: Values
-    threshold: float
-    decides: bool
-    bound: float
-    ranges: Sequence[tuple[float, float]]
-    steps: Sequence[float]
-    offsets: Sequence[float]
-    proven: bool = True
-    value_name: str = "output"
-    led_output: int = 0
     loss_name: str = "loss"
     counts: Sequence[int] | None = None
     counted: str = "epochs done"
     kept: int | None = None
     stopped: str = ""
+    diverged: bool = False
 
     @property
     def last(self) -> int:
         """The step of the path whose parameters are the model."""
         return len(self.path) - 1 if self.kept is None else self.kept
+
+    @cached_property
+    def landscape(self) -> tuple[Float, Float, Float, Float]:
+        """The path, and the first loss around it: first parameters, second parameters, losses on their grid."""
+        measure = next(iter(self.losses.values()))
+        path = self.path[thin(len(self.path), POINTS_DRAWN)]
+        side = int(np.clip(np.sqrt(LOSS_ROWS / len(self.x)), 15, 101))
+        first, second = (np.linspace(*padded(c.min(), c.max(), 0.25), side) for c in path.T)
+        losses = np.array([[measure([float(u), float(v)]) for u in first] for v in second])
+        return path, first, second, losses
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject(Descent):
+    """What a picture is of, as arrays and functions.
+
+    inputs, target: names, with units where they have some.
+    y:          (samples,) or (samples, outputs).
+    real, fixed: the model as trained and as the node computes it: the sum where a step follows, else the
+                output; `value_name` says which.
+    threshold:  the model decides 1, or lights the LED, where output number `led_output` is above.
+    decides:    whether that is what the model is for.
+    bound:      proven: |fixed - real| is never larger inside `ranges`, (low, high) of each input; None: nothing useful
+                is proven.
+    steps:      the distance of two neighbouring numbers of each input in the node; offsets: one of them.
+    classes:    their names; empty where targets are numbers. labels: (samples,) the class of each sample;
+                classified: (rows, outputs) -> the class that these values say.
+    judged:     the samples that the model is judged by, and what they are called: those that it never learnt from,
+                where there are some.
+    """
+
+    inputs: Sequence[str]
+    target: str
+    y: Float
+    real: Values
+    fixed: Values
+    threshold: float
+    decides: bool
+    bound: float | None
+    ranges: Sequence[tuple[float, float]]
+    steps: Sequence[float]
+    offsets: Sequence[float]
+    value_name: str = "output"
+    led_output: int = 0
+    classes: Sequence[str] = ()
+    labels: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    classified: Callable[[Float], NDArray[np.int64]] = lambda outputs: outputs.argmax(axis=1)
+    judged: tuple[NDArray[np.intp], str] = (np.empty(0, np.intp), "")
 
     @property
     def outputs(self) -> int:
@@ -97,15 +127,14 @@ class Subject:
         x = spread(self.ranges, 40_000)
         return x, self.fixed(x) - self.real(x)
 
-    @cached_property
-    def landscape(self) -> tuple[Float, Float, Float, Float]:
-        """The path, and the first loss around it: first parameters, second parameters, losses on their grid."""
-        measure = next(iter(self.losses.values()))
-        path = self.path[thin(len(self.path), POINTS_DRAWN)]
-        side = int(np.clip(np.sqrt(LOSS_ROWS / len(self.x)), 15, 101))
-        first, second = (np.linspace(*padded(c.min(), c.max(), 0.25), side) for c in path.T)
-        losses = np.array([[measure([float(u), float(v)]) for u in first] for v in second])
-        return path, first, second, losses
+    @property
+    def reach(self) -> float:
+        """How far fixed point is from float at most: proven, or else the largest error that was seen; above 0."""
+        return self.bound or float(np.abs(self.errors[1]).max()) or 1e-300
+
+    @property
+    def reach_name(self) -> str:
+        return "largest seen" if self.bound is None else "proven bound"
 
     def lit(self, values: Float) -> NDArray[np.bool_]:
         """The decision on each row of values."""
@@ -123,8 +152,7 @@ def subject_of(
     on_sums = last is Activation.STEP
     inputs, outputs = layers[0].weights.shape[1], layers[-1].weights.shape[0]
     path = np.asarray(path, dtype=np.float64).reshape(len(np.asarray(path)), -1)
-    one = ["w"] if inputs == 1 else [f"w{number}" for number in range(1, inputs + 1)]
-    names = [*one, "b"][: path.shape[1]] if len(layers) == 1 and outputs == 1 else list("?" * path.shape[1])
+    names = parameter_names(inputs) if len(layers) == 1 and outputs == 1 else list("?" * path.shape[1])
     two_classes = last in (Activation.STEP, Activation.SIGMOID) or len(np.unique(y)) == 2
 
     def real(x: Float) -> Float:
@@ -138,11 +166,10 @@ def subject_of(
         )
 
     fields: dict[str, Any] = {
-        "parameters": names,
+        "parameters": names[: path.shape[1]],
         "threshold": 0.0 if on_sums else report.led_threshold,
         "decides": outputs == 1 and two_classes,
-        "bound": report.error_bound or max(report.error_observed, 2.0**-FRACTION_MAX),
-        "proven": report.error_bound is not None,
+        "bound": report.error_bound,
         "ranges": report.ranges,
         "steps": [2.0**-fraction for fraction in report.input_fraction],
         "offsets": report.input_offset,
@@ -150,6 +177,44 @@ def subject_of(
         "led_output": report.led_output,
     }
     return Subject(y=y, path=path, real=real, fixed=fixed, **{**fields, **others})
+
+
+AWAY = 1e4
+"""How many times its first value the loss may reach on the drawn part of a path that leads away."""
+
+
+def diverged_descent(plan: Plan, diverged: Diverged) -> Descent:
+    """A training that led away, as far as there is something to be seen."""
+    data, history = plan.data, diverged.fit.history
+    seen = next(
+        (n for n, epoch in enumerate(history) if not epoch.loss <= AWAY * history[0].loss), len(history)
+    )
+    history = history[: max(seen, 2)]
+    finite = [epoch for epoch in history if np.isfinite([epoch.loss, *epoch.parameters]).all()]
+    return Descent(
+        title=f"{plan.label}: {counted(len(data), 'sample')}, {plan.algorithm}, rate {plan.config.rate:g}, diverges",
+        x=data.x,
+        path=np.array([diverged.start, *(epoch.parameters for epoch in finite)]),
+        counts=[0, *(epoch.epoch + 1 for epoch in finite)],
+        parameters=_parameters_of(plan) if plan.config.units[1:] == (1,) else "?" * plan.config.count,
+        losses=measures_of(plan.config, {part: plan.samples.of(part) for part in plan.samples.parts}),
+        loss_name=LOSS_NAMES[plan.config.loss],
+        diverged=True,
+    )
+
+
+def parameter_names(inputs: int) -> list[str]:
+    """Of a single neuron."""
+    return [*(["w"] if inputs == 1 else [f"w{number}" for number in range(1, inputs + 1)]), "b"]
+
+
+def _parameters_of(plan: Plan) -> list[str]:
+    """Of a single neuron, as it is trained."""
+    if plan.standardised:
+        names = [f"weight of {name}, standardised" for name in (*plan.data.inputs, "b")]
+    else:
+        names = parameter_names(len(plan.data.inputs))
+    return names[: plan.config.count]
 
 
 def training_subject(trained: Trained) -> Subject:
@@ -163,7 +228,9 @@ def training_subject(trained: Trained) -> Subject:
         else f"rate {plan.config.rate:g}, {counted(trained.fit.epochs, 'epoch')}"
     )
     of = f" of {data.target}" if data.targets.shape[1] == 1 else ""
-    names = [*data.inputs, "b"] if plan.standardised and trained.is_neuron else []
+    rows, test = np.asarray(data.rows), trained.parts.get("test")
+    judged = np.flatnonzero(np.isin(rows, test.rows)) if test else np.arange(len(rows))
+    named = {"parameters": _parameters_of(plan)} if trained.is_neuron else {}
     return subject_of(
         trained.layers,
         trained.model,
@@ -180,7 +247,11 @@ def training_subject(trained: Trained) -> Subject:
         stopped="" if searched else trained.fit.stopped,
         losses=trained.measures,
         loss_name=LOSS_NAMES[plan.config.loss] + of,
-        **({"parameters": [f"weight of {name}, standardised" for name in names]} if names else {}),
+        classes=data.classes,
+        labels=data.labels if data.classes else np.empty(0, np.int64),
+        classified=plan.lamp.classes,
+        judged=(judged, "held-out rows" if test else "all rows"),
+        **named,
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from host.core.learn import Config, begin, step
-from host.errors import counted
+from host.errors import NeuronError, counted
 from host.models.dense import Float
 from host.progress import Progress
 from host.training import fast
@@ -105,6 +105,14 @@ class _History:
         return Fit(history, end, stopped, self._every, self._losses)
 
 
+class Diverged(NeuronError):
+    """A training that led away from its start, and how far it came."""
+
+    def __init__(self, why: str, start: Sequence[float], fit: Fit) -> None:
+        super().__init__(why)
+        self.start, self.fit = start, fit
+
+
 def fit(
     config: Config,
     x: ArrayLike,
@@ -121,7 +129,7 @@ def fit(
     which each counts, None for 1; validation: x and y, and perhaps weights, of other samples.
 
     patience: epochs that the validation loss may go without a new minimum; 0 for ever. every_loss: keep that of every
-    epoch, however many. A training that diverges is a NeuronError that, for a linear model, names the largest stable
+    epoch, however many. A training that diverges is Diverged; its line names, for a linear model, the largest stable
     rate.
     """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
@@ -148,7 +156,10 @@ def fit(
             break
         before = loss
     last = history.last
-    require_stable(config, x, y, start, last.parameters, (first, last.loss), last.epoch + 1, weights)
+    try:
+        require_stable(config, x, y, start, last.parameters, (first, last.loss), last.epoch + 1, weights)
+    except NeuronError as error:
+        raise Diverged(str(error), start, history.fit(last, "")) from None
     return history.fit(history.best if patience and validation else last, stopped)
 
 
