@@ -171,6 +171,20 @@ def test_one_shift_for_all_outputs_costs_none_of_them_much(bias: float) -> None:
     assert (together <= 6 * alone).all()
 
 
+def test_no_output_is_coarser_than_with_one_scale_for_all() -> None:
+    rng = np.random.default_rng(8)
+    finer = 0
+    for _ in range(60):
+        units = rng.integers(2, 33, 2).tolist()
+        layers = [Dense(rng.normal(size=units[::-1]), rng.normal(size=units[1]), IDENTITY)]
+        x = rng.uniform(-1, 1, (9, units[0]))
+        own, _ = quantise("own", layers, x)
+        shared, _ = quantise("shared", layers, x, shared_outputs=True)
+        assert min(own.output_fraction) >= shared.output_fraction[0]
+        finer += max(own.output_fraction) > shared.output_fraction[0]
+    assert finer > 10
+
+
 def test_what_is_no_linear_last_layer_has_one_scale() -> None:
     layers, x = two_sizes(np.random.default_rng(2), 0.01, 1e5)
     for activation in Activation:

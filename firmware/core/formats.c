@@ -209,8 +209,6 @@ static double worst_of_shift(const struct formats_rows *rows, unsigned outputs, 
         const int taken = rows->acc[j] - shift < out ? rows->acc[j] - shift : out;
         const double ratio =
             (ldexp(1.0, out - taken) + ldexp(reach, out - taken - shift)) / (1.0 + ldexp(reach, -own));
-        if (taken < WIRE_FRACTION_MIN)
-            return HUGE_VAL;
         worst = ratio > worst ? ratio : worst;
     }
     return worst;
@@ -220,20 +218,21 @@ static double worst_of_shift(const struct formats_rows *rows, unsigned outputs, 
 static int common_shift(const struct formats_layer *layer, const struct formats_span *before,
                         const struct formats_rows *rows)
 {
-    int least = INT16_MAX, most = INT16_MIN;
+    int least = INT16_MAX, acc = INT16_MAX, out = INT16_MAX;
     double reach = 0.0, cost = HUGE_VAL;
     for (unsigned i = 0; i < layer->inputs; i++) {
         const int32_t low = before->low[i] < 0 ? -before->low[i] : before->low[i];
         const int32_t high = before->high[i] < 0 ? -before->high[i] : before->high[i];
-        reach += low > high ? low : high;
+        reach = fmax(reach, low > high ? low : high);
     }
     for (unsigned j = 0; j < layer->outputs; j++) {
         const int own = rows->acc[j] - rows->out[j];
         least = own < least ? own : least;
-        most = own > most ? own : most;
+        acc = rows->acc[j] < acc ? rows->acc[j] : acc;
+        out = rows->out[j] < out ? rows->out[j] : out;
     }
     int best = least;
-    for (int shift = least; shift <= most && least < most; shift++) {
+    for (int shift = least; shift <= acc - out && least < acc - out; shift++) {
         const double worst = worst_of_shift(rows, layer->outputs, reach, shift);
         if (worst < cost) {
             cost = worst;

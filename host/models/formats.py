@@ -231,20 +231,19 @@ def _common_shift(acc: Int32, out: Int32, before: Span) -> int:
 
     Rows have scales of their own but one shift: a row gives up bits of its output where the shift is more than its
     own, and of its weights where it is less. What it then errs by, against what it would at its own shift, is an
-    output's step, and a weight's for all of its inputs together; the worst of these ratios is the least.
+    output's step and about that of one weight at the largest input: roundings of many cancel. The worst of these ratios
+    is the least; no output is coarser than with one scale for all.
     """
-    reach = float(np.maximum(np.abs(before.low), np.abs(before.high)).sum())
+    reach = float(np.maximum(np.abs(before.low), np.abs(before.high)).max())
     apart = acc - out
     least = 1.0 + np.ldexp(reach, -apart)
 
     def worst(shift: int) -> float:
         taken = np.minimum(out, acc - shift)
-        if taken.min() < FRACTION_MIN:
-            return np.inf
         error = np.ldexp(1.0, out - taken) + np.ldexp(reach, out - taken - shift)
         return float((error / least).max())
 
-    return min(range(int(apart.min()), int(apart.max()) + 1), key=worst)
+    return min(range(int(apart.min()), int(acc.min() - out.min()) + 1), key=worst)
 
 
 def _linear(layer: Dense, before: Span, finest: _Rows, index: int, own: bool) -> tuple[_Rows, Int32]:

@@ -52,7 +52,8 @@ def he_network(name: str) -> tuple[Model, Report]:
         last = len(layers) == len(units) - 2 and name not in (NARROW, WIDE)
         activation = Activation.IDENTITY if last else Activation.RELU
         layers.append(Dense(weights, rng.normal(0, 0.1, outputs), activation))
-    return quantise(name, layers, rng.uniform(-1, 1, (300, units[0])), ranges=[(-1, 1)] * units[0])
+    rows, ranges = rng.uniform(-1, 1, (300, units[0])), [(-1, 1)] * units[0]
+    return quantise(name, layers, rows, ranges=ranges, shared_outputs=True)
 
 
 def four_kib_image() -> bytes:
