@@ -177,6 +177,8 @@ class Trained:
             if self.config.loss is Loss.SOFTMAX
             else name_of(LOSSES, self.config.loss),
             "lr": self.config.rate,
+            "l2": self.config.l2,
+            "standardised": self.plan.standardised,
             "dtype": self.config.dtype.__name__,
             "layers": list(self.config.units),
             "parameters": self._parameters(),
