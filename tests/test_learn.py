@@ -455,7 +455,7 @@ def test_l2_that_brings_a_network_to_nothing_is_no_divergence() -> None:
 
 def test_a_network_that_explodes_is_one_line() -> None:
     data = synthetic()
-    with pytest.raises(NeuronError, match=r"try --lr 0\.01, or --standardise"):
+    with pytest.raises(NeuronError, match=r"try --lr 0\.01 and standardised data"):
         fit(replace(NETWORK, rate=0.1), data.x, data.y, random_start(NETWORK, 0))
 
 

@@ -190,3 +190,14 @@ def test_l2_keeps_weights_small(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     argv = ["--model", "wxb", "--data", written(tmp_path / "d.csv", *plane())]
     free, held = (run(capsys, *argv, *more)["parameters"]["w"] for more in ([], ["--l2", "10"]))
     assert all(abs(b) < abs(a) / 5 for a, b in zip(free, held, strict=True))
+
+
+def test_the_epoch_is_chosen_by_weighted_classes_too(tmp_path: Path) -> None:
+    x, y = plane(200)
+    path = written(tmp_path / "d.csv", x, (y > 5).astype(float))
+    trained = trained_by(make_plan(Options("logistic", data=path, class_weight="balanced")))
+    part = trained.parts["validation"]
+    of = [trained.outputs["validation"]["float"][part.labels == label, 0] for label in (0, 1)]
+    mean = (-np.log(1 - of[0]).mean() - np.log(of[1]).mean()) / 2
+    assert trained.fit.end.validation == pytest.approx(mean)
+    assert trained.losses["validation"] == trained.fit.end.validation

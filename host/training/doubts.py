@@ -9,7 +9,6 @@ import numpy as np
 
 from host.errors import counted
 from host.models.dense import Float
-from host.training.samples import balanced
 from host.training.stability import constant_loss, stable_rate
 from host.training.trained import Trained
 
@@ -85,7 +84,7 @@ def _not_converged(trained: Trained) -> str:
     earlier = [epoch.parameters for epoch in fit.history if epoch.epoch < tenth]
     before, after = loss(earlier[-1] if earlier else trained.start), loss(fit.history[-1].parameters)
     _, y = trained.plan.samples.of("training")
-    if before - after <= FALLING * constant_loss(trained.config, y, None):
+    if before - after <= FALLING * constant_loss(trained.config, y, trained.plan.samples.weights):
         return ""
     return (
         f"not converged: in the last tenth of {counted(fit.epochs, 'epoch')} the loss still fell from {before:.4g} to "
@@ -160,7 +159,8 @@ def _worth(trained: Trained, part: str) -> tuple[Float, Float]:
         for one in (training, data)
     )
     often = np.array([np.bincount(column).argmax() for column in known.T])
-    counts = np.ones(len(data)) if trained.plan.samples.weights is None else balanced(data.labels)
+    weights = trained.plan.samples.weights_of(part)
+    counts = np.ones(len(data)) if weights is None else weights
     ours, base = ((one == true).all(axis=1) * counts for one in (decide(said).reshape(true.shape), often))
     return ours, base
 

@@ -17,18 +17,20 @@ from host.training.trained import Trained, measures_of
 def train(plan: Plan, progress: Progress | None = None) -> Trained:
     """Train as planned, and turn the result into an image."""
     data, config, samples = plan.data, plan.config, plan.samples
-    scaled = {part: samples.of(part) for part in samples.parts}
+    scaled = {part: (*samples.of(part), samples.weights_of(part)) for part in samples.parts}
 
     measures = measures_of(config, scaled)
+    x, y, weights = scaled["training"]
     if plan.axes is not None:
-        fits = [grid.search(config, *scaled["training"], plan.axes, progress)]
+        fits = [grid.search(config, x, y, plan.axes, progress)]
     else:
         fits = [
             fit(
                 config,
-                *scaled["training"],
+                x,
+                y,
                 start,
-                weights=samples.weights,
+                weights=weights,
                 validation=scaled.get("validation"),
                 patience=plan.patience,
                 every_loss=plan.full_history,

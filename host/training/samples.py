@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +30,11 @@ class Samples:
         x = self.input_scaler.apply(data.x) if self.input_scaler else data.x
         return x, self.target_scaler.apply(data.targets) if self.target_scaler else data.targets
 
-    @property
+    def weights_of(self, part: str) -> Float | None:
+        """(samples,) by which each counts: the classes of a part as those of the training part."""
+        return None if self.weights is None else balanced(self.parts[part].labels)
+
+    @functools.cached_property
     def seen(self) -> Float:
         """(samples, inputs) in raw units of all parts but the test part, which nothing may look at but a score."""
         return np.vstack([data.x for name, data in self.parts.items() if name != "test"])

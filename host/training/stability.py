@@ -155,7 +155,7 @@ def require_stable(
         what = f"the loss grew from {before:.4g} to {after:.4g} in {counted(epochs, 'epoch')}"
     limit = stable_rate(config, x, weights) if linear else 0.0
     if not linear:
-        advice = f"try --lr {config.rate / 10:.2g}, or --standardise the data"
+        advice = f"try --lr {config.rate / 10:.2g} and standardised data"
     elif config.rate > limit:
         advice = f"the largest stable rate for this data is {limit:.6g}: try --lr {limit / 2:.2g}"
     else:

@@ -177,6 +177,8 @@ class Trained:
             if self.config.loss is Loss.SOFTMAX
             else name_of(LOSSES, self.config.loss),
             "lr": self.config.rate,
+            "l2": self.config.l2,
+            "standardised": self.plan.standardised,
             "dtype": self.config.dtype.__name__,
             "layers": list(self.config.units),
             "parameters": self._parameters(),
@@ -245,14 +247,16 @@ def name_of(table: dict[str, Any], value: Any) -> str:
     return next(name for name, entry in table.items() if entry is value)
 
 
-def measures_of(config: Config, samples: Mapping[str, tuple[Float, Float]]) -> dict[str, Measure]:
-    """The loss a sample in each part, as functions of the parameters. samples: x and y of each, as a training takes
-    them."""
+def measures_of(
+    config: Config, samples: Mapping[str, tuple[Float, Float, Float | None]]
+) -> dict[str, Measure]:
+    """The loss a sample in each part, as functions of the parameters. samples: x, y and weights of each, as a training
+    takes them."""
 
-    def measure(x: Float, y: Float, parameters: Sequence[float]) -> float:
-        return mean_loss(config, parameters, x, y)
+    def measure(x: Float, y: Float, weights: Float | None, parameters: Sequence[float]) -> float:
+        return mean_loss(config, parameters, x, y, weights)
 
-    return {name: functools.partial(measure, *both) for name, both in samples.items()}
+    return {name: functools.partial(measure, *all_three) for name, all_three in samples.items()}
 
 
 def overfitting(history: Sequence[Epoch]) -> str | None:
