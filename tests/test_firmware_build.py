@@ -180,8 +180,8 @@ def test_variables_lie_in_ram(read) -> None:
 
 
 def test_it_fits(elf: Path, read) -> None:
-    assert read.get_section_by_name(".text")["sh_size"] < 56 * KIB
-    assert firmware.flash_size(elf) < 56 * KIB
+    assert read.get_section_by_name(".text")["sh_size"] < 48 * KIB
+    assert firmware.flash_size(elf) < 48 * KIB
     assert firmware.ram_size(elf) < 32 * KIB
     assert firmware.arena_size(elf) == ARENA_BYTES
 
