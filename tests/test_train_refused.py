@@ -86,6 +86,7 @@ from tests.one_line import assert_one_line
         (["--model", "wxb", "--patience", "3"], "--patience needs a validation part"),
         (["--model", "wxb", "--split", "100"], "'100' is no split like 80,20"),
         (["--model", "wxb", "--split", "90,5,5"], "5 rows are too few for --split 90,5,5"),
+        (["--model", "and", "--loss", "cross-entropy"], "--loss cross-entropy is for classes"),
         (["--model", "wxb", "--class-weight", "balanced"], "--class-weight is for classes"),
         (["--model", "wxb", "--l2", "-1"], "'-1' is below 0"),
         (["--model", "wxb", "--grid", "0,4,0.1"], "--grid goes with --algorithm grid"),

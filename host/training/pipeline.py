@@ -17,7 +17,7 @@ from host.training.trained import Trained, measures_of
 def train(plan: Plan, progress: Progress | None = None) -> Trained:
     """Train as planned, and turn the result into an image."""
     data, config, samples = plan.data, plan.config, plan.samples
-    scaled = {part: (*samples.of(part), samples.weights_of(part)) for part in samples.parts}
+    scaled = {part: samples.weighted(part) for part in samples.parts}
 
     measures = measures_of(config, scaled)
     x, y, weights = scaled["training"]

@@ -291,9 +291,9 @@ def _require_use(data: Dataset, config: Config, shares: Sequence[float] | None, 
     if options.seed is not None and not (begins or splits or config.shuffle):
         raise NeuronError("--seed does nothing here: it is of a random start, --split and --shuffle")
     told_apart = bool(data.classes) or config.activation[-1] is not Activation.IDENTITY
-    if config.loss is Loss.CROSS and not told_apart:
+    if config.loss is Loss.CROSS and config.activation[-1] is not Activation.SIGMOID:
         raise NeuronError(
-            f"--loss cross-entropy is for classes: {data.target} is a number, or say --task classes"
+            "--loss cross-entropy is for classes by --model logistic, or by mlp: see --task classes"
         )
     if options.class_weight and not told_apart:
         raise NeuronError(f"--class-weight is for classes: {data.target} is a number")

@@ -34,6 +34,10 @@ class Samples:
         """(samples,) by which each counts: the classes of a part as those of the training part."""
         return None if self.weights is None else balanced(self.parts[part].labels)
 
+    def weighted(self, part: str) -> tuple[Float, Float, Float | None]:
+        """`of` and `weights_of`."""
+        return (*self.of(part), self.weights_of(part))
+
     @functools.cached_property
     def seen(self) -> Float:
         """(samples, inputs) in raw units of all parts but the test part, which nothing may look at but a score."""
