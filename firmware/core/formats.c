@@ -25,7 +25,7 @@ static double bias(const struct formats_layer *layer, unsigned output)
     double sum =
         layer->bias ? parameter(layer, layer->first + (size_t)layer->outputs * layer->inputs + output) : 0.0;
     for (unsigned i = 0; layer->offset && i < layer->inputs; i++)
-        sum += weight(layer, output, i) * layer->offset[i];
+        sum += weight(layer, output, i) * (double)layer->offset[i];
     return sum;
 }
 

@@ -107,7 +107,7 @@ def ask_by_int16(node: Node, model: Model, row: tuple[float, float]) -> tuple[li
     node.write(BY_NAME["INPUTS"].address, [int(q) & 0xFFFF for q in quantise_inputs(model, row)[0]])
     words = node.read(Table.INPUT, BY_NAME["OUTPUTS"].address, model.outputs)
     values = np.array(words, dtype=np.uint16).astype(np.int16)
-    return dequantise_outputs(model, values).tolist(), lamp_bit(node)
+    return dequantise_outputs(model, values[np.newaxis])[0].tolist(), lamp_bit(node)
 
 
 WAYS: dict[str, Callable[[Node, Model, tuple[float, float]], tuple[list[float], bool]]] = {
