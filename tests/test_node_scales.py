@@ -276,7 +276,7 @@ def test_predict_speaks_in_the_models_units(
     assert predict.main([port, "305.5"]) == 0
     assert capsys.readouterr().out == "5.5   LED on\n"
     assert predict.main([port, "400"]) == 0
-    assert "the node used 316" in capsys.readouterr().err
+    assert "taken as 316" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("inputs", [1, 2, 61, 62, 63, 64])

@@ -138,8 +138,8 @@ class Plan:
 
     @property
     def shared_outputs(self) -> bool:
-        """Whether all outputs have one scale: those of classes are compared, those of the article's network alike."""
-        return bool(self.data.classes) or self.recipe is RECIPES["mlp"]
+        """Whether all outputs have one scale: those of classes are compared, and the articles' images stay."""
+        return bool(self.data.classes) or not self.own_data
 
 
 def make_plan(options: Options, progress: Progress = silent) -> Plan:
