@@ -7,7 +7,6 @@ import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
-from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -31,7 +30,6 @@ from host.core.modbus import frame_seal
 from host.core.registers import bytes_registers, pack, unpack
 from host.core.wire import BY_NAME, FRACTION_MAX, FRACTION_MIN, Activation, Command, Table
 from host.node.client import NodeError
-from host.node.node import Node
 from host.node.staging import deploy
 from tests.e2e.liar import liar
 from tests.e2e.stand_in import stand_in
@@ -277,26 +275,3 @@ def test_predict_speaks_in_the_models_units(
     assert capsys.readouterr().out == "5.5   LED on\n"
     assert predict.main([port, "400"]) == 0
     assert "taken as 316" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("inputs", [1, 2, 61, 62, 63, 64])
-@pytest.mark.parametrize("outputs", [1, 2, 60, 61, 62, 63, 64])
-def test_scales_are_read_in_requests_of_changing_length(
-    monkeypatch: pytest.MonkeyPatch, inputs: int, outputs: int
-) -> None:
-    """An answer that came twice would else pass for the next one."""
-    counts: list[int] = []
-
-    def read(self: Node, table: Table, address: int, count: int) -> list[int]:
-        counts.append(count)
-        return [0] * count
-
-    monkeypatch.setattr(Node, "read", read)
-    scales = Node.scales(object.__new__(Node), inputs, outputs)
-    assert (len(scales.input_fraction), len(scales.input_offset), len(scales.output_fraction)) == (
-        inputs,
-        inputs,
-        outputs,
-    )
-    assert all(count != following for count, following in pairwise(counts))
-    assert len(counts) == 2 + (inputs > 62) + (outputs > 61)
