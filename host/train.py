@@ -69,14 +69,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(out, (f"Drawn to {args.plot}" if args.plot else "Drawn") + of_which)
     there: dict[str, Any] = {}
     if args.deploy is not None:
+        from host.core.image import image_crc
+
         last.changed.require(args.allow_changed)
         say(out, f"Deploying {last.plan.label} to {line.describe(args.deploy)}", style="bold")
         with line.open(args.deploy) as node:
+            staged = False
             if args.on_board:
                 there["on_board"] = train_there(node, last, out)
-            there["deployed"], scores = deploy_to(
-                node, last, out, staged=args.on_board, prove=not args.no_prove
-            )
+                staged = there["on_board"]["crc32"] == image_crc(last.image)
+            there["deployed"], scores = deploy_to(node, last, out, staged=staged, prove=not args.no_prove)
     if args.json:
         import json
 
@@ -126,6 +128,7 @@ def require_room(plan: Plan) -> None:
 
 def train_there(node: Node, trained: Trained, out: Console | None) -> dict[str, Any]:
     """Let the node train itself on the same data from the same start, and compare; its image is then staged there."""
+    from host.core.image import image_crc
     from host.training.onboard import train_on_board, wish_of
 
     with progress(out, keep=True) as update:
@@ -135,6 +138,8 @@ def train_there(node: Node, trained: Trained, out: Console | None) -> dict[str, 
         out,
         f"  the same bits after {each}, and the same image, CRC-32 {learnt.crc:08x}",
     )
+    if learnt.crc != image_crc(trained.image):
+        say(out, "  a node writes no names: the image with those of inputs and classes is sent")
     return {
         "epochs": learnt.epochs,
         "loss": learnt.loss,

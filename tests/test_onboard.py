@@ -203,10 +203,11 @@ def test_own_data_are_trained_on_the_board_as_on_the_pc(node: Node, model: str, 
     assert (plan.samples.weights is not None) == (model == "logistic")
     check_room(plan)
     trained = train(plan)
-    learnt = train_on_board(node, wish_of(trained))
+    wanted = wish_of(trained)
+    learnt = train_on_board(node, wanted)
     assert learnt.epochs == trained.fit.end.epoch + 1
     assert learnt.parameters == pytest.approx(list(trained.fit.end.parameters), abs=0)
-    commit_staged(node, trained.image)
+    commit_staged(node, encode(wanted.model))
     there = node.evaluate_float(plan.data.x.tolist(), 1).outputs
     assert (there == infer(trained.model, quantise_inputs(trained.model, plan.data.x))).all()
     errors = dequantise_outputs(trained.model, there) - reference(trained.layers, plan.data.x)[1]

@@ -24,7 +24,7 @@ NAMED_MAX = 5
 
 def doubts(trained: Trained) -> list[str]:
     """A sentence for each; none where nothing is to be said."""
-    beside = _nothing_held_out(trained), _unused_inputs(trained)
+    beside = *trained.plan.notes, trained.setback, _nothing_held_out(trained), _unused_inputs(trained)
     checks = (_nothing_to_learn, _on_the_edge, _not_converged, _no_use)  # the first that has something to say
     cause = next(filter(None, (check(trained) for check in checks)), "")
     return [said for said in (*beside, cause) if said]

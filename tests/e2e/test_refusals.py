@@ -34,8 +34,9 @@ from tests.e2e.scenario import (
 from tests.patience import PATIENCE
 from tests.pdus import command_words
 
-LAYER_AT = HEADER.size + 4
-"""Where the layer of AND's image begins: behind the header and two input fractions, padded."""
+RANGES_AT = HEADER.size + 4
+LAYER_AT = RANGES_AT + 2 * 4
+"""Where the parts of AND's image begin, behind the header: two input fractions, padded; their ranges; the layer."""
 VECTORS = len(AND.vector_inputs)
 COMMITS = 250
 """Before a node asks for patience; firmware/app/wear.h."""
@@ -65,7 +66,7 @@ BAD: dict[str, tuple[Callable[[bytes], bytes], Reason, int]] = {
     "other bytes": (lambda image: sealed(b"ELF!" + image[4:]), Reason.MAGIC, 0),
     "nothing": (lambda image: b"", Reason.LENGTH, 0),
     "too short": (lambda image: image[:40], Reason.LENGTH, 0),
-    "format of the future": (changed(4, 2), Reason.VERSION, 0),
+    "format of the future": (changed(4, 3), Reason.VERSION, 0),
     "cut off": (lambda image: sealed(image[:-8] + image[-4:]), Reason.LENGTH, 0),
     "longer than it says": (lambda image: sealed(image + bytes(4)), Reason.LENGTH, 0),
     "odd length": (lambda image: image[:-2], Reason.LENGTH, 0),
@@ -76,6 +77,8 @@ BAD: dict[str, tuple[Callable[[bytes], bytes], Reason, int]] = {
     "no vectors": (changed(34, 0), Reason.SIZES, 0),
     "lamp of no output": (changed(36, 1), Reason.SIZES, 0),
     "fraction of an input": (changed(HEADER.size + 1, 32), Reason.FRACTION, 1),
+    "range with its ends swapped": (changed(RANGES_AT + 4, 1, 0, 0, 0), Reason.FRACTION, 1),
+    "unknown flag": (changed(6, 1 | 32), Reason.PADDING, 0),
     "layer of three inputs": (changed(LAYER_AT, 3), Reason.SIZES, 0),
     "unknown activation": (changed(LAYER_AT + 4, 5), Reason.ACTIVATION, 0),
     "shift too far": (changed(LAYER_AT + 4, 0, 127), Reason.FRACTION, 0),
