@@ -154,6 +154,7 @@ def hostile(
         input_fraction=(0,) * units[0],
         input_offset=(0.0,) * units[0],
         led_output=0,
+        led_class=False,
     )
     return Wish(config, x, y, start(config).tolist(), [(-1.0, 1.0)] * units[0], model, 0.0)
 

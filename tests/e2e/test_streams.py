@@ -195,6 +195,7 @@ def test_every_command_says_so(command: str, bare: Path) -> None:
     """At the latest when it needs one of them."""
     arguments = {
         "host.__main__": ["train"],
+        "host.convert": ["it.onnx", "--data", "it.csv"],
         "host.deploy": ["/dev/none"],
         "host.lesson": ["1"],
         "host.predict": ["/dev/none", "1"],
