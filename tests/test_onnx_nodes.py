@@ -57,6 +57,8 @@ SAME: dict[str, tuple[list[Any], dict[str, Any]]] = {
         {"w": W},
     ),
     "cast": ([node("Cast", "x", "a", to=11), node("Cast", "a", "c", to=1), node("MatMul", "c w")], {"w": W}),
+    "cast like an input": ([node("CastLike", "x x", "a"), node("MatMul", "a w")], {"w": W}),
+    "cast like a constant": ([node("CastLike", "x w", "a"), node("MatMul", "a w")], {"w": W}),
     "flatten": ([node("Flatten", "x", "a"), node("MatMul", "a w")], {"w": W}),
     "reshape": ([node("Reshape", "x s", "a"), node("MatMul", "a w")], {"w": W, "s": np.array([-1, 4])}),
     "squeeze": ([node("MatMul", "x w", "h"), node("Squeeze", "h a")], {"w": W[:, :1], "a": np.array([1])}),
@@ -333,6 +335,16 @@ BAD: dict[str, tuple[list[Any], dict[str, Any], str]] = {
     ),
     "by zero": ([node("Div", "x c")], {"c": np.float32(0)}, "not a finite number"),
     "to integers": ([node("Cast", "x", to=7)], {}, "another type than float32"),
+    "to integers like a constant": (
+        [node("CastLike", "x c")],
+        {"c": np.array([1])},
+        "another type than float32",
+    ),
+    "like what is computed": (
+        [node("Neg", "x", "n"), node("CastLike", "x n")],
+        {},
+        "type of a value that is computed",
+    ),
     "weights that are computed": ([node("MatMul", "w x")], {"w": W}, "its weights must be constant"),
     "behind a decision": (
         [node("ArgMax", "x", "a", axis=1), node("Neg", "a")],

@@ -79,6 +79,8 @@ class _Graph:
         if opset < OLDEST_OPSET:
             raise NeuronError(f"it is of opset {opset}: export it with opset {OLDEST_OPSET} or newer")
         self.values: dict[str, Value] = {t.name: self.array(t) for t in self.graph.initializer}
+        self.types: dict[str, int] = {t.name: t.data_type for t in self.graph.initializer}
+        self.types |= {i.name: i.type.tensor_type.elem_type for i in self.graph.input}
         self.inputs: tuple[str, ...] = ()
         self.notes: tuple[str, ...] = ()
         self._take_inputs([i for i in self.graph.input if i.name not in self.values])
@@ -155,9 +157,17 @@ class _Graph:
             if reader is None:
                 raise Refused(refusal(node.op_type))
             attributes = {a.name: self._attribute(a) for a in node.attribute}
+            if node.op_type == "CastLike":
+                attributes["to"] = self._type_of(node.input[1])
             return iter(reader(arguments, attributes))
         except NeuronError as error:
             return iter([Unknown(f"{where}: {error}")] * len(node.output))
+
+    def _type_of(self, name: str) -> int:
+        """By onnx.TensorProto's numbers."""
+        if name not in self.types:
+            raise Refused("it takes over the type of a value that is computed")
+        return self.types[name]
 
     def _attribute(self, attribute: Any) -> Any:
         value = self.onnx.helper.get_attribute_value(attribute)

@@ -218,7 +218,7 @@ TYPES = {FLOAT: np.float32, DOUBLE: np.float64, 6: np.int32, 7: np.int64, BOOL: 
 """By onnx.TensorProto's numbers."""
 
 
-@_reads("Cast")
+@_reads("Cast", "CastLike")
 def _cast(inputs: Sequence[Any], attributes: Attributes) -> Sequence[Value]:
     value, to = inputs[0], attributes["to"]
     if isinstance(value, np.ndarray) and to in TYPES:
