@@ -40,13 +40,15 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 examples:
   python -m host.convert iris.onnx --data iris.csv --save iris.img
-  python -m host.convert iris.onnx --data iris.csv --target species --deploy /dev/ttyUSB0
-  python -m host.convert net.pt --activation relu --classes no,yes --data sample.csv --deploy sim
-  python -m host.convert mine.joblib --trust --data sample.csv --save mine.img
+  python -m host.convert iris.onnx --data iris.csv --target species --deploy sim
+  python -m host.convert net.pt --activation relu --classes no,yes --data x.csv
+  python -m host.convert mine.joblib --trust --data iris.csv --save mine.img
 
 how the file is made:
-  scikit-learn   open("iris.onnx", "wb").write(skl2onnx.to_onnx(model, x[:1]).SerializeToString())
-  PyTorch        torch.onnx.export(model.eval(), (x,), "net.onnx"), or torch.save(model.state_dict(), "net.pt")
+  scikit-learn   onnx = skl2onnx.to_onnx(model, x[:1])
+                 open("iris.onnx", "wb").write(onnx.SerializeToString())
+  PyTorch        torch.onnx.export(model.eval(), (x,), "net.onnx")
+                 or torch.save(model.state_dict(), "net.pt")
 """
 
 
@@ -54,7 +56,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog=program("convert"),
         usage="%(prog)s MODEL --data SAMPLE.csv [options]",
-        description="Turn a model that was trained elsewhere into fixed point, and send it to a node over RS485.",
+        description="Turn a model that was trained elsewhere into fixed point, and send it to a node\n"
+        "over RS485.",
         epilog=spoken(EXAMPLES),
     )
     parser.add_argument(
@@ -277,7 +280,8 @@ def deploy_to(
     if metrics:
         outputs = np.array([row.outputs for row in deployed.rows], np.float64)
         metrics["node"] = question.score(outputs, decide_of(converted.source))
-    say(out, asked_in_words(len(question.x), question.of, metrics.get("node")))
+    for text in asked_in_words(len(question.x), question.of, metrics.get("node")):
+        say(out, text)
     return {
         "address": deployed.address,
         "crc32": deployed.crc,

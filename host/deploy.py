@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from host.boards.opening import PORT_HELP
 from host.cli.line import add_line_options, line_of, names_image, require_no_line
-from host.cli.parser import Parser, add_json_option, file_name, program
+from host.cli.parser import Parser, add_json_option, file_name, program, spoken
 from host.errors import NeuronError, command, counted
 from host.show.terminal import console, progress, warn
 
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     import argparse
 
     from host.node.identity import Identity
+
+EXAMPLES = """\
+examples:
+  python -m host.deploy /dev/ttyUSB0 iris.img      send it, prove it
+  python -m host.deploy /dev/ttyUSB0               what runs there?
+  python -m host.deploy /dev/ttyUSB0 --rollback    back to the model before
+  python -m host.deploy iris.img --describe        what is inside?
+"""
 
 
 def _describe(identity: Identity) -> str:
@@ -99,21 +107,27 @@ def describe(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
         prog=program("deploy"),
-        description="Send a saved image to a node and prove it there: the lamp follows a test row for a moment, "
-        "then\nthe inputs are put back. Without an image: say what runs there.",
+        usage="%(prog)s [options] PORT [IMAGE]",
+        description="Send a saved image to a node and prove it there: the lamp follows a test row,\n"
+        "then the inputs are put back. Without an image: say what runs there.",
+        epilog=spoken(EXAMPLES),
     )
     parser.add_argument(
         "port", metavar="PORT", help=f"{PORT_HELP}; with --describe also an image file, which needs no node"
     )
     parser.add_argument(
-        "image", nargs="?", type=file_name, metavar="IMAGE", help="image file, as train --save writes it"
+        "image",
+        nargs="?",
+        type=file_name,
+        metavar="IMAGE",
+        help="image file, as --save of train and convert writes it",
     )
     parser.add_argument("--rollback", action="store_true", help="bring back the previous model")
     parser.add_argument(
         "--fetch", type=file_name, metavar="FILE", help="save the image that the node is running"
     )
     parser.add_argument(
-        "--describe", action="store_true", help="say what is inside of the running image, or of an image file"
+        "--describe", action="store_true", help="say what is inside the running image, or an image file"
     )
     parser.add_argument(
         "--no-prove",

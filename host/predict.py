@@ -122,7 +122,7 @@ def noted(found: Lookup, model: Model, table: Incoming) -> list[str]:
             f"the image does not name its inputs: they are the first {counted(model.inputs, 'column')} of {table.name}"
         )
     if found.unused:
-        said.append(f"no inputs of the model: {', '.join(found.unused)}")
+        said.append(f"not used, as the model has no such inputs: {', '.join(found.unused)}")
     return said
 
 

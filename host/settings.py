@@ -54,8 +54,9 @@ def _confirm(line: Line, port: str, before: Settings, wanted: Settings) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
         prog=program("settings"),
-        description="Show the line settings that are in force in a node, or change some: --address and --baud say how "
-        "it speaks now,\n--new-... how it shall speak from now on. What is not named stays as it is in force.",
+        description="Show the line settings that are in force in a node, or change some: --address\n"
+        "and --baud say how it speaks now, --new-... how it shall speak from now on. What\n"
+        "is not named stays as it is in force.",
     )
     parser.add_argument("port", metavar="PORT", help=PORT_HELP)
     parser.add_argument("--new-address", type=whole(ADDRESS_MIN, ADDRESS_MAX), metavar="N")

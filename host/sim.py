@@ -76,8 +76,8 @@ def _require_reader() -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
         prog=program("sim"),
-        description="Run a simulated node until Ctrl-C and show its lamp. Every command of neuron485, and any "
-        "Modbus client, can talk to it on the port that it prints.",
+        description="Run a simulated node until Ctrl-C and show its lamp. Every command of neuron485,\n"
+        "and any Modbus client, can talk to it on the port that it prints.",
     )
     parser.add_argument(
         "--link", type=file_name, metavar="PATH", help="make PATH a symbolic link to the serial port"

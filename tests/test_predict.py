@@ -189,7 +189,7 @@ def test_every_row_of_a_file_gets_its_answer(said: Said, image: str, data: str, 
     out, err = said(image, "--data", data, "--save", str(saved))
     assert out == f"Saved {saved}, 4 rows\n"
     assert err == [
-        "note: no inputs of the model: kind",
+        "note: not used, as the model has no such inputs: kind",
         "warning: row 5: input heat is 1, beyond what the model can hold: taken as 172",
         "warning: row 4: input width is 11, outside of the range that the model was made for: 0..10",
     ]
@@ -250,7 +250,7 @@ def test_an_image_without_names_takes_the_columns_in_their_order(
     assert out == "one,two,y,output,led,out_of_range,clipped\n1,1,z,1,1,0,0\n"
     assert err == [
         f"note: the image does not name its inputs: they are the first 2 columns of {file}",
-        "note: no inputs of the model: y",
+        "note: not used, as the model has no such inputs: y",
     ]
 
 

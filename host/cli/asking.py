@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 examples:
-  python -m host.predict /dev/ttyUSB0 1 1                              one row, on the node
-  python -m host.predict and.img x1=1 x2=0                             one row by name, on this computer
-  python -m host.predict /dev/ttyUSB0 --data new.csv --save said.csv   every row of a file
-  tail -f log.csv | python -m host.predict and.img --data - --save -   rows as they come
+  python -m host.predict /dev/ttyUSB0 1 1              one row, on the node
+  python -m host.predict and.img x1=1 x2=0             by name, on this computer
+  python -m host.predict and.img --data new.csv --save said.csv     every row
+  tail -f log.csv | python -m host.predict and.img --data - --save -
+                                                       rows as they come
 """
 
 
@@ -32,8 +33,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog=program("predict"),
         usage="%(prog)s [options] PORT (x ... | --data FILE.csv)",
-        description="Ask a model on a node, or one in an image file, in its own units. The node's inputs stay as the "
-        "last row\nhas set them.",
+        description="Ask a model on a node, or one in an image file, in its own units. The node's\n"
+        "inputs stay as the last row has set them.",
         epilog=spoken(EXAMPLES),
     )
     parser.add_argument("port", metavar="PORT", help=f"{PORT_HELP}; or an image file, asked on this computer")

@@ -32,14 +32,14 @@ EXAMPLES = """\
 examples:
   python -m host.train                          w.x and AND, on this PC only
   python -m host.train --deploy sim             then AND on a simulated node
-  python -m host.train --deploy renode          then AND on the board's firmware, in Renode
-  python -m host.train --deploy /dev/ttyUSB0    then AND on a real one (Windows: COM3)
-  python -m host.train --model wxb --loss mse --lr 0.1            the rate that explodes
+  python -m host.train --deploy /dev/ttyUSB0    on a real one (Windows: COM3)
+  python -m host.train --deploy renode          on its firmware, in Renode
+  python -m host.train --deploy sim --on-board  the node trains itself too
+  python -m host.train --model mlp --layers 2-4-1 --deploy sim     learns XOR
+  python -m host.train --model wxb --loss mse --lr 0.1             explodes
   python -m host.train --model wxb --algorithm grid --grid 0,4,0.1
-  python -m host.train --model mlp --layers 2-4-1 --deploy sim    a network that learns XOR
-  python -m host.train --deploy sim --on-board  AND once more, trained by the node itself
-  python -m host.train --model logistic --data alarm.csv --target alarm --save alarm.img
-  python -m host.train --model mlp --data iris.csv --target class --layers 4-10-3 --tries 5
+  python -m host.train --model mlp --data iris.csv --target species --tries 5
+  python -m host.train --model wxb --data prices.csv --target price --drop id
 """
 
 
@@ -74,8 +74,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog=program("train"),
         usage="%(prog)s [options]",
-        description="Train a model on this PC, turn it into fixed point, and send it to a node over RS485.\n"
-        "Without options: w.x and then AND, from the articles' data.",
+        description="Train a model on this PC, turn it into fixed point, and send it to a node over\n"
+        "RS485. Without options: w.x and then AND, from the articles' data.",
         epilog=spoken(EXAMPLES),
     )
     _add_what(parser)
@@ -144,10 +144,10 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--model",
         choices=tuple(RECIPES),
-        help="wx: y = w.x; wxb: y = w.x + b; and: fires when w.x + b > 0; logistic: a probability; "
-        "mlp: dense layers",
+        help="wx: y = w.x; wxb: y = w.x + b; and: fires when w.x + b > 0; logistic: a probability, or one a class; "
+        "mlp: a network of dense layers",
     )
-    what.add_argument("--layers", type=layers, metavar="N-N-..", help="units of mlp, inputs first (10-7-10)")
+    what.add_argument("--layers", type=layers, metavar="N-N-..", help="units of mlp, inputs first (4-10-3)")
     what.add_argument(
         "--activation", choices=tuple(HIDDEN_ACTIVATIONS), help="of mlp's layers between (default relu)"
     )
@@ -163,7 +163,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         type=shares,
         metavar="70,15,15",
         help="training, validation and test, chosen by --seed (default for a file of 20 rows and more: 64,16,20; "
-        "none: 100,0)",
+        "100,0 holds nothing out)",
     )
     what.add_argument(
         "--split-seed", type=whole(0, 2**32 - 1), metavar="N", help="choose the split by this, not by --seed"
@@ -239,7 +239,7 @@ def _add_node(parser: argparse.ArgumentParser) -> None:
         "--range",
         type=numbers,
         metavar="LOW,HIGH",
-        help="values that the node must take, for all inputs or LOW,HIGH of each (default: twice the data's)",
+        help="values that the node must take, for all inputs or LOW,HIGH of each (default: more than the data's)",
     )
     node.add_argument(
         "--led-threshold",

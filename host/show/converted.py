@@ -31,8 +31,8 @@ def in_words(
     lines += [*tables.quantisation(report, data), f"  {led_in_words(converted)}"]
     lines.append(f"  {changed.in_words()} of the sample")
     if metrics:
-        lines.append(
-            f"  {goodness(metrics['float'])} in float, {goodness(metrics['fixed'])} in fixed point; "
+        lines += tables.wrapped(
+            f"{goodness(metrics['float'])} in float, {goodness(metrics['fixed'])} in fixed point; "
             f"{goodness(metrics['baseline'])} by always saying {always(metrics['baseline'])}"
         )
     return [*lines, ""]
@@ -76,8 +76,8 @@ def goodness(scores: Scores) -> str:
     return f"R2 {'-' if r2 is None else f'{r2:.4g}'}, rmse {scores['rmse']:.4g}"
 
 
-def asked_in_words(rows: int, of: int, scores: Scores | None) -> str:
+def asked_in_words(rows: int, of: int, scores: Scores | None) -> list[str]:
     """What a node said of the sample's rows."""
     which = f"all {rows} different rows" if rows == of else f"{rows} of {of} different rows, evenly spread"
     good = f"; {goodness(scores)} by its own answers" if scores else ""
-    return f"  the node says of {which} what the PC computes, to the bit{good}"
+    return tables.wrapped(f"the node says of {which} what the PC computes, to the bit{good}")
