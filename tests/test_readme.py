@@ -1,14 +1,17 @@
-"""README's commands are run as they stand there; only ports and files are put in a place of the test, and the node
-behind them, as slow as the machine is busy, has more time for its answers."""
+"""README's commands and Python are run as they stand there; only ports and files are put in a place of the test, and
+the node behind them, as slow as the machine is busy, has more time for its answers. What they print is compared with
+what README says that they print."""
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,16 +21,29 @@ from host.compiler import ROOT
 from tests.patience import ANSWER
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-LINES = [line for block in BLOCKS for line in block.splitlines() if line.strip()]
-ALARM = "speed,current,alarm\n0,0,0\n0,1,0\n1,0,0\n1,1,1\n"
+BLOCKS = re.findall(r"```(sh|python|text)\n(.*?)```", README, re.DOTALL)
+LINES = [line for kind, block in BLOCKS if kind == "sh" for line in block.splitlines() if line.strip()]
+PRINTED = [block for kind, block in BLOCKS if kind == "text"][
+    1:
+]  # the first is generated, tools/make_demo.py
+THEIRS = """
+import joblib, pandas
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+table = pandas.read_csv("iris.csv")
+x = table.drop(columns="species")
+model = make_pipeline(StandardScaler(), LogisticRegression()).fit(x, table["species"])
+joblib.dump(model, "iris.joblib")
+"""
+"""What README's Python goes on from: somebody's model, and rows for it."""
 
 # What needs a board, the network or this very suite; each is told of elsewhere.
 ELSEWHERE = (
+    "pip install",
+    "net.pt",
     "tools/check.py",
     "pio ",
-    "STM32_Programmer_CLI",
-    "openocd",
     "pytest",
     "host.sim --link",
     "--deploy renode",
@@ -38,35 +54,59 @@ ELSEWHERE = (
 )
 
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with the data, and a node."""
+    """A folder, and a node."""
     folder = tmp_path_factory.mktemp("readme")
-    (folder / "alarm.csv").write_text(ALARM)
     with simulate(link=str(folder / "node"), flash=str(folder / "node.flash")):
         yield folder
 
 
+@dataclass(frozen=True)
+class Walked:
+    """The folder when all of README has run there in its order, and what each block has printed."""
+
+    folder: Path
+    printed: list[str]
+
+
 @pytest.fixture(scope="module")
-def place(bench: Path) -> Path:
-    """The same, when every command of the README has run there in its order."""
-    ran = 0
-    for line in LINES:
-        if any(word in line for word in ELSEWHERE):
+def walked(bench: Path) -> Walked:
+    printed, ran = [], 0
+    for kind, block in BLOCKS:
+        if kind == "text":
             continue
-        command = words(line, bench)
-        if not shutil.which(command[0]):
-            continue
-        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-        assert result.returncode == 0, f"{line}\n{result.stdout}{result.stderr}"
-        ran += 1
-    assert ran >= 10
-    return bench
+        commands = [block] if kind == "python" else [line for line in block.splitlines() if line.strip()]
+        said = ""
+        for line in commands:
+            if any(word in line for word in ELSEWHERE):
+                continue
+            command = [sys.executable, "-c", THEIRS + line] if kind == "python" else words(line, bench)
+            if not shutil.which(command[0]):
+                continue
+            where = bench if kind == "python" else ROOT
+            result = subprocess.run(command, cwd=where, env=ENVIRONMENT, capture_output=True, text=True)
+            assert result.returncode == 0, f"{line}\n{result.stdout}{result.stderr}"
+            said += result.stdout
+            ran += 1
+        printed.append(said)
+    assert ran >= 25
+    return Walked(bench, printed)
+
+
+@pytest.fixture(scope="module")
+def place(walked: Walked) -> Path:
+    return walked.folder
 
 
 def words(line: str, place: Path) -> list[str]:
     line = re.sub(r"/dev/ttyUSB0|/tmp/node\b(?!\.)", str(place / "node"), line)
-    line = re.sub(r"(?<![\w/])(\w+\.(img|csv|png))\b", lambda match: str(place / match[1]), line)
+    line = re.sub(
+        r"(?<![\w/])(\w+\.(img|csv|png|json|onnx|joblib))\b", lambda match: str(place / match[1]), line
+    )
     parts = shlex.split(line, comments=True)
     if str(place / "node") in parts:
         parts[1:1] = ["-o", "10"] if parts[0] == "mbpoll" else []
@@ -81,6 +121,16 @@ def test_there_are_commands() -> None:
 
 def test_every_command_of_the_readme_runs_in_its_order(place: Path) -> None:
     assert (place / "node").is_symlink()
+
+
+def test_what_readme_says_that_they_print_is_what_they_print(walked: Walked) -> None:
+    assert PRINTED
+    for text in PRINTED:
+        assert any(text in said for said in walked.printed), f"no command prints this any more:\n{text}"
+
+
+def test_its_python_converts_a_model(walked: Walked) -> None:
+    assert "0 of 150 rows are decided otherwise\n" in walked.printed
 
 
 def test_the_fetched_image_is_the_deployed_one(place: Path) -> None:
