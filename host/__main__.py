@@ -18,7 +18,7 @@ COMMANDS = {
     "predict": "ask a model, on a node or in an image file: a row, a table, a pipe",
     "settings": "a node's address, baud rate and format",
     "sim": "run a simulated node and show its lamp",
-    "lesson": "five short lessons, in English and Chinese",
+    "lesson": "six short lessons, in English and Chinese",
 }
 
 

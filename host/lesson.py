@@ -1,4 +1,4 @@
-"""Five short lessons for someone who learns: `python -m host.lesson [N]`."""
+"""Six short lessons for someone who learns: `python -m host.lesson [N]`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from host.lessons import COUNT, LANGUAGES
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
         prog=program("lesson"),
-        description="Five short lessons, from one weight to a network on a (simulated) board. Without N: the list.",
+        description="Six short lessons, from one weight to a real data set. Without N: the list.",
     )
     parser.add_argument("n", nargs="?", type=whole(1, COUNT), metavar="N", help="number of the lesson")
     what = parser.add_mutually_exclusive_group()

@@ -58,7 +58,7 @@ def test_labels_are_the_numbers_of_classes() -> None:
 
 
 def test_the_example_file_is_read() -> None:
-    data = read_data(ROOT / "docs" / "iris.csv", Choice(target=["species"]))
+    data = read_data(ROOT / "host" / "lessons" / "iris.csv", Choice(target=["species"]))
     assert data.inputs == ("sepal_length", "sepal_width", "petal_length", "petal_width")
     assert data.targets_named == ("species",)
     assert data.classes == ("setosa", "versicolor", "virginica") == data.outputs_named
@@ -67,7 +67,7 @@ def test_the_example_file_is_read() -> None:
     assert list(data.rows) == list(range(2, 152))
     assert data.x.sum(axis=0).tolist() == pytest.approx([876.5, 458.6, 563.7, 179.9])
     assert data.note == "target species: 3 classes, setosa, versicolor, virginica"
-    licence = (ROOT / "docs" / "iris.txt").read_text(encoding="utf-8")
+    licence = (ROOT / "host" / "lessons" / "iris.txt").read_text(encoding="utf-8")
     assert "CC BY 4.0" in licence
 
 

@@ -55,7 +55,7 @@ def test_a_training_for_a_program_imports_no_node_and_no_terminal() -> None:
 
 def test_only_data_import_pandas() -> None:
     assert "pandas" in imported(
-        "host.train", "--model", "mlp", "--data", "docs/iris.csv", "--epochs", "1", "--json"
+        "host.train", "--model", "mlp", "--data", "host/lessons/iris.csv", "--epochs", "1", "--json"
     )
 
 

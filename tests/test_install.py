@@ -81,7 +81,7 @@ def test_the_wheel_has_every_module_and_source(packages: Path) -> None:
     wanted = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "host").rglob("*")
-        if path.suffix in (".py", ".md", ".c", ".h")
+        if path.suffix in (".py", ".md", ".c", ".h", ".csv", ".txt")
     }
     for folder in ("core", "app", "port", "port/native"):
         sources = [path for path in (ROOT / "firmware" / folder).iterdir() if path.suffix in (".c", ".h")]
@@ -120,7 +120,18 @@ def test_a_large_training_builds_its_library_there(bin_folder: Path, tmp_path: P
 
 
 def test_lessons_are_packed_too(bin_folder: Path, tmp_path: Path) -> None:
-    assert "five short walks" in run(bin_folder / "neuron485", "lesson", "--lang", "en", cwd=tmp_path)
+    assert "six short walks" in run(bin_folder / "neuron485", "lesson", "--lang", "en", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("asked", [[], ["--check", "1"], ["--answer"]])
+def test_the_lesson_on_data_says_that_it_needs_pandas(
+    bin_folder: Path, tmp_path: Path, asked: list[str]
+) -> None:
+    command = [str(bin_folder / "neuron485"), "lesson", "6", *asked]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.endswith(f"{bin_folder}/python -m pip install 'pandas>=3.1'\n")
 
 
 def test_what_needs_the_repository_says_so(bin_folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import unicodedata
 from functools import cache
+from pathlib import Path
 from string import Formatter
 from typing import Any
 
@@ -23,11 +25,12 @@ from host.core.image import decode
 from host.core.learn import Config, begin, step
 from host.core.modbus import frame_valid
 from host.core.wire import BY_NAME, Activation, Loss
-from host.lessons import COUNT
+from host.lessons import COUNT, flowers
 from host.lessons import facts as lesson_facts
 from host.lessons import text as lesson_text
 from host.lessons.facts import LESSONS
 from host.lessons.text import LANGUAGES, load
+from host.models.dense import dense_layers, reference
 from host.training.pipeline import train as train_model
 from host.training.plan import make_plan
 from host.training.trained import Trained
@@ -238,6 +241,55 @@ def test_the_network_learns_what_one_neuron_cannot() -> None:
     assert not hidden[:, 1].any()
 
 
+def test_flowers_are_those_of_the_file_and_the_large_network_over_fits() -> None:
+    shown = facts(6)
+    labels = [line.rsplit(",", 1)[1] for line in flowers.FILE.read_text(encoding="utf-8").splitlines()[1:]]
+    assert (shown["rows"], shown["inputs"], shown["classes"]) == (len(labels), 4, len(set(labels)))
+    command = ["--model", "mlp", "--data", str(flowers.FILE), "--target", "species"]
+    result = trained(command)
+    for row, (name, part) in zip(shown["parts"].splitlines()[1:], result.parts.items(), strict=True):
+        said = reference(result.layers, part.x)[1].argmax(axis=1)
+        right = f"{100 * np.mean(said == part.labels):.1f}"
+        assert row.split() == [name, str(len(part)), right, "%", f"{100 / 3:.1f}", "%"]
+        assert np.bincount(part.labels).tolist() == [len(part) / 3] * 3  # "of every species its share"
+    test = result.parts["test"]
+    virginica = reference(result.layers, test.x[test.labels == 2])[1].argmax(axis=1)
+    assert [int(n) for n in re.findall(r"\d+", shown["missed"])] == np.bincount(
+        virginica, minlength=3
+    ).tolist()
+
+    large = trained([*command, *"--layers 4-32-32-3 --split 20,40,40 --l2 0".split()])
+    rows = [[float(cell) for cell in row.split()] for row in shown["losses"].splitlines()[1:]]
+    epochs, training, validation = zip(*rows, strict=True)
+    history = large.fit.history
+    best = min(history, key=lambda epoch: epoch.validation or 0.0)
+    assert (shown["kept"], shown["epochs"]) == (best.epoch, len(history))
+    assert (epochs[1], epochs[-1]) == (shown["kept"], shown["kept"] + shown["patience"])
+    assert [history[int(n)].validation for n in epochs] == pytest.approx(validation, abs=6e-5)
+    assert all(a.loss > b.loss for a, b in itertools.pairwise(history[5:]))  # "falls and falls"
+    assert training[-1] < training[1] / 50
+    assert validation[0] > validation[1] < validation[2] < validation[3]
+    assert validation[3] > 2 * shown["chosen"]
+    assert shown["chosen"] < shown["test"]  # "chosen, so it flatters"
+    assert shown["parameters"] == 5 * 32 + 33 * 32 + 33 * 3
+    assert shown["test"] == large.losses["test"]
+    assert large.fit.end.epoch == best.epoch
+
+    last = dense_layers(large.config, history[-1].parameters)
+    x, y = large.plan.samples.of("validation")[:2]
+    sure = [
+        softmax(reference(layers, x)[1]) for layers in (dense_layers(large.config, best.parameters), last)
+    ]
+    wrong = [share.argmax(axis=1) != y.argmax(axis=1) for share in sure]
+    at_start, at_end = (share[row].max(axis=1).mean() for share, row in zip(sure, wrong, strict=True))
+    assert at_end > at_start  # "more and more sure, also where it is wrong"
+
+
+def softmax(z: np.ndarray) -> np.ndarray:
+    powers = np.exp(z - z.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
 # -------------------------------------------------------------------------------------------------- commands
 
 
@@ -263,6 +315,33 @@ def test_what_else_the_texts_tell_to_try_runs(capsys: pytest.CaptureFixture[str]
     assert train.main(["--model", "wxb", "--lr", "1"]) == 2
     limit = LESSONS[2].exercise().answer
     assert f"the largest stable rate for this data is {limit:.6g}" in capsys.readouterr().err
+    assert train.main(shlex.split(f"{flowers.FLOWERS} {flowers.LARGE}")[3:]) == 0
+    out = capsys.readouterr().out
+    exercise = LESSONS[5].exercise()
+    assert "over-fitting: the validation loss was lowest at epoch 14" in out
+    assert f"versicolor     20      {100 * exercise.mistakes['precision']:.1f} %" in out
+
+
+def test_the_file_is_found_from_any_folder(tmp_path: Path) -> None:
+    assert flowers.path_here(ROOT / "host" / "lessons" / "iris.csv", ROOT) == "host/lessons/iris.csv"
+    assert flowers.path_here(tmp_path / "a b.csv", ROOT) == f'"{tmp_path.as_posix()}/a b.csv"'
+    shown = subprocess.run(
+        [sys.executable, "-m", "host.lesson", "6", "--lang", "en"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert (shown.returncode, shown.stderr) == (0, "")
+    (command,) = re.findall(r"^    (python -m host\.train .+)$", shown.stdout, re.MULTILINE)
+    (options,) = re.findall(r"^    (--target .+)$", shown.stdout, re.MULTILINE)
+    result = subprocess.run(
+        [sys.executable, *shlex.split(f"{command} {options}")[1:]],
+        cwd=tmp_path,
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert (result.returncode, result.stderr) == (0, b"")
 
 
 # ------------------------------------------------------------------------------------------------- exercises
@@ -273,6 +352,11 @@ ANSWERS = [
     (3, ["0.169", "0.16904", ".169"], ["0.0845", "0.0423", "0.1", "0.17", "11.83", "3"]),
     (4, ["61", "61.0"], ["60", "60.647", "116", "121", "30", "15526", "-61"]),
     (5, ["33"], ["24", "32", "11", "17", "0"]),
+    (
+        6,
+        ["0.8", "0.80", ".8", "0,8", "recall = 0.8"],
+        ["0.842", "0.88", "0.967", "0.333", "0.2", "4", "16", "80", "7"],
+    ),
 ]
 
 
@@ -318,6 +402,7 @@ def test_the_right_answers_are_those_of_the_training() -> None:
         pytest.approx(0.169048, abs=1e-6),
         int(fixed_from_float(weight, 8)),
         8 * 3 + 9,
+        16 / 20,
     ]
 
 
@@ -381,7 +466,7 @@ def test_chinese_can_be_shown_in_gbk() -> None:
     assert WIDE.search(result.stdout.decode("gbk"))
 
 
-@pytest.mark.parametrize("argv", [["0"], ["6"], ["x"], ["--check", "2"], ["--answer"], ["1", "--lang", "fr"]])
+@pytest.mark.parametrize("argv", [["0"], ["7"], ["x"], ["--check", "2"], ["--answer"], ["1", "--lang", "fr"]])
 def test_what_cannot_be_is_one_line(capsys: pytest.CaptureFixture[str], argv: list[str]) -> None:
     status, out, err = run(capsys, *argv)
     assert (status, out) == (2, "")

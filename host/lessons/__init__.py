@@ -1,4 +1,4 @@
-"""Five short lessons, in English and Chinese."""
+"""Six short lessons, in English and Chinese."""
 
-COUNT = 5
+COUNT = 6
 LANGUAGES = ("en", "zh")

@@ -1,91 +1,34 @@
 """What the lessons show, and the exercises: every number here comes out of the training and the node themselves.
 
-A lesson's command is what the reader is told to try, and what most of its numbers come from.
+Lesson 6, which needs pandas, is in flowers.py.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from host.boards.opening import open_node
-from host.cli.training import options_of, parse
 from host.core.fixed import fixed_from_float
 from host.core.learn import Config
 from host.core.wire import BY_NAME, Loss
+from host.lessons import flowers
+from host.lessons.lesson import PROGRAM, Exercise, Facts, Lesson, block, table, trained
 from host.models.dense import reference
 from host.node.proof import Row
 from host.node.staging import deploy
 from host.show import tables
 from host.training import grid
 from host.training.fit import Epoch, Fit, epochs, fit
-from host.training.pipeline import train
-from host.training.plan import make_plan
 from host.training.scores import question_of
 from host.training.stability import stable_rate
 from host.training.trained import Trained
-
-Facts = dict[str, Any]
-"""Values of a text's placeholders. A value of several lines stands on a line of its own there."""
-
-PROGRAM = "python -m host.train"
-
-
-@dataclass(frozen=True)
-class Exercise:
-    """The number that is right, within the tolerance; what each known mistake would give; facts for the replies.
-
-    limit: the answer is one: what is above it is wrong."""
-
-    answer: float
-    tolerance: float
-    mistakes: Mapping[str, float]
-    facts: Facts = field(default_factory=dict)
-    limit: bool = False
-
-    def judge(self, given: float) -> str:
-        """'right', the name of a known mistake, or 'other'."""
-        if abs(given - self.answer) <= self.tolerance and not (self.limit and given > self.answer):
-            return "right"
-        near = {name: abs(given - value) for name, value in self.mistakes.items()}
-        best = min(near, key=near.__getitem__, default="other")
-        return best if near.get(best, np.inf) <= self.tolerance else "other"
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """command: to try, and `status` its exit status; show(drawn): what the text shows; exercise: what it asks."""
-
-    command: str
-    show: Callable[[bool], Facts]
-    exercise: Callable[[], Exercise]
-    status: int = 0
-
-
-@functools.cache
-def trained(command: str) -> Trained:
-    """What `python -m host.train ...` trains."""
-    args = parse(command.removeprefix(PROGRAM).split())
-    return train(make_plan(options_of(args, args.model)))
-
-
-def block(lines: Sequence[str]) -> str:
-    return "\n".join(lines)
-
-
-def table(rows: Sequence[Sequence[str]], gap: str = "   ") -> str:
-    """Columns to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return block(
-        ["    " + gap.join(f"{c:>{w}}" for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-    )
 
 
 def samples(data: Any) -> str:
@@ -403,5 +346,6 @@ LESSONS = (
     Lesson(EXPLOSION, show_explosion, explosion_exercise, status=2),
     Lesson(BOARD, show_board, board_exercise),
     Lesson(NETWORK, show_network, network_exercise),
+    flowers.LESSON,
 )
 """Number 1 first."""
