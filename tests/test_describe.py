@@ -11,6 +11,7 @@ import pytest
 
 from host import deploy
 from host.core.crc import crc32
+from host.core.fixed import INT16_MAX, INT16_MIN
 from host.core.image import CRC, Model, encode, image_crc
 from host.core.wire import IMAGE_VERSION
 from tests.asked_models import FLOWERS
@@ -18,8 +19,8 @@ from tests.e2e.scenario import AND
 
 
 def of_format_1(model: Model) -> bytes:
-    """The image that was written before there were offsets and names, which this model has not."""
-    image = bytearray(encode(model))
+    """The image that was written before there were ranges, and offsets and names, which this model has not."""
+    image = bytearray(encode(replace(model, input_low=(INT16_MIN,) * 2, input_high=(INT16_MAX,) * 2)))
     assert struct.unpack_from("<HH", image, 4) == (IMAGE_VERSION, 0)
     struct.pack_into("<H", image, 4, 1)
     return bytes(image[: -CRC.size]) + CRC.pack(crc32(bytes(image[: -CRC.size])))

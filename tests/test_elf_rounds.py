@@ -107,8 +107,8 @@ FLOAT64 = {"dtype": np.float64, "rate": 0.01}
 FLOAT32 = {"dtype": np.float32, "rate": 0.0, "batch": 1}
 TRAININGS: dict[str, tuple[tuple[int, ...], tuple[Activation, ...], dict[str, Any], START, int]] = {
     "of the issue": ((60, 64, 48), (IDENTITY, IDENTITY), FLOAT32, huge_last, 1),
-    "the largest image": ((60, 62), (TANH,), FLOAT32, growing, 1),
-    "huge last": ((60, 62), (IDENTITY,), FLOAT32, huge_last, 1),
+    "the largest image": ((60, 60), (TANH,), FLOAT32, growing, 1),
+    "huge last": ((60, 60), (IDENTITY,), FLOAT32, huge_last, 1),
     "two layers": ((8, 64, 46), (TANH, RELU), FLOAT32, growing, 1),
     "float64, one by one": ((58, 60), (SIGMOID,), {**FLOAT64, "batch": 1}, growing, 1),
     "float64, Adam": ((22, 33, 20), (TANH, SIGMOID), {**FLOAT64, "adam": True}, normal(), 1),
