@@ -123,11 +123,11 @@ def caption(subject: Subject) -> str:
     text = f"In 16-bit fixed point the error of the {subject.value_name} "
     if subject.bound is None:
         worst = f"{np.abs(errors).max():.2g}"
-        text += f"at {len(x)} points in {ranges}{more} was {worst} at most, without a useful bound."
+        text += f"at {len(x)} points all over {ranges}{more} was {worst} at most, without a useful bound."
     else:
         text += (
             f"is at most {subject.bound:.2g} (proven) for {ranges}{more}; "
-            f"the largest at {len(x)} points was {np.abs(errors).max():.2g}."
+            f"the largest at {len(x)} points all over them was {np.abs(errors).max():.2g}."
         )
     if subject.decides or subject.classes:
         decide = subject.classified if subject.classes else subject.lit
