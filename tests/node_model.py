@@ -134,7 +134,7 @@ class NodeModel:
         if self.model is None:
             return False
         ends = zip(self.q, self.model.input_low, self.model.input_high, strict=False)
-        return any(not low <= q <= high for q, low, high in ends)
+        return self.clipped or any(not low <= q <= high for q, low, high in ends)
 
     @property
     def class_number(self) -> int:

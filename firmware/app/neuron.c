@@ -120,6 +120,8 @@ bool neuron_clipped(const struct neuron *neuron)
 bool neuron_out_of_range(const struct neuron *neuron)
 {
     const int16_t *ends = neuron->valid ? neuron->model.input_range : NULL;
+    if (neuron_clipped(neuron))
+        return true;
     for (unsigned i = 0; ends && i < neuron->model.inputs; i++, ends += 2)
         if (neuron->inputs[i] < ends[0] || neuron->inputs[i] > ends[1])
             return true;

@@ -46,7 +46,7 @@ bool neuron_lamp(const struct neuron *neuron);
 /* Whether an input of the running model is beyond what its format holds. */
 bool neuron_clipped(const struct neuron *neuron);
 
-/* Whether an input is beyond the range that the running model was made for. */
+/* Whether an input is beyond the range that the running model was made for, or what its format holds. */
 bool neuron_out_of_range(const struct neuron *neuron);
 
 /* Write the coils in `mask`, coil n in bit n. */

@@ -95,7 +95,8 @@ def clipped_inputs(model: Scales, x: np.typing.ArrayLike) -> NDArray[np.bool_]:
 
 
 def dequantise_inputs(model: Scales, q: Int16) -> NDArray[np.float32]:
-    """Inputs (samples, inputs) in their own units, as the node reads them back: the offset comes on in float32."""
+    """Inputs (samples, inputs) in their own units, as a node reads back what was written as q: the offset comes
+    on in float32."""
     columns = zip(q.T, model.input_fraction, strict=True)
     real = np.stack([fixed_to_float(column, f) for column, f in columns], axis=1)
     return np.asarray(np.array(model.input_offset, dtype=np.float32) + real)

@@ -34,7 +34,9 @@ class Answers:
     """Rows of inputs, as a node takes and answers them.
 
     q: int16 (rows, inputs), at the model's scales; used: float32, the same in their own units; clipped: those that were
-    beyond what the formats hold, not only rounded; beyond: those outside of the range that the model was made for;
+    beyond what the formats hold, not only rounded; beyond: those, and what is outside of the range that the model was
+    made for; flagged: (rows,) the discrete input OUT_OF_RANGE of a node that is given q, of which it cannot tell what
+    was clipped;
     y: int16 (rows, outputs); outputs: float32, the same in their own units; classes: (rows,) int64, by host.core.infer;
     led: (rows,) whether the lamp is lit.
     """
@@ -43,6 +45,7 @@ class Answers:
     used: NDArray[np.float32]
     clipped: Bools
     beyond: Bools
+    flagged: Bools
     y: Int16
     outputs: NDArray[np.float32]
     classes: NDArray[np.int64]
@@ -55,7 +58,7 @@ class Answers:
 
     @property
     def out_of_range(self) -> Bools:
-        """(rows,) the discrete input OUT_OF_RANGE: an input is beyond its range."""
+        """(rows,) whether any input is beyond its range."""
         return np.asarray(self.beyond.any(axis=1))
 
 
@@ -71,11 +74,13 @@ class Twin:
         """What a node gives for x (rows, inputs), in the model's own units."""
         q = quantise_inputs(self.model, x)
         y = infer(self.model, q)
+        clipped, beyond = clipped_inputs(self.model, x), out_of_range(self.model, q)
         return Answers(
             q=q,
             used=dequantise_inputs(self.model, q),
-            clipped=clipped_inputs(self.model, x),
-            beyond=out_of_range(self.model, q),
+            clipped=clipped,
+            beyond=clipped | beyond,
+            flagged=np.asarray(beyond.any(axis=1)),
             y=y,
             outputs=dequantise_outputs(self.model, y),
             classes=class_of(self.model, y),
@@ -119,7 +124,7 @@ class OnNode(Twin):
             same = (
                 (result.outputs[0] == answers.y[row]).all()
                 and result.classes[0] == answers.classes[row]
-                and result.out_of_range[0] == answers.out_of_range[row]
+                and result.out_of_range[0] == answers.flagged[row]
                 and (result.held or result.led[0] == answers.led[row])
             )
             if same:
@@ -129,9 +134,7 @@ class OnNode(Twin):
         if not self._node.inputs_are_ours():
             raise NodeError("another master writes the node's inputs: stop it for a moment")
         found = _in_words(result.outputs[0], result.classes[0], result.out_of_range[0], result.led[0])
-        expected = _in_words(
-            answers.y[row], answers.classes[row], answers.out_of_range[row], answers.led[row]
-        )
+        expected = _in_words(answers.y[row], answers.classes[row], answers.flagged[row], answers.led[row])
         raise NodeError(
             f"the node says {found}, expected {expected}: is another master at work, or its firmware of another "
             "version?"
