@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from host.core.image import decode
 from host.core.infer import class_of, infer, led, quantise_inputs
 from host.core.wire import Activation
 from host.errors import NeuronError
-from host.models import convert
+from host.models import convert, load
 from host.models.dense import reference
 from host.models.imported import Chain, Decide, Imported, classes_of, joined, numbers, start, with_classes
 
@@ -151,3 +153,51 @@ def test_names_make_classes_of_numbers() -> None:
     relu = numbers("relu", chain(3).activated(Activation.RELU))
     named = with_classes(relu, ["a", "b", "c"])
     assert (named.decisions(X)[:, 0] == np.maximum(sums(relu), 0).argmax(axis=1)).all()
+
+
+def test_names_that_a_model_has_are_kept() -> None:
+    for names in (["yes", "no"], ["a", "b"]):
+        with pytest.raises(NeuronError, match="sign names its classes itself, no, yes"):
+            load(SIGN, classes=names)
+    assert load(SIGN, classes=["no", "yes"]).classes == ("no", "yes")
+    with pytest.raises(NeuronError, match="1 class name for 2 classes"):
+        load(SIGN, classes=["no"])
+    numbered = numbers("probability", chain(1).activated(Activation.SIGMOID))
+    assert load(numbered, classes=["no", "yes"]).classes == ("no", "yes")
+    assert load(NUMBERS, classes=[1, 2.0]).classes == ("1", "2")
+
+
+TABLE = pd.DataFrame(X, columns=["a", "b", "c"])
+ASKED = ["outputs", "decisions", "predict", "lit"]
+
+
+@pytest.mark.parametrize("ask", ASKED)
+def test_a_table_is_asked_by_its_names(ask: str) -> None:
+    named = replace(PROBABILITY, inputs=("a", "b", "c"))
+    _, report = convert(named, TABLE)
+    expected = getattr(report, ask)(X)
+    assert len(set(np.ravel(expected).tolist())) > 1
+    turned = TABLE.assign(more=0.0)[["more", "c", "b", "a"]]
+    assert (getattr(report, ask)(turned) == expected).all()
+    with pytest.raises(NeuronError, match="x has no column b, an input of probability"):
+        getattr(report, ask)(TABLE[["a", "c"]])
+
+
+@pytest.mark.parametrize("ask", ASKED)
+def test_rows_that_do_not_go_with_it_are_one_line(ask: str) -> None:
+    _, report = convert(PROBABILITY, X)
+    assert len(getattr(report, ask)(X[:0])) == 0
+    for wrong in (X[:, :1], X[:, :2], np.hstack([X, X]), X[0], 3.0):
+        with pytest.raises(NeuronError, match=r"takes 3 inputs: x must be \(rows, 3\)"):
+            getattr(report, ask)(wrong)
+    with pytest.raises(NeuronError, match="not a finite number"):
+        getattr(report, ask)(np.full((1, 3), np.nan))
+    for wrong in (X.astype(np.complex128), [["a", "b", "c"]]):
+        with pytest.raises(NeuronError, match="no numbers"):
+            getattr(report, ask)(wrong)
+
+
+@pytest.mark.parametrize("ranges", [[(0, 1, 2)] * 3, (0, 9), [("a", "b")], 3])
+def test_ranges_that_are_no_pairs_are_one_line(ranges: Any) -> None:
+    with pytest.raises(NeuronError, match=r"ranges are \(low, high\) of every input"):
+        convert(SIGN, X, ranges=ranges)

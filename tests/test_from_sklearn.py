@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -304,20 +305,54 @@ def test_what_a_node_cannot_hold_is_said_by_its_limits() -> None:
     large = fitted(MLPClassifier((60, 40), max_iter=2), "digits")
     with pytest.raises(NeuronError, match="longer than the 8192 bytes that a node keeps"):
         convert(large, x)
-    for sample in (x[:, 1:], x[0], x[:0]):
-        with pytest.raises(NeuronError, match=r"takes 64 inputs: the sample must be \(rows, 64\)"):
+    for sample in (x[:, 1:], x[0]):
+        with pytest.raises(NeuronError, match=r"takes 64 inputs: x must be \(rows, 64\)"):
             convert(fitted(linear("digits"), "digits"), sample)
+    with pytest.raises(NeuronError, match="the sample has no rows"):
+        convert(fitted(linear("digits"), "digits"), x[:0])
     with pytest.raises(NeuronError, match="not a finite number"):
         convert(fitted(linear("digits"), "digits"), np.where(x == x.max(), np.nan, x))
     with pytest.raises(NeuronError, match="no numbers"):
         convert(fitted(linear("iris"), "iris"), [["a", "b", "c", "d"]])
 
 
-def test_weights_that_are_not_finite_are_refused() -> None:
-    model = fitted(LinearRegression(), "diabetes")
-    model.coef_[3] = np.inf
-    with pytest.raises(NeuronError, match="not a finite number"):
+@pytest.mark.parametrize(
+    ("attribute", "value", "why"),
+    [
+        ("coef_", np.full((3, 4), np.inf), "a weight or bias is not a finite number"),
+        ("coef_", np.full((3, 4), 1 + 2j), "a weight or bias is a complex number"),
+        ("intercept_", np.full(3, 2j), "a weight or bias is a complex number"),
+        ("intercept_", np.zeros(2), "is damaged"),
+        ("intercept_", "text", "is damaged"),
+        ("coef_", None, "is damaged|not a finite"),
+        ("coef_", np.zeros((3, 4, 2)), "is damaged|weights of"),
+        ("classes_", None, "its classes_ are None"),
+        ("classes_", 3, "is damaged"),
+        ("n_features_in_", "four", "is damaged"),
+        ("feature_names_in_", np.array(["a", "b"]), "2 names for 4 inputs"),
+    ],
+)
+def test_fields_that_are_damaged_are_one_line(attribute: str, value: Any, why: str) -> None:
+    model = fitted(LogisticRegression(max_iter=1000), "iris")
+    setattr(model, attribute, value)
+    with pytest.raises(NeuronError, match=why) as error:
         load(model)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("make", [LinearRegression, lambda: make_pipeline(StandardScaler(), Ridge())])
+@pytest.mark.parametrize("several", [False, True])
+def test_regressions_that_tell_classes_apart_cut_where_they_do(make: Any, several: bool) -> None:
+    """Of two classes at 0.5; of several the largest."""
+    data = LOADERS["iris"]()
+    x, y = data.data, data.target if several else data.target == 2
+    model = OneVsRestClassifier(make()).fit(x, y)
+    imported = load(model)
+    said = np.array(imported.classes)[imported.decisions(x)[:, 0]]
+    assert (said == model.predict(x).astype(str)).all()
+    assert len(set(said)) == (3 if several else 2)
+    _, report = convert(imported, x)
+    assert (report.predict(x) != said).sum() == report.changed
 
 
 # ----------------------------------------------------------------------------------------------------------- files
@@ -350,6 +385,17 @@ def test_without_trust_nothing_of_a_file_runs(tmp_path: Path) -> None:
     with pytest.raises(NeuronError, match=r"cannot be loaded .boom.") as error:
         load(path, trust=True)
     assert "second" not in str(error.value)
+
+
+class Exit:
+    def __reduce__(self) -> Any:
+        return (sys.exit, (0,))
+
+
+def test_a_file_that_ends_the_program_does_not(tmp_path: Path) -> None:
+    joblib.dump(Exit(), tmp_path / "m.joblib")
+    with pytest.raises(NeuronError, match=r"m.joblib: it cannot be loaded"):
+        load(tmp_path / "m.joblib", trust=True)
 
 
 def test_damaged_files_are_one_line(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ FILES = {
 
 
 def load(
-    source: Any, *, classes: Sequence[str] = (), activation: Sequence[str] = (), trust: bool = False
+    source: Any, *, classes: Sequence[object] = (), activation: Sequence[str] = (), trust: bool = False
 ) -> Imported:
     """A model that was trained elsewhere, in dense layers (host.models.imported.Imported).
 
@@ -57,11 +57,11 @@ def load(
     """
     import numpy as np
 
-    from host.models.imported import Imported, with_classes
+    from host.models.imported import Imported, label, with_classes
 
     with np.errstate(all="ignore"):  # what is not finite is refused where it comes to stand
         model = source if isinstance(source, Imported) else _load(source, activation, trust)
-        return with_classes(model, classes) if classes else model
+        return with_classes(model, list(map(label, classes))) if len(classes) else model
 
 
 def _load(source: Any, activation: Sequence[str], trust: bool) -> Imported:

@@ -60,7 +60,7 @@ class Converted:
         return np.asarray(led(self.model, self._infer(x)))
 
     def _infer(self, x: ArrayLike) -> NDArray[np.int16]:
-        return infer(self.model, quantise_inputs(self.model, x))
+        return infer(self.model, quantise_inputs(self.model, _rows(self.source, x)))
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -122,29 +122,42 @@ def convert(
 
 
 def _sample(model: Imported, x: Any) -> Float:
-    """The sample as the model takes it: of a table with names, the columns that have those of the model's inputs."""
+    data = _rows(model, x)
+    if not len(data):
+        raise NeuronError("the sample has no rows")
+    return data
+
+
+def _rows(model: Imported, x: Any) -> Float:
+    """x as the model takes it: of a table with names, the columns that have those of the model's inputs."""
     columns = getattr(x, "columns", None)
     if columns is not None and model.inputs:
         missing = [name for name in model.inputs if name not in columns]
         if missing:
-            raise NeuronError(f"the sample has no column {missing[0]}, an input of {model.name}")
+            raise NeuronError(f"x has no column {missing[0]}, an input of {model.name}")
         x = x[list(model.inputs)]
     try:
-        data = np.asarray(x, np.float64)
-    except (TypeError, ValueError):
-        raise NeuronError("the sample has values that are no numbers") from None
+        values = np.asarray(x)
+        data = values.astype(np.float64, casting="unsafe" if values.dtype.kind in "OUS" else "same_kind")
+    except (TypeError, ValueError, RuntimeError):  # the last by PyTorch
+        raise NeuronError("x has values that are no numbers") from None
     inputs = model.units[0]
-    if data.ndim != 2 or data.shape[1] != inputs or not len(data):
+    if data.ndim != 2 or data.shape[1] != inputs:
         raise NeuronError(
-            f"{model.name} takes {counted(inputs, 'input')}: the sample must be (rows, {inputs}), not {data.shape}"
+            f"{model.name} takes {counted(inputs, 'input')}: x must be (rows, {inputs}), not {data.shape}"
         )
     if not np.isfinite(data).all():
-        raise NeuronError("the sample has a value that is not a finite number")
+        raise NeuronError("x has a value that is not a finite number")
     return data
 
 
 def _ranges(ranges: Sequence[Sequence[float]], inputs: int) -> list[tuple[float, float]]:
-    pairs = [(float(low), float(high)) for low, high in ranges]
+    try:
+        pairs = [(float(low), float(high)) for low, high in ranges]
+    except (TypeError, ValueError):
+        raise NeuronError(
+            "ranges are (low, high) of every input, or one for all of them, as in [(0, 9)]"
+        ) from None
     return pairs * inputs if len(pairs) == 1 else pairs
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from host.core.wire import Activation
-from host.errors import NeuronError
+from host.errors import NeuronError, counted
 from host.models.dense import Float
 from host.models.imported import (
     Chain,
@@ -26,6 +26,7 @@ from host.models.imported import (
     label,
     library,
     numbers,
+    real,
     start,
 )
 
@@ -63,13 +64,24 @@ class _Predicted:
 def from_sklearn(estimator: Any, name: str | None = None) -> Imported:
     """A fitted estimator, which decides as its predict() does. name: of the model, by default its type's. NeuronError
     where dense layers cannot do what it does."""
+    try:
+        return _imported(estimator, name or type(estimator).__name__)
+    except NeuronError:
+        raise
+    except Exception as error:  # fields that are not what fit() leaves there
+        raise NeuronError(f"{type(estimator).__name__} is damaged: {first_line(error)}") from None
+
+
+def _imported(estimator: Any, name: str) -> Imported:
     found = _predicted(estimator, start(_inputs(estimator)))
-    name = name or type(estimator).__name__
     if found.classes is None:
         model = numbers(name, found.chain)
     else:
         model = classes_of(name, found.chain, [label(c) for c in found.classes], softmax=found.softmax)
-    return replace(model, inputs=tuple(map(str, getattr(estimator, "feature_names_in_", ()))))
+    inputs = tuple(map(str, getattr(estimator, "feature_names_in_", ())))
+    if inputs and len(inputs) != model.units[0]:
+        raise NeuronError(f"{name} is damaged: {counted(len(inputs), 'name')} for {model.units[0]} inputs")
+    return replace(model, inputs=inputs)
 
 
 def load_sklearn(path: Path, *, trust: bool) -> Imported:
@@ -87,7 +99,7 @@ def load_sklearn(path: Path, *, trust: bool) -> Imported:
             estimator = joblib.load(path)
         except OSError as error:
             raise NeuronError(f"cannot read {path}: {error.strerror or error}") from None
-        except Exception as error:  # whatever its code raises
+        except (Exception, SystemExit) as error:  # whatever its code raises
             raise NeuronError(
                 f"{path}: it cannot be loaded ({first_line(error)}): use the Python and scikit-learn that wrote it"
             ) from None
@@ -137,8 +149,11 @@ def _predicted(estimator: Any, chain: Chain) -> _Predicted:
     if kind == "OneVsRestClassifier":
         if estimator.multilabel_:
             raise _several_labels(kind)
-        parts = [_predicted(each, chain) for each in estimator.estimators_]
-        return _Predicted(joined([part.chain for part in parts]), estimator.classes_)
+        parts = [_predicted(each, chain) for each in _fitted(estimator, "estimators_")]
+        scores = joined([part.chain for part in parts])
+        if len(parts) == 1 and parts[0].classes is None:  # it fits 0 and 1, and cuts between them
+            scores = scores.scaled(1.0, -0.5)
+        return _Predicted(scores, _classes(estimator))
     if kind in LINEAR_CLASSIFIERS:
         return _linear_classifier(estimator, kind, chain)
     if kind in LINEAR_REGRESSORS:
@@ -147,6 +162,13 @@ def _predicted(estimator: Any, chain: Chain) -> _Predicted:
         return _network(estimator, kind, chain)
     whose = "" if kind else ", which is not scikit-learn's own"
     raise NeuronError(f"{type(estimator).__name__}{whose}: {WHAT_WORKS}")
+
+
+def _classes(estimator: Any) -> Sequence[Any]:
+    classes: Sequence[Any] | None = _fitted(estimator, "classes_")
+    if classes is None:
+        raise NeuronError(f"{type(estimator).__name__} is damaged: its classes_ are None")
+    return classes
 
 
 def _several_labels(kind: str) -> NeuronError:
@@ -160,7 +182,7 @@ def _linear(estimator: Any, chain: Chain) -> Chain:
     coefficients = _fitted(estimator, "coef_")
     if hasattr(coefficients, "toarray"):  # after sparsify()
         coefficients = coefficients.toarray()
-    weights = np.atleast_2d(np.asarray(coefficients, np.float64))
+    weights = np.atleast_2d(real(coefficients))
     return chain.linear(weights, np.broadcast_to(np.ravel(estimator.intercept_), (len(weights),)))
 
 
@@ -171,7 +193,7 @@ def _linear_classifier(estimator: Any, kind: str, chain: Chain) -> _Predicted:
     # Before 1.8 two classes could be fitted as multinomial: then it is sigmoid(2 z).
     if probability and scores.units == 1 and getattr(estimator, "multi_class", "") != "multinomial":
         scores = scores.activated(Activation.SIGMOID)
-    return _Predicted(scores, estimator.classes_, kind.startswith("LogisticRegression"))
+    return _Predicted(scores, _classes(estimator), kind.startswith("LogisticRegression"))
 
 
 def _require_one_label(estimator: Any, kind: str) -> None:
@@ -194,7 +216,7 @@ def _network(estimator: Any, kind: str, chain: Chain) -> _Predicted:
     _require_one_label(estimator, kind)
     if out == "logistic":
         chain = chain.activated(Activation.SIGMOID)
-    return _Predicted(chain, estimator.classes_, softmax=out == "softmax")
+    return _Predicted(chain, _classes(estimator), softmax=out == "softmax")
 
 
 # ----------------------------------------------------------------------------------------------------- steps before it

@@ -102,7 +102,7 @@ class Chain:
 
     def linear(self, weights: ArrayLike, bias: ArrayLike) -> Chain:
         """weights (rows, units) @ value + bias (rows,)."""
-        matrix, vector = np.asarray(weights, np.float64), np.asarray(bias, np.float64)
+        matrix, vector = real(weights), real(bias)
         if len(vector) > WIDEST:
             raise NeuronError(f"{len(vector)} values side by side, far more than the {UNITS_MAX} of a node")
         if matrix.ndim != 2 or matrix.shape[1] != self.units or vector.shape != (len(matrix),):
@@ -120,7 +120,7 @@ class Chain:
         """factor * value + offset, each a number or one a unit."""
         units = (self.units,)
         try:
-            factors, offsets = (np.broadcast_to(np.asarray(v, np.float64), units) for v in (factor, offset))
+            factors, offsets = (np.broadcast_to(real(v), units) for v in (factor, offset))
         except ValueError:
             raise NeuronError(f"constants that do not go with {counted(self.units, 'value')}") from None
         return self.linear(np.diag(factors), offsets)
@@ -160,6 +160,14 @@ class Chain:
             return None
         last = self.layers[-1]
         return Chain(self.layers[:-1], last.weights[chosen], last.bias[chosen])
+
+
+def real(values: Any) -> Float:
+    """As float64. NeuronError where they are complex: numpy would drop a part of them."""
+    array = np.asarray(values)
+    if np.iscomplexobj(array):
+        raise NeuronError("a weight or bias is a complex number")
+    return array.astype(np.float64)
 
 
 def _shape(array: NDArray[Any]) -> str:
@@ -248,12 +256,17 @@ def classes_of(
 
 def with_classes(model: Imported, classes: Sequence[str]) -> Imported:
     """The same model with these names for its classes. One whose outputs are numbers then decides: for the largest of
-    several, or where there is one, for the second of two classes above 0."""
+    several, or where there is one, for the second of two classes above 0. NeuronError where it has other names already:
+    in another order they would swap the classes."""
     if len(set(classes)) != len(classes) or not all(classes):
         raise NeuronError(f"classes {', '.join(map(repr, classes))}: each needs a name of its own")
     if model.classes:
         if len(classes) != len(model.classes):
             raise NeuronError(f"{counted(len(classes), 'class name')} for {len(model.classes)} classes")
+        if model.classes not in (tuple(classes), tuple(map(str, range(len(classes))))):
+            raise NeuronError(
+                f"{model.name} names its classes itself, {', '.join(model.classes)}: leave the classes out"
+            )
         return replace(model, classes=tuple(classes))
     *before, last = model.layers
     chain = Chain(tuple(before), last.weights, last.bias)
