@@ -226,6 +226,23 @@ STATES = {
         "weight: a weight or bias is not a finite number",
     ),
     "empty": ({"weight": torch.ones(0, 4)}, [], "weight: it gives no values"),
+    "complex": (
+        {"weight": torch.ones(1, 4, dtype=torch.complex64)},
+        [],
+        "weight: a weight or bias is a complex number",
+    ),
+    "sparse": ({"weight": torch.ones(1, 4).to_sparse()}, [], "weight is no plain tensor of numbers"),
+    "a sparse bias": (
+        {"weight": torch.ones(1, 4), "bias": torch.ones(1).to_sparse()},
+        [],
+        "weight is no plain tensor of numbers",
+    ),
+    "without values": (
+        {"weight": torch.empty(1, 4, device="meta")},
+        [],
+        "weight is no plain tensor of numbers",
+    ),
+    "no tensor": ({"weight": torch.ones(1, 4), "bias": "text"}, [], "weight is no plain tensor of numbers"),
 }
 
 
@@ -274,7 +291,49 @@ def test_damaged_files_are_one_line_or_a_model(tmp_path: Path, seed: int) -> Non
 
 # -------------------------------------------------------------------------------------------------------- refusals
 
+
+def named(name: str) -> Any:
+    """A module of one's own, by the name of one of torch's."""
+    return type(name, (nn.Module,), {"forward": lambda self, x: -2 * x, "dim": 1})()
+
+
+def hooked(model: Any, register: str, index: int | None = None) -> Any:
+    getattr(model if index is None else model[index], register)(lambda module, *values: None)
+    return model
+
+
+def replaced() -> Any:
+    model = nn.Sequential(nn.Linear(4, 3))
+    model[0].forward = lambda x: -x
+    return model
+
+
 MODULES = {
+    **{
+        name: (
+            lambda name=name: nn.Sequential(nn.Linear(4, 3), named(name)),
+            f"module 1, {name}: a node runs",
+        )
+        for name in ("Identity", "Dropout", "Flatten", "Softmax", "ReLU", "Sequential")
+    },
+    "Linear": (lambda: nn.Sequential(named("Linear")), "module 0, Linear: a node runs"),
+    "hook": (
+        lambda: hooked(nn.Sequential(nn.Linear(4, 3)), "register_forward_hook"),
+        "module itself, Sequential: it has hooks",
+    ),
+    "hook before": (
+        lambda: hooked(nn.Sequential(nn.Linear(4, 3)), "register_forward_pre_hook", 0),
+        "module 0, Linear: it has hooks",
+    ),
+    "hook within": (
+        lambda: nn.Sequential(nn.Linear(4, 3), hooked(nn.Sequential(nn.ReLU()), "register_forward_hook")),
+        "module 1, Sequential: it has hooks",
+    ),
+    "forward": (replaced, "module 0, Linear: its forward is not its type's"),
+    "softmax of one": (
+        lambda: nn.Sequential(nn.Linear(4, 1), nn.Softmax(1)),
+        "module 1, Softmax: of one value it is the same",
+    ),
     "leaky": (
         lambda: nn.Sequential(nn.Linear(4, 3), nn.LeakyReLU()),
         "module 1, LeakyReLU: a node runs Linear, ReLU",

@@ -1,7 +1,7 @@
 """PyTorch's nn.Sequential of Linear and activations, as a module or by its state dict, as dense layers.
 
-Modules are known by their type's name, so that none of this imports torch but for reading a file. A module that is no
-Sequential computes by its own code: ONNX shows what it does (torch.onnx.export(model, (x,), "model.onnx")).
+torch's own modules are known by their type's name, so that none of this imports torch but for reading a file. Any other
+module computes by its own code: ONNX shows what it does (torch.onnx.export(model, (x,), "model.onnx")).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from host.core.wire import Activation
 from host.errors import NeuronError, counted
 from host.models.dense import Float
-from host.models.imported import Chain, Imported, classes_of, library, numbers, printable, start
+from host.models.imported import Chain, Imported, classes_of, first_line, library, numbers, printable, start
 
 ACTIVATIONS: dict[str, Activation | None] = {
     "relu": Activation.RELU,
@@ -39,25 +39,38 @@ def from_torch(module: Any, name: str = "torch") -> Imported:
     for path, each in _modules(module, ""):
         kind = type(each).__name__
         try:
+            if not _is_torch(each):
+                raise _not_run()
             if softmax:
                 raise NeuronError(f"it goes on behind the {softmax}")
             if chain is None and kind in ("Linear", "BatchNorm1d"):
                 chain = start(each.in_features if kind == "Linear" else each.num_features)
             if kind in ("Softmax", "LogSoftmax") and each.dim in (1, -1):
+                if chain is not None and chain.units < 2:
+                    raise NeuronError("of one value it is the same whatever the inputs")
                 softmax = kind
             elif kind not in NOTHING:
                 chain = _through(kind, each, chain)
         except NeuronError as error:
-            raise NeuronError(f"module {path or 'itself'}, {kind}: {error}") from None
+            raise NeuronError(f"{_place(each, path)}: {error}") from None
+        except Exception as error:  # tensors without values, fields that are not torch's
+            raise NeuronError(f"{_place(each, path)}: it cannot be read: {first_line(error)}") from None
     if chain is None:
         raise NeuronError("there is no Linear in it")
-    if softmax and chain.units > 1:
+    if softmax:
         return classes_of(name, chain, [str(i) for i in range(chain.units)], softmax=True)
     return numbers(name, chain)
 
 
 def _modules(module: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """The modules in their order, with their names."""
+    """The modules in their order, with their names. NeuronError where one of them, or what holds them, does more than
+    its own type."""
+    if any(getattr(module, hooks, None) for hooks in ("_forward_hooks", "_forward_pre_hooks")):
+        raise NeuronError(
+            f"{_place(module, path)}: it has hooks, which are code of their own; remove them, or export ONNX: {EXPORT}"
+        )
+    if "forward" in getattr(module, "__dict__", ()):
+        raise NeuronError(f"{_place(module, path)}: its forward is not its type's; export ONNX: {EXPORT}")
     if not _is_torch(module) or type(module).__name__ != "Sequential":
         yield path, module
         return
@@ -65,12 +78,22 @@ def _modules(module: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield from _modules(each, f"{path}.{name}".lstrip("."))
 
 
+def _place(module: Any, path: str) -> str:
+    return f"module {path or 'itself'}, {type(module).__name__}"
+
+
+def _not_run() -> NeuronError:
+    return NeuronError(
+        f"a node runs Linear, ReLU, Tanh and Sigmoid in a Sequential; what else is linear shows in ONNX: {EXPORT}"
+    )
+
+
 def _is_torch(module: Any) -> bool:
     return type(module).__module__.startswith("torch.nn.modules.")
 
 
 def _through(kind: str, module: Any, chain: Chain | None) -> Chain:
-    if chain is not None and _is_torch(module):
+    if chain is not None:
         if kind in MODULES:
             return chain.activated(MODULES[kind])
         if kind == "Linear":
@@ -87,12 +110,12 @@ def _through(kind: str, module: Any, chain: Chain | None) -> Chain:
                     bias * _array(module.weight) + _array(module.bias),
                 )
             return chain.scaled(factor, bias)
-    raise NeuronError(
-        f"a node runs Linear, ReLU, Tanh and Sigmoid in a Sequential; what else is linear shows in ONNX: {EXPORT}"
-    )
+    raise _not_run()
 
 
 def _array(tensor: Any) -> Float:
+    if tensor.is_complex():  # double() would drop a part
+        raise NeuronError("a weight or bias is a complex number")
     return np.asarray(tensor.detach().cpu().double().numpy())
 
 
@@ -156,7 +179,14 @@ def _layers(state: Any) -> list[tuple[str, Float, Float]]:
         if what != "weight" or len(shape) != 2:
             raise NeuronError(f"{shown} is no weight or bias of a Linear layer; export ONNX: {EXPORT}")
         bias = state.get(f"{prefix}bias")
-        layers.append((shown, _array(tensor), np.zeros(shape[0]) if bias is None else _array(bias)))
+        try:
+            layers.append((shown, _array(tensor), np.zeros(shape[0]) if bias is None else _array(bias)))
+        except NeuronError as error:
+            raise NeuronError(f"{shown}: {error}") from None
+        except Exception as error:  # sparse, quantised, on no device: torch has an error for each
+            raise NeuronError(
+                f"{shown} is no plain tensor of numbers ({first_line(error)}): save the weights as float32"
+            ) from None
     return layers
 
 
