@@ -89,6 +89,7 @@ def test_every_classifier_decides_as_it_does(kind: str, name: str, zipmap: bool)
         direct.decide,
         direct.units,
     )
+    assert not any("left out" in note for note in imported.notes)
     x = np.vstack([data.x, data.test_x])
     assert (np.array(imported.classes)[imported.decisions(x)[:, 0]] == model.predict(x)).all()
 
@@ -247,6 +248,9 @@ def test_files_that_are_none_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "folder.onnx").mkdir()
     with pytest.raises(NeuronError, match="it is no file"):
         load(tmp_path / "folder.onnx")
+    (tmp_path / "empty.onnx").touch()
+    with pytest.raises(NeuronError, match=r"empty.onnx: it is empty"):
+        load(tmp_path / "empty.onnx")
     with open(tmp_path / "large.onnx", "wb") as large:
         large.truncate(1 << 27)
     with pytest.raises(NeuronError, match="134217728 bytes, a model for a node is far smaller"):

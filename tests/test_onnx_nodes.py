@@ -57,6 +57,32 @@ SAME: dict[str, tuple[list[Any], dict[str, Any]]] = {
         {"w": W},
     ),
     "cast": ([node("Cast", "x", "a", to=11), node("Cast", "a", "c", to=1), node("MatMul", "c w")], {"w": W}),
+    **{
+        f"constants cast to type {to}": (
+            [MATMUL, node("Cast", "c", "i", to=to), node("Cast", "i", "b", to=1), ADD],
+            {"w": W, "c": np.array([1.7, 100.2, 2.5], np.float32)},
+        )
+        for to in (2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13)
+    },
+    **{
+        f"a quotient of {kind}": (
+            [node("Div", "c d", "q"), node("Cast", "q", "b", to=1), MATMUL, ADD],
+            {"w": W, "c": np.array([7, 100, 3]).astype(kind), "d": np.array([2, 3, 5]).astype(kind)},
+        )
+        for kind in ("int8", "int64", "uint8", "float32")
+    },
+    "a sum that is constant": (
+        [
+            node("Gemm", "x w b", "h"),
+            node("ReduceSum", "h a", "s", keepdims=1),
+            node("Div", "h s"),
+        ],
+        {"w": np.hstack([W[:, :1], -W[:, :1]]), "b": np.array([1, 3], np.float32), "a": np.array([1])},
+    ),
+    "a quotient below 0": (
+        [node("Div", "c d", "q"), node("Cast", "q", "b", to=1), MATMUL, ADD],
+        {"w": W, "c": np.array([-7, 7, -6]), "d": np.array([2, -2, 2])},
+    ),
     "cast like an input": ([node("CastLike", "x x", "a"), node("MatMul", "a w")], {"w": W}),
     "cast like a constant": ([node("CastLike", "x w", "a"), node("MatMul", "a w")], {"w": W}),
     "flatten": ([node("Flatten", "x", "a"), node("MatMul", "a w")], {"w": W}),
@@ -333,6 +359,46 @@ BAD: dict[str, tuple[list[Any], dict[str, Any], str]] = {
         {"w": W, "b": np.array([0, np.inf, 0], np.float32)},
         "node 2 of 2, Add 'add': a weight or bias is not a finite",
     ),
+    "integers": ([node("Div", "x c")], {"c": np.int64(2)}, "divides integers, which drops the fraction"),
+    "constant integers by 0": (
+        [node("Div", "a b", "c"), node("Add", "x c")],
+        {"a": np.int64(7), "b": np.int64(0)},
+        "divides integers by 0",
+    ),
+    "complex": ([node("Add", "x c")], {"c": np.complex64(1 + 2j)}, "is a complex number"),
+    "complex weights": ([node("Gemm", "x c")], {"c": W.astype(np.complex64)}, "is a complex number"),
+    "a constant beyond its type": (
+        [node("Cast", "c", "i", to=3), node("Cast", "i", "f", to=1), node("Add", "x f")],
+        {"c": np.float32(300)},
+        "Cast 'cast': a constant is beyond int8",
+    ),
+    "a constant to text": (
+        [node("Cast", "c", "i", to=8), node("Cast", "i", "f", to=1), node("Add", "x f")],
+        {"c": np.float32(3)},
+        "a type that is not read",
+    ),
+    "exponentials to integers": (
+        [
+            node("Neg", "x", "n"),
+            node("Exp", "n", "e"),
+            node("Cast", "e", "i", to=7),
+            node("Cast", "i", "f", to=1),
+            node("Add", "one f", "p"),
+            node("Reciprocal", "p"),
+        ],
+        {"one": np.float32(1)},
+        "node 3 of 6, Cast 'cast': .* another type than float32",
+    ),
+    "one column to integers": (
+        [node("Reshape", "x s", "r"), node("Cast", "r", to=6)],
+        {"s": np.array([-1, 1])},
+        "another type than float32",
+    ),
+    "a decision to true": (
+        [node("ArgMax", "x", "a", axis=1), node("Cast", "a", to=9)],
+        {},
+        "true or false of a decision",
+    ),
     "by zero": ([node("Div", "x c")], {"c": np.float32(0)}, "not a finite number"),
     "to integers": ([node("Cast", "x", to=7)], {}, "another type than float32"),
     "to integers like a constant": (
@@ -435,6 +501,29 @@ def test_inputs_of_several_columns_each_stand_side_by_side() -> None:
     assert imported.notes == ("the graph's inputs stand side by side, in this order: x, z",)
     outputs = reference(imported.layers, np.hstack([X, X[:, :2]]).astype(np.float64))[1]
     assert np.abs(outputs - expected).max() <= 1e-5
+
+
+def test_a_block_that_is_cast_to_integers_is_refused() -> None:
+    nodes = [node("Cast", "x", "i", to=7), node("Cast", "i", "f", to=1), node("Flatten", "f", "y")]
+    with pytest.raises(NeuronError, match=r"node 1 of 3, Cast 'cast': .* another type than float32"):
+        load(graph(nodes, shape=("n", 2, 2)))
+
+
+def test_what_is_beside_a_decision_is_said() -> None:
+    """Its own scores, or their softmax, are no more than that; other values are left out."""
+    scores = [MATMUL, ADD, node("ArgMax", "y", "label", axis=1), node("Softmax", "y", "p", axis=1)]
+    assert not any("left out" in note for note in load(graph(scores, WB, "label y p")).notes)
+    other = [*scores, node("Gemm", "x v", "z"), node("LeakyRelu", "x", "leaky")]
+    notes = load(graph(other, {**WB, "v": W[:, ::-1].copy()}, "label p z leaky")).notes
+    assert "left out, what the graph gives beside its decision: 'z', 'leaky'" in notes
+
+
+@pytest.mark.parametrize("kind", [TensorProto.INT64, TensorProto.INT32])
+def test_inputs_of_whole_numbers_are_said(kind: int) -> None:
+    made = graph([node("Cast", "x", "f", to=1), node("MatMul", "f w", "h"), ADD], WB)
+    assert load(made).notes == ()
+    made.graph.input[0].type.tensor_type.elem_type = kind
+    assert load(made).notes == ("of x the original takes whole numbers only, a node fractions as well",)
 
 
 def test_graphs_without_rows_or_columns_are_refused() -> None:

@@ -13,7 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from host.errors import NeuronError, counted
+from host.models.dense import Dense, Float
 from host.models.imported import Chain, Imported, classes_of, first_line, library, numbers, printable, start
 from host.models.onnx_nodes import READERS
 from host.models.onnx_values import Block, Label, Refused, Scores, Stacked, Unknown, Value, folded, refusal
@@ -23,7 +26,8 @@ FILE_MAX = 1 << 26
 OLDEST_OPSET = 7
 """Before it Gemm, Add and others broadcast in another way."""
 STACKED = "the graph writes the outputs of a row below each other; here they are outputs side by side"
-ELEMENTS = {1, 11, 6, 7}
+INTEGERS = {6, 7}
+ELEMENTS = {1, 11} | INTEGERS
 """Types of inputs, by onnx.TensorProto's numbers: float, double, int32, int64. In half precision the original itself
 rounds."""
 
@@ -32,7 +36,10 @@ def load_onnx(path: Path) -> Imported:
     """The model of an .onnx file, and of the file with its weights where they stand apart."""
     onnx = library("onnx", path.name)
     try:
-        _require_size(path, path.stat().st_size)
+        size = path.stat().st_size
+        if not size:
+            raise NeuronError(f"{path}: it is empty")
+        _require_size(path, size)
         model = onnx.load(str(path), load_external_data=False)
         _require_size(path, sum(4 * math.prod(tensor.dims) for tensor in model.graph.initializer))
         library("onnx.external_data_helper", path.name).load_external_data_for_model(model, str(path.parent))
@@ -104,13 +111,18 @@ class _Graph:
             chain = Chain((), raw.weights[first : first + width], raw.bias[first : first + width])
             self.values[each.name] = chain if len(shape) == 1 else Block(chain)
             first += width
+        whole = [printable(i.name) for i in inputs if i.type.tensor_type.elem_type in INTEGERS]
+        if whole:
+            self.notes = (
+                f"of {', '.join(whole)} the original takes whole numbers only, a node fractions as well",
+            )
         if len(inputs) == 1:
             return
         names = tuple(printable(each.name) for each in inputs)
         if set(widths) == {1}:
             self.inputs = names
         else:
-            self.notes = (f"the graph's inputs stand side by side, in this order: {', '.join(names)}",)
+            self.notes += (f"the graph's inputs stand side by side, in this order: {', '.join(names)}",)
 
     def _shape_of(self, value: Any) -> list[int]:
         """Dimensions behind that of the rows."""
@@ -181,9 +193,19 @@ class _Graph:
             label = labels[0]
             classes = label.classes or [str(i) for i in range(label.scores.chain.units)]
             model = classes_of(name, label.scores.chain, classes, softmax=label.scores.softmax)
+            model = replace(model, notes=(*model.notes, *self._left_out(values, model)))
         else:
             model = self._value(name, values)
         return replace(model, inputs=self.inputs, notes=(*self.notes, *model.notes))
+
+    def _left_out(self, values: Sequence[Value], model: Imported) -> list[str]:
+        """What is said of outputs beside the label that are not what it is decided by."""
+        others = [
+            repr(printable(output.name))
+            for output, value in zip(self.graph.output, values, strict=True)
+            if not isinstance(value, Label) and not _decides(value, model)
+        ]
+        return [f"left out, what the graph gives beside its decision: {', '.join(others)}"] if others else []
 
     def _value(self, name: str, values: Sequence[Value]) -> Imported:
         for value in values:
@@ -204,3 +226,24 @@ class _Graph:
         raise NeuronError(
             f"its output {self.graph.output[0].name!r} is not made of its inputs by dense layers"
         )
+
+
+def _decides(value: Value, model: Imported) -> bool:
+    """Whether a model's classes are decided by these scores, or shares of them."""
+    scores = Scores(value) if isinstance(value, Chain) else value
+    if not isinstance(scores, Scores):
+        return False
+    try:
+        own = classes_of(model.name, scores.chain, model.classes, softmax=scores.softmax)
+    except NeuronError:
+        return False
+    pairs = list(zip(own.layers, model.layers, strict=False))
+    return own.units == model.units and all(
+        np.allclose(_direction(one), _direction(other)) for one, other in pairs
+    )
+
+
+def _direction(layer: Dense) -> Float:
+    """Weights and biases of a layer but for their size, which does not change which is larger."""
+    rows = np.column_stack([layer.weights, layer.bias])
+    return np.asarray(rows / (np.abs(rows).max() or 1.0))

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from host.core.wire import Activation
-from host.models.imported import Chain, joined, label
+from host.models.imported import Chain, joined, label, real
 from host.models.onnx_values import (
+    Array,
     Block,
     Exponential,
     Label,
@@ -60,7 +61,7 @@ def _matmul(inputs: Sequence[Any], attributes: Attributes) -> Sequence[Value]:
 def _gemm(inputs: Sequence[Any], attributes: Attributes) -> Sequence[Value]:
     if attributes.get("transA", 0):
         raise Refused("it turns its rows into columns (transA)")
-    weights = constant_of(inputs[1], "weights").astype(np.float64) * attributes.get("alpha", 1.0)
+    weights = real(constant_of(inputs[1], "weights")) * attributes.get("alpha", 1.0)
     rows = weights if attributes.get("transB", 0) else weights.T
     bias = np.zeros(len(rows))
     if len(inputs) > 2 and inputs[2] is not None:
@@ -111,8 +112,12 @@ def _multiply(inputs: Sequence[Any], attributes: Attributes) -> Sequence[Value]:
 def _divide(inputs: Sequence[Any], attributes: Attributes) -> Sequence[Value]:
     left, right = inputs
     if isinstance(right, np.ndarray):
+        if right.dtype.kind in "iu":
+            raise Refused("it divides integers, which drops the fraction")
         row = row_of(right)
         return [_spread(chain_of(left), len(row)).scaled(1 / row, 0.0)]
+    if isinstance(right, Chain) and right.units == 1 and not right.weights.any():  # as the sum of 1 - p and p
+        return [chain_of(left).scaled(1 / right.bias[0], 0.0)]
     if not (
         isinstance(left, Chain) and isinstance(right, Chain) and right.units == 1 and right.is_positive()
     ):
@@ -214,20 +219,47 @@ def _constant_node(inputs: Sequence[Any], attributes: Attributes) -> Sequence[Va
 
 
 FLOAT, DOUBLE, BOOL = 1, 11, 9
-TYPES = {FLOAT: np.float32, DOUBLE: np.float64, 6: np.int32, 7: np.int64, BOOL: np.bool_}
+TYPES: dict[int, type[np.generic]] = {
+    FLOAT: np.float32,
+    DOUBLE: np.float64,
+    BOOL: np.bool_,
+    10: np.float16,
+    3: np.int8,
+    5: np.int16,
+    6: np.int32,
+    7: np.int64,
+    2: np.uint8,
+    4: np.uint16,
+    12: np.uint32,
+    13: np.uint64,
+}
 """By onnx.TensorProto's numbers."""
 
 
 @_reads("Cast", "CastLike")
 def _cast(inputs: Sequence[Any], attributes: Attributes) -> Sequence[Value]:
     value, to = inputs[0], attributes["to"]
-    if isinstance(value, np.ndarray) and to in TYPES:
-        return [value.astype(TYPES[to])]
+    if isinstance(value, np.ndarray):
+        return [_cast_constant(value, to)]
     if isinstance(value, Chain) and value.is_positive() and to == BOOL:
         return [np.ones(1, np.bool_)]  # what is above 0 is true
-    if isinstance(value, Chain | Scores) and to not in (FLOAT, DOUBLE):
+    if isinstance(value, Label):
+        if to == BOOL:
+            raise Refused("it makes true or false of a decision")
+    elif to not in (FLOAT, DOUBLE):
         raise Refused("it makes of the values another type than float32 or float64")
     return [value]
+
+
+def _cast_constant(value: Array, to: int) -> Array:
+    kind = TYPES.get(to)
+    if kind is None:
+        raise Refused("it makes of a constant a type that is not read")
+    if issubclass(kind, np.integer) and value.dtype.kind in "fiu":
+        limits = np.iinfo(kind)
+        if not ((value >= limits.min) & (value <= limits.max)).all():
+            raise Refused(f"a constant is beyond {kind.__name__}, to which it is cast")
+    return value.astype(kind)
 
 
 @_reads("Flatten")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from host.errors import NeuronError
-from host.models.imported import Chain
+from host.models.imported import Chain, real
 
 Array = NDArray[Any]
 
@@ -92,11 +92,23 @@ def refusal(op: str) -> str:
 
 CONSTANT_MAX = 1 << 26
 """Elements that constants may become: two short ones broadcast to a large one."""
+
+
+def _quotient(left: Array, right: Array) -> Array:
+    """Of integers without its fraction, as ONNX has it: -7 / 2 is -3."""
+    if left.dtype.kind not in "iu":
+        return np.asarray(np.divide(left, right))
+    if not right.all():
+        raise Refused("it divides integers by 0")
+    up = (left % right != 0) & ((left < 0) != (right < 0))
+    return np.asarray(left // right + up.astype(left.dtype))
+
+
 ON_CONSTANTS: dict[str, Callable[..., Array]] = {
     "Add": np.add,
     "Sub": np.subtract,
     "Mul": np.multiply,
-    "Div": np.divide,
+    "Div": _quotient,
     "Neg": np.negative,
     "Sqrt": np.sqrt,
     "Reciprocal": np.reciprocal,
@@ -137,7 +149,7 @@ def row_of(value: Array) -> Array:
     """A constant that is added to, or multiplied with, every row: (1,) or (units,)."""
     if value.size != (value.shape[-1] if value.ndim else 1):
         raise Refused(f"a constant of the shape {value.shape} is not the same for every row")
-    return value.astype(np.float64).reshape(-1)
+    return real(value).reshape(-1)
 
 
 def along_units(axis: int) -> None:
