@@ -194,6 +194,13 @@ def test_names_of_nested_modules_are_kept_in_order() -> None:
     assert "0.0.weight, relu then 1.0.weight, identity" in imported.notes[0]
 
 
+def test_a_module_that_stands_there_twice_is_read_twice() -> None:
+    relu, linear = nn.ReLU(), nn.Linear(4, 4)
+    model = seeded(lambda: nn.Sequential(linear, relu, linear, relu, nn.Linear(4, 2)))
+    require_same(load(model), model, Decide.NUMBERS)
+    assert load(model).units == (4, 4, 4, 2)
+
+
 TWO_LAYERS = {"a.weight": torch.ones(3, 4), "a.bias": torch.zeros(3), "b.weight": torch.ones(2, 3)}
 STATES = {
     "none": ({}, [], "it holds no state dict"),
@@ -253,6 +260,12 @@ def test_a_state_dict_that_is_none_is_one_line(what: str, tmp_path: Path) -> Non
     with pytest.raises(NeuronError, match=f"m.pt: {why}") as error:
         load(path, activation=activation)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_a_tensor_without_a_shape_is_one_line() -> None:
+    with pytest.raises(NeuronError, match="weight is no weight or bias of a Linear"):
+        load({"weight": torch.nested.nested_tensor([torch.ones(4), torch.ones(3)])})
 
 
 class Bomb:

@@ -74,7 +74,7 @@ def _modules(module: Any, path: str) -> Iterator[tuple[str, Any]]:
     if not _is_torch(module) or type(module).__name__ != "Sequential":
         yield path, module
         return
-    for name, each in module.named_children():
+    for name, each in module._modules.items():  # named_children() leaves out what stands there twice
         yield from _modules(each, f"{path}.{name}".lstrip("."))
 
 
@@ -173,7 +173,7 @@ def _layers(state: Any) -> list[tuple[str, Float, Float]]:
         prefix, _, what = str(key).rpartition(".")
         prefix += "." * bool(prefix)
         shown = printable(key)
-        shape = tuple(getattr(tensor, "shape", ()))
+        shape = _shape(tensor)
         if what == "bias" and len(shape) == 1 and f"{prefix}weight" in state:
             continue
         if what != "weight" or len(shape) != 2:
@@ -188,6 +188,13 @@ def _layers(state: Any) -> list[tuple[str, Float, Float]]:
                 f"{shown} is no plain tensor of numbers ({first_line(error)}): save the weights as float32"
             ) from None
     return layers
+
+
+def _shape(tensor: Any) -> tuple[int, ...]:
+    try:
+        return tuple(getattr(tensor, "shape", ()))
+    except RuntimeError:  # a nested tensor has none
+        return ()
 
 
 def _activations(names: Sequence[str], count: int) -> list[Activation | None]:
