@@ -85,6 +85,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME[,..]",
         help="the column with the true class or number, to score by; several for several outputs",
     )
+    parser.add_argument("--missing", choices=("drop",), help="leave rows with an empty cell out")
     parser.add_argument(
         "--classes",
         type=names,
@@ -191,7 +192,7 @@ def with_sample(model: Imported, args: argparse.Namespace, out: Console | None) 
         inputs = columns_of(args.data, model, targets)
         note = f"the model does not name its inputs: it gets {', '.join(inputs)}, in this order"
     with progress(out) as update:
-        data = read_for(args.data, inputs, targets, model.classes, progress=update)
+        data = read_for(args.data, inputs, targets, model.classes, args.missing == "drop", progress=update)
     if targets and not data.targets_named:
         raise no_target(args.data, targets)
     notes = (*model.notes, *([note] if note else []))
@@ -211,7 +212,7 @@ def columns_of(path: str, model: Imported, targets: Sequence[str]) -> list[str]:
 
     def choose(named: Sequence[str]) -> Wanted:
         header.extend(named)
-        return Wanted([0], may_be_text=frozenset([0]))
+        return Wanted([0], may_be_text=frozenset([0]), drop_missing=True)
 
     read_table(path, choose)
     if not set(targets) <= set(header):

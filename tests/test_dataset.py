@@ -401,6 +401,50 @@ def test_what_the_model_does_not_know_is_named(
     assert says in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("words", "classes", "y"),
+    [
+        (["yes", "no"], ["No", "Yes"], [1, 0]),
+        (["YES", "No"], ["no", "yes"], [1, 0]),
+        (["True", "False"], ["False", "True"], [1, 0]),
+        (["true", "false"], ["True", "False"], [0, 1]),
+        (["True", "False"], ["0", "1"], [1, 0]),
+        (["1", "0"], ["False", "True"], [1, 0]),
+        (["0", "1"], ["true", "false"], [1, 0]),
+        (["Red", "red"], ["red", "Red"], [1, 0]),
+        (["red", "BLUE"], ["Red", "blue"], [0, 1]),
+    ],
+)
+def test_classes_of_a_later_file_may_be_in_other_letters(
+    tmp_path: Path, words: list[str], classes: list[str], y: list[float]
+) -> None:
+    text = "a,b\n" + "".join(f"{i},{word}\n" for i, word in enumerate(words))
+    assert read_for(write(tmp_path, text), ["a"], ["b"], classes).y.tolist() == y
+
+
+@pytest.mark.parametrize(
+    ("word", "classes"),
+    [
+        ("RED", ["red", "Red"]),
+        ("true", ["0", "1", "2"]),
+        ("true", ["1", "2"]),
+        ("1", ["no", "yes"]),
+        ("1", ["true", "maybe"]),
+        ("yes", ["0", "1"]),
+    ],
+)
+def test_words_that_may_mean_several_classes_are_refused(
+    tmp_path: Path, word: str, classes: list[str]
+) -> None:
+    with pytest.raises(NeuronError, match=f"row 2, b: {word} is no class of the model, which has"):
+        read_for(write(tmp_path, f"a,b\n1,{word}\n"), ["a"], ["b"], classes)
+
+
+def test_a_later_file_has_no_columns_of_text(tmp_path: Path) -> None:
+    with pytest.raises(NeuronError, match=r"row 2, a: 'red' is not a number$"):
+        read_for(write(tmp_path, "a,b\nred,1\n"), ["a"])
+
+
 def test_targets_of_a_later_file_are_coded_as_in_the_training(tmp_path: Path) -> None:
     for task, names in (("numbers", ["price"]), ("classes", ["colour"]), ("numbers", ["price", "weight"])):
         model = read(

@@ -31,7 +31,7 @@ def write(folder: Path, text: str | bytes) -> Path:
 
 
 def all_of(names: Sequence[str]) -> Wanted:
-    return Wanted(range(len(names)))
+    return Wanted(range(len(names)), if_text="leave it out:")
 
 
 def texts(*columns: int, drop_missing: bool = False) -> Callable[[Sequence[str]], Wanted]:
@@ -185,7 +185,7 @@ HEADER = ",".join(f"x{i}" for i in range(5))
         ("x,x\n1,2\n", "row 1: two columns are named x"),
         (
             "x,y\n1,2\nwarm,4\n",
-            "row 3, x: 'warm' is not a number; if the column is text: --categorical or --drop 'x'",
+            "row 3, x: 'warm' is not a number; leave it out: 'x'",
         ),
         ("x,y\n1,2\ntrue,4\n", "row 3, x: 'true' is not a number"),
         ("x,y\nTrue,2\nFalse,4\n", "row 2, x: 'True' is not a number"),

@@ -64,6 +64,7 @@ def read_data(
             may_be_text=frozenset(roles.targets),
             text=frozenset(roles.categorical),
             drop_missing=choice.drop_missing,
+            if_text="if the column is text: --categorical or --drop",
         )
 
     table = read_table(path, choose, progress)
@@ -314,11 +315,28 @@ def _answers(table: Table, targets: Sequence[int], classes: Sequence[str]) -> Fl
     else:
         values, codes = np.unique(column, return_inverse=True)
         words = [class_of(value) for value in values.tolist()]
-    for code, word in enumerate(words):
-        if word not in classes:
+    places = [_place_of(word, classes) for word in words]
+    for code, (word, place) in enumerate(zip(words, places, strict=True)):
+        if place is None:
             row = int(np.argmax(codes == code))
             raise NeuronError(
                 f"{table.where(row, number)}: {word} is no class of the model, which has {', '.join(classes)}"
             )
-    labels = np.array([classes.index(word) for word in words])[codes]
+    labels = np.array(places, np.int64)[codes]
     return np.eye(len(classes))[labels] if len(classes) > 2 else labels.astype(np.float64)
+
+
+BOOLEANS = {"false": "0", "0": "false", "true": "1", "1": "true"}
+
+
+def _place_of(word: str, classes: Sequence[str]) -> int | None:
+    """Which class a word of a file means: its own; else the only one in other letters; else, where the classes are two,
+    true and false for 1 and 0 and the other way round."""
+    if word in classes:
+        return classes.index(word)
+    folded, meant = [name.casefold() for name in classes], word.casefold()
+    if folded.count(meant) == 1:
+        return folded.index(meant)
+    if sorted(folded) in (["0", "1"], ["false", "true"]) and BOOLEANS.get(meant) in folded:
+        return folded.index(BOOLEANS[meant])
+    return None

@@ -29,12 +29,14 @@ class Text:
 @dataclass(frozen=True)
 class Wanted:
     """Columns by their number: all that are wanted; those that may be text; those that are, whatever stands there.
-    drop_missing: leave rows out in which one that is wanted is empty."""
+    drop_missing: leave rows out in which one that is wanted is empty; if_text: what to do where another turns out to be
+    text, to which its name is added."""
 
     columns: Sequence[int]
     may_be_text: frozenset[int] = frozenset()
     text: frozenset[int] = frozenset()
     drop_missing: bool = False
+    if_text: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ class _Reading:
         columns = []
         for number in self.numeric:
             name = self.form.names[number]
-            hint = f"; if the column is text: --categorical or --drop {name!r}"
+            hint = f"; {self.wanted.if_text} {name!r}" if self.wanted.if_text else ""
             column = part.numbers(number, None if number in self.wanted.may_be_text else hint)
             if column is None:
                 return number

@@ -173,6 +173,20 @@ def test_several_probabilities_are_scored_each(tmp_path: Path, capsys: pytest.Ca
     assert "100.0 % right in float, 100.0 % right in fixed point" in out
 
 
+def test_rows_with_empty_cells_are_left_out(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = (place / "iris.csv").read_text().splitlines()
+    for row, column in ((5, 0), (9, 3)):
+        cells = lines[row].split(",")
+        cells[column] = ""
+        lines[row] = ",".join(cells)
+    (place / "gaps.csv").write_text("\n".join(lines))
+    _, err = said(capsys, place / "iris.onnx", "--data", place / "gaps.csv", status=2)
+    assert "row 6, sepal length (cm): the cell is empty; --missing drop leaves such rows out" in err
+    out, _ = said(capsys, place / "iris.onnx", "--data", place / "gaps.csv", "--missing", "drop")
+    assert "2 rows with an empty cell left out, 28 kept" in out
+    assert "in all 28 rows" in out
+
+
 REFUSED = {
     "without trust": (["iris.joblib", "--data", "iris.csv"], "whatever code it holds"),
     "no file": (["none.onnx", "--data", "iris.csv"], "none.onnx: it is not there"),
@@ -199,6 +213,10 @@ REFUSED = {
     "too few classes": (
         ["iris.onnx", "--data", "iris.csv", "--classes", "a,b"],
         "2 class names for 3 classes",
+    ),
+    "other classes": (
+        ["iris.onnx", "--data", "iris.csv", "--classes", "virginica,versicolor,setosa"],
+        "iris names its classes itself, setosa, versicolor, virginica",
     ),
     "odd range": (["iris.onnx", "--data", "iris.csv", "--range", "1,2,3"], "--range has 3 numbers"),
     "narrow range": (["iris.onnx", "--data", "iris.csv", "--range", "0,1"], "beyond the declared range"),
