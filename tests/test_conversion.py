@@ -164,6 +164,8 @@ def test_names_that_a_model_has_are_kept() -> None:
         load(SIGN, classes=["no"])
     numbered = numbers("probability", chain(1).activated(Activation.SIGMOID))
     assert load(numbered, classes=["no", "yes"]).classes == ("no", "yes")
+    with pytest.raises(NeuronError, match="names its classes itself, 0, 1"):
+        load(numbered, classes=["1", "0"])
     assert load(NUMBERS, classes=[1, 2.0]).classes == ("1", "2")
 
 

@@ -256,14 +256,17 @@ def classes_of(
 
 def with_classes(model: Imported, classes: Sequence[str]) -> Imported:
     """The same model with these names for its classes. One whose outputs are numbers then decides: for the largest of
-    several, or where there is one, for the second of two classes above 0. NeuronError where it has other names already:
-    in another order they would swap the classes."""
+    several, or where there is one, for the second of two classes above 0. NeuronError where it has other names already,
+    or its numbers are put in another order: that would swap the classes."""
     if len(set(classes)) != len(classes) or not all(classes):
         raise NeuronError(f"classes {', '.join(map(repr, classes))}: each needs a name of its own")
     if model.classes:
         if len(classes) != len(model.classes):
             raise NeuronError(f"{counted(len(classes), 'class name')} for {len(model.classes)} classes")
-        if model.classes not in (tuple(classes), tuple(map(str, range(len(classes))))):
+        numbered = model.classes == tuple(map(str, range(len(classes)))) and set(classes) != set(
+            model.classes
+        )
+        if tuple(classes) != model.classes and not numbered:
             raise NeuronError(
                 f"{model.name} names its classes itself, {', '.join(model.classes)}: leave the classes out"
             )
