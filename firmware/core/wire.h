@@ -163,11 +163,11 @@ enum wire_table {
 #define WIRE_DISCRETE_CLIPPED 0x0007u /* an input is beyond what its format holds, and was cut to the nearest */
 #define WIRE_DISCRETE_ATTENTION 0x0008u /* FAULTS, FAULT_FILE or MISSED have something to say */
 #define WIRE_DISCRETE_HELD 0x0009u /* a coil is set, and holds the lamp or the outputs */
-#define WIRE_DISCRETE_OUT_OF_RANGE 0x000Au /* an input is beyond the range that the model was made for, or CLIPPED */
+#define WIRE_DISCRETE_OUT_OF_RANGE 0x000Au /* CLIPPED, or an input is beyond what the model was made for */
 
 #define WIRE_HOLDING_INPUTS 0x0000u /* inputs of the neuron, q; see INPUT_FRACTION */
 #define WIRE_HOLDING_INPUTS_SIZE 64u
-#define WIRE_HOLDING_INPUTS_FLOAT 0x0100u /* the same inputs in their own units, as they were written */
+#define WIRE_HOLDING_INPUTS_FLOAT 0x0100u /* the same inputs in their own units, as written */
 #define WIRE_HOLDING_INPUTS_FLOAT_SIZE 128u
 #define WIRE_HOLDING_ADDRESS 0x0200u /* node address, 1..247; SAVE_SETTINGS applies and keeps these four */
 #define WIRE_HOLDING_BAUD 0x0201u /* baud rate, 1200..1000000; default 19200 */

@@ -292,24 +292,12 @@ REGISTERS: list[Register] = [
         (7, "CLIPPED", "bit", 1, "an input is beyond what its format holds, and was cut to the nearest"),
         (8, "ATTENTION", "bit", 1, "FAULTS, FAULT_FILE or MISSED have something to say"),
         (9, "HELD", "bit", 1, "a coil is set, and holds the lamp or the outputs"),
-        (
-            10,
-            "OUT_OF_RANGE",
-            "bit",
-            1,
-            "an input is beyond the range that the model was made for, or CLIPPED",
-        ),
+        (10, "OUT_OF_RANGE", "bit", 1, "CLIPPED, or an input is beyond what the model was made for"),
     ),
     *_rows(
         Table.HOLDING,
         (0x0000, "INPUTS", "i16", UNITS_MAX, "inputs of the neuron, q; see INPUT_FRACTION"),
-        (
-            0x0100,
-            "INPUTS_FLOAT",
-            "f32",
-            UNITS_MAX,
-            "the same inputs in their own units, as they were written",
-        ),
+        (0x0100, "INPUTS_FLOAT", "f32", UNITS_MAX, "the same inputs in their own units, as written"),
         (
             0x0200,
             "ADDRESS",
