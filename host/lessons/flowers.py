@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from host.lessons.lesson import PROGRAM, Exercise, Facts, Lesson, table, trained
+from host.show.scored import percent
 
 FILE = Path(__file__).resolve().with_name("iris.csv")
 
@@ -23,10 +24,6 @@ SHOWN = (0, 40)
 """Epochs of the table, beside the one that is kept and the last."""
 MISSED, WORSE = "virginica", "versicolor"
 """The class whose row of the confusion the text reads, and the one of the exercise."""
-
-
-def percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
 
 
 def show_flowers(drawn: bool) -> Facts:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from host.models.dense import Float
 from host.show.panels import BLACK, BLUE, GREEN, ORANGE, SKY, VERMILION, legend_below, number, text, titled
 from host.show.subject import POINTS_DRAWN, Subject, padded, thin
+from host.training.scores import confusion_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,13 +43,6 @@ def judged(subject: Subject) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArr
     return rows, subject.labels[rows], said, name
 
 
-def matrix(true: NDArray[np.int64], said: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """(classes, classes) rows that are of one class (down) and are taken for another (across)."""
-    table = np.zeros((classes, classes), np.int64)
-    np.add.at(table, (true, said), 1)
-    return table
-
-
 def _class_axis(axis: Any, subject: Subject, rotation: float = 0) -> None:
     names = [text(name, 14) for name in subject.classes]
     places = (
@@ -62,7 +56,7 @@ def _class_axis(axis: Any, subject: Subject, rotation: float = 0) -> None:
 def confusion(axes: Axes, subject: Subject) -> None:
     """What each class is taken for: the darker, the larger the share of the class."""
     _, true, said, name = judged(subject)
-    table = matrix(true, said, len(subject.classes))
+    table = confusion_of(true, said, len(subject.classes))
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     if len(table) <= NUMBERED_MAX:
@@ -81,7 +75,7 @@ def confusion(axes: Axes, subject: Subject) -> None:
 def found(axes: Axes, subject: Subject) -> None:
     """Recall and precision of each class; none where no row is of it, or none is taken for it."""
     _, true, said, name = judged(subject)
-    table = matrix(true, said, len(subject.classes))
+    table = confusion_of(true, said, len(subject.classes))
     places = np.arange(len(table))
     for counts, label, colour, marker in (
         (table.sum(axis=1), "recall: found of the class", BLUE, "o"),

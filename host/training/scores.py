@@ -157,8 +157,13 @@ def _of_each(true: Labels, said: Labels, names: Sequence[str]) -> Scores:
     }
 
 
+def confusion_of(true: Labels, said: Labels, classes: int) -> Labels:
+    """(classes, classes): the rows that are of one class (down) and are said to be of another (across)."""
+    return np.bincount(true * classes + said, minlength=classes * classes).reshape(classes, classes)
+
+
 def _of_classes(true: Labels, said: Labels, classes: int) -> Scores:
-    confusion = np.bincount(true * classes + said, minlength=classes * classes).reshape(classes, classes)
+    confusion = confusion_of(true, said, classes)
     right = confusion.diagonal()
     return {
         "rows": len(true),
