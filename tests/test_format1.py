@@ -17,9 +17,9 @@ from host.core.crc import crc32
 from host.core.fixed import INT16_MAX, INT16_MIN, Int16
 from host.core.image import HEADER, Names, decode, encode, image_crc, image_newest
 from host.core.infer import infer, led
-from host.core.modbus import frame_seal
 from host.core.registers import pack
 from host.core.wire import BY_NAME, IMAGE_VERSION, IMAGE_VERSION_OLDEST, Command, Flag, Reason, Table
+from tests.e2e.liar import liar
 from tests.e2e.scenario import AND, OR
 from tests.e2e.stand_in import stand_in
 from tests.memory_node import MemoryNode
@@ -144,12 +144,7 @@ def test_format_1_knows_no_flag(build: tuple[str, list[str]], flag: Flag) -> Non
 
 @pytest.fixture
 def port(node: MemoryNode) -> Iterator[str]:
-    def answer(pdu: bytes) -> bytes | None:
-        reply = node.request(frame_seal(bytes([node.address]) + pdu))
-        node.work()
-        return reply[1:-2] or None
-
-    with stand_in(answer) as port:
+    with stand_in(liar(node, {})) as port:
         yield port
 
 

@@ -26,7 +26,6 @@ from host.core.infer import (
     out_of_range,
     quantise_inputs,
 )
-from host.core.modbus import frame_seal
 from host.core.registers import bytes_registers, pack, unpack
 from host.core.wire import BY_NAME, FRACTION_MAX, FRACTION_MIN, Activation, Command, Table
 from host.node.client import NodeError
@@ -245,12 +244,7 @@ THREE = identity([[1, 0], [0, 1], [-1, -1]], led_class=True, led_output=2)
 
 @pytest.fixture
 def port(node: MemoryNode) -> Iterator[str]:
-    def answer(pdu: bytes) -> bytes | None:
-        reply = node.request(frame_seal(bytes([node.address]) + pdu))
-        node.work()
-        return reply[1:-2] or None
-
-    with stand_in(answer) as port:
+    with stand_in(liar(node, {})) as port:
         yield port
 
 
