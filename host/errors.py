@@ -27,6 +27,12 @@ def counted(number: int, what: str) -> str:
     return f"{number} {what}{'s' * (number != 1)}"
 
 
+def listed(names: Sequence[str], most: int) -> str:
+    """'a, b and 3 more': so many of the names, for people."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
 class Command(Protocol):
     """A command's main; without arguments it takes those of the process."""
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
-from host.errors import counted
+from host.errors import counted, listed
 from host.models.dense import Float
 from host.training.stability import constant_loss, stable_rate
 from host.training.trained import Trained
@@ -42,7 +41,7 @@ def _unused_inputs(trained: Trained) -> str:
     names = [] if scaler is None else scaler.unused(trained.data.inputs)
     if not names:
         return ""
-    return f"the same in every training row, and so left unused: {_listed(names)}"
+    return f"the same in every training row, and so left unused: {listed(names, NAMED_MAX)}"
 
 
 def _nothing_to_learn(trained: Trained) -> str:
@@ -139,7 +138,7 @@ def _collapsed(trained: Trained) -> str:
         return f"it says {what}" if len(decided) == 1 else ""
     flat = np.ptp(outputs, axis=0) < FLAT * np.ptp(data.targets, axis=0)
     names = [name for name, one in zip(data.outputs_named, flat.tolist(), strict=True) if one]
-    return f"{_listed(names)} comes out the same" if names else ""
+    return f"{listed(names, NAMED_MAX)} comes out the same" if names else ""
 
 
 def _worth(trained: Trained, part: str) -> tuple[Float, Float]:
@@ -167,11 +166,6 @@ def _worth(trained: Trained, part: str) -> tuple[Float, Float]:
 
 def _how_weighted(trained: Trained) -> str:
     return ", every class counting the same" if trained.plan.samples.weights is not None else ""
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
-    return ", ".join(names[:NAMED_MAX]) + more
 
 
 def _advice(trained: Trained) -> str:

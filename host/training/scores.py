@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from host.core.image import Model
 from host.core.infer import dequantise_outputs, infer, quantise_inputs
 from host.data.dataset import Dataset
-from host.errors import NeuronError, counted
+from host.errors import NeuronError, counted, listed
 from host.models.dense import Float
 
 Labels = NDArray[np.int64]
@@ -52,6 +52,9 @@ class Lamp:
         return np.asarray(outputs[:, output].astype(np.float32).astype(np.float64) > self.threshold)
 
 
+LISTED_MAX = 8
+
+
 def lamp_named(
     name: str | None, threshold: float | None, classes: Sequence[str], targets: Sequence[str], outputs: int
 ) -> tuple[int, bool]:
@@ -67,7 +70,7 @@ def lamp_named(
         number = among.index(name)
     else:
         near = difflib.get_close_matches(name, among, 1)
-        hint = f"did you mean {near[0]}?" if near else f"they have {_listed(among)}"
+        hint = f"did you mean {near[0]}?" if near else f"they have {listed(among, LISTED_MAX)}"
         raise NeuronError(f"--led {name}: the data have no such {what}; {hint}")
     if not classes:
         return number, False
@@ -75,14 +78,6 @@ def lamp_named(
         # The one output says class 1 above its threshold.
         return 0, number == 0
     return number, threshold is None
-
-
-LISTED_MAX = 8
-
-
-def _listed(names: Sequence[str]) -> str:
-    rest = len(names) - LISTED_MAX
-    return ", ".join(names[:LISTED_MAX]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def fixed_outputs(model: Model, x: Float) -> Float:
