@@ -311,7 +311,7 @@ def test_what_nobody_has_said_is_seen_in_the_data(
         (
             " ".join(map(str, range(65))),
             "classes",
-            "65 different values, 0, 1, 2, 3, 4, ...: a node tells at most 64",
+            "65 different values, 0, 1, 2, 3, 4 and 60 more: a node tells at most 64",
         ),
         (
             "1 - 3",

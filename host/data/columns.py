@@ -14,7 +14,7 @@ from host.core.wire import UNITS_MAX
 from host.data.dataset import Dataset
 from host.data.table import Table, Text, Wanted, read_table
 from host.data.targets import Answers, class_of, numbers_of, plain, targets_of
-from host.errors import NeuronError, counted
+from host.errors import NeuronError, counted, listed
 from host.progress import Progress, silent
 
 Float = NDArray[np.float64]
@@ -103,8 +103,7 @@ def nearest(name: str, names: Sequence[str]) -> str:
     close = difflib.get_close_matches(name.casefold(), folded, n=3)
     if close:
         return f": did you mean {' or '.join(folded[known] for known in close)}?"
-    shown = ", ".join(names[:8]) + ", ..." * (len(names) > 8)
-    return f": its columns are {shown}"
+    return f": its columns are {listed(names, 8)}"
 
 
 def _roles_of(names: Sequence[str], choice: Choice, path: str) -> _Roles:
@@ -180,8 +179,7 @@ def _without_constants(table: Table, inputs: list[int]) -> tuple[list[int], list
     names = tuple(table.names[number] for number in constant)
     notes = []
     if names:
-        shown = ", ".join(names[:5]) + ", ..." * (len(names) > 5)
-        notes = [f"left out, the same in every row: {shown}"]
+        notes = [f"left out, the same in every row: {listed(names, 5)}"]
     return [number for number in inputs if number not in constant], notes, names
 
 

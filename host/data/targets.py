@@ -12,7 +12,7 @@ from host.core.wire import UNITS_MAX
 from host.data.dialect import is_number
 from host.data.part import number_of
 from host.data.table import Table, Text
-from host.errors import NeuronError
+from host.errors import NeuronError, listed
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -54,8 +54,8 @@ def targets_of(table: Table, columns: Sequence[int], wish: Answers) -> Targets:
     classes, labels = classes_of(table, number)
     if wish.low < 0 and len(classes) > 2:
         raise NeuronError(
-            f"{table.path}: target {name} has {len(classes)} classes, {_listed(classes)}: a neuron that decides takes "
-            "two; use --model logistic or mlp"
+            f"{table.path}: target {name} has {len(classes)} classes, {listed(classes, SHOWN)}: a neuron that decides "
+            "takes two; use --model logistic or mlp"
         )
     notes = _notes(name, classes, labels, wish)
     if wish.task is None and not isinstance(column, Text) and len(classes) > 2:
@@ -74,8 +74,8 @@ def _several(table: Table, columns: Sequence[int], wish: Answers) -> Targets:
     for name, (classes, _) in zip(names, found, strict=True):
         if len(classes) > 2:
             raise NeuronError(
-                f"{table.path}: target {name} has {len(classes)} classes, {_listed(classes)}: of several targets each "
-                "has two; give the one whose classes are to be told apart"
+                f"{table.path}: target {name} has {len(classes)} classes, {listed(classes, SHOWN)}: of several targets "
+                "each has two; give the one whose classes are to be told apart"
             )
     labels = np.column_stack([labels for _, labels in found])
     if (
@@ -83,7 +83,7 @@ def _several(table: Table, columns: Sequence[int], wish: Answers) -> Targets:
         and all(classes == ("0", "1") for classes, _ in found)
         and (labels.sum(axis=1) == 1).all()
     ):
-        return Targets(labels.astype(np.float64), names, (f"one class a row: {_listed(names)}",))
+        return Targets(labels.astype(np.float64), names, (f"one class a row: {listed(names, SHOWN)}",))
     notes = [note for name, (c, one) in zip(names, found, strict=True) for note in _notes(name, c, one, wish)]
     return Targets(np.where(labels == 1, 1.0, wish.low), (), tuple(notes))
 
@@ -139,8 +139,8 @@ def classes_of(table: Table, number: int) -> tuple[tuple[str, ...], Int]:
         )
     if len(classes) > UNITS_MAX:
         raise NeuronError(
-            f"{table.path}: target {name} has {len(classes)} different values, {_listed(classes)}: a node tells at "
-            f"most {UNITS_MAX} classes apart; --model wxb and mlp with --task numbers learn numbers"
+            f"{table.path}: target {name} has {len(classes)} different values, {listed(classes, SHOWN)}: a node tells "
+            f"at most {UNITS_MAX} classes apart; --model wxb and mlp with --task numbers learn numbers"
         )
     return classes, np.asarray(labels, np.int64)
 
@@ -156,14 +156,10 @@ def plain(words: Sequence[str]) -> Sequence[str]:
     return folded if set(folded) <= {"true", "false"} or set(folded) <= {"yes", "no"} else words
 
 
-def _listed(classes: Sequence[str]) -> str:
-    return ", ".join(classes[:SHOWN]) + ", ..." * (len(classes) > SHOWN)
-
-
 def _notes(name: str, classes: tuple[str, ...], labels: Int, wish: Answers) -> tuple[str, ...]:
     notes = []
     if len(classes) > 2 or wish.one_hot:
-        notes.append(f"target {name}: {len(classes)} classes, {_listed(classes)}")
+        notes.append(f"target {name}: {len(classes)} classes, {listed(classes, SHOWN)}")
     else:
         taken = [
             f"{c} is taken as {v:g}" for c, v in zip(classes, (wish.low, 1.0), strict=True) if c != f"{v:g}"

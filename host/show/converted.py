@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from host.data.dataset import Dataset
-from host.errors import counted
+from host.errors import counted, listed
 from host.models.conversion import Converted
 from host.models.imported import Decide, Imported
 from host.show import tables
@@ -44,7 +44,7 @@ def always(baseline: Scores) -> str:
 
 def decides_in_words(source: Imported) -> str:
     """What its outputs are."""
-    names = ", ".join(source.classes[:CLASSES_SHOWN]) + ", ..." * (len(source.classes) > CLASSES_SHOWN)
+    names = listed(source.classes, CLASSES_SHOWN)
     match source.decide:
         case Decide.NUMBERS:
             return f"gives {counted(source.units[-1], 'number')}"
