@@ -624,6 +624,7 @@ def test_names_that_no_font_writes_are_named_once(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(names, "CJK_FONTS", ())
     subject = replace(
         sorter(4, CLASSES),
+        loss_name="cross-entropy of 种类",
         inputs=["温度", "p", "湿度", "w"],
         target="种类",
         classes=("好", "b", "c"),

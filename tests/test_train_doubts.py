@@ -57,6 +57,29 @@ def test_rows_too_few_to_hold_any_out(tmp_path: Path) -> None:
     assert warnings_of(Options("wxb")) == []  # the article's five are what they are
 
 
+def test_a_class_that_no_test_row_has_is_named(tmp_path: Path) -> None:
+    rows = iter(range(ROWS))
+    data = table(tmp_path, lambda a, b, _: 2.0 if next(rows) == 7 else float(a > b))
+    found = warnings_of(Options("logistic", data=data))
+    assert found[0] == "no row of the test part is of class 2: its scores say nothing of that"
+
+
+def test_what_fixed_point_loses_is_said_without_a_deploy_too(tmp_path: Path) -> None:
+    small = table(tmp_path, lambda a, b, _: 1e-30 * (a + b))
+    said = only(warnings_of(Options("wxb", data=small)))
+    assert re.match(r"fixed point CHANGES \d+ of 60 decisions", said)
+    lit = table(tmp_path, lambda a, b, _: 3e-10 * (a + b))
+    said = only(warnings_of(Options("wxb", data=lit, led_threshold=1e-5)))
+    assert re.match("fixed point loses R2 in the training part, 1 to .*; scale the target", said)
+
+
+def test_few_rows_are_not_told_to_try_another_model(tmp_path: Path) -> None:
+    data = table(tmp_path, lambda a, b, _: float(a + b > 0.2), rows=20)
+    said = only(warnings_of(Options("logistic", data=data)))
+    assert "so few rows may say that by chance" in said
+    assert "--model mlp" not in said
+
+
 def test_an_input_that_only_the_test_part_moves_is_unused(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
 

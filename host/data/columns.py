@@ -115,9 +115,12 @@ def _roles_of(names: Sequence[str], choice: Choice, path: str) -> _Roles:
         beside = len(left) - 1 - (0 in left and _is_unnamed(names, 0))
         several = 1 if beside == choice.inputs else choice.outputs
         if len(left) <= several:
+            there = f"{counted(len(left), 'column')}" + (
+                f" of {len(names)} left by --drop" if dropped else ""
+            )
+            last = "the last one is the target" if several == 1 else f"the last {several} are the targets"
             raise NeuronError(
-                f"{path}, row 1: {counted(len(left), 'column')}, {several + 1} or more are needed: the last "
-                f"{several} are the targets; --target names others"
+                f"{path}, row 1: {there}, {several + 1} or more are needed: {last}; --target names others"
             )
         targets = left[len(left) - several :]
     inputs = [number for number in left if number not in targets]

@@ -57,7 +57,10 @@ def writable(subject: Descent) -> tuple[Descent, list[str]]:
         return [stands_for.get(name, name) for name in names]
 
     title = re.sub(f"[{re.escape(''.join(missing))}]+", "data", subject.title)
-    changed = replace(subject, parameters=plain(subject.parameters), title=title)
+    loss_name = subject.loss_name
+    for name, stand_in in stands_for.items():
+        loss_name = loss_name.replace(name, stand_in)
+    changed = replace(subject, parameters=plain(subject.parameters), title=title, loss_name=loss_name)
     if isinstance(changed, Subject):
         inputs, names, (target,) = plain(changed.inputs), plain(changed.classes), plain([changed.target])
         changed = replace(changed, inputs=inputs, classes=names, target=target)

@@ -8,6 +8,7 @@ import numpy as np
 
 from host.errors import counted, listed
 from host.models.dense import Float
+from host.training.scores import CHANGED_MAX
 from host.training.stability import constant_loss, stable_rate
 from host.training.trained import Trained
 
@@ -17,13 +18,25 @@ CHANCE = 2.0
 """Standard errors: what is better than nothing by less may be chance."""
 FLAT = 1e-3
 """Collapsed: an output reaches over less than this share of its target's reach."""
+FEW = 30
+"""Rows held out of which a better score may well be chance."""
+R2_LOST = 0.05
+"""R2 that fixed point may lose without a word."""
+SCALE_TARGET = "scale the target: its values are too small for the outputs' steps"
 NAMED_MAX = 5
 """Names that a sentence lists."""
 
 
 def doubts(trained: Trained) -> list[str]:
     """A sentence for each; none where nothing is to be said."""
-    beside = *trained.plan.notes, trained.setback, _nothing_held_out(trained), _unused_inputs(trained)
+    beside = (
+        *trained.plan.notes,
+        trained.setback,
+        _nothing_held_out(trained),
+        _unseen_classes(trained),
+        _unused_inputs(trained),
+        _lost_in_fixed_point(trained),
+    )
     checks = (_nothing_to_learn, _on_the_edge, _not_converged, _no_use)  # the first that has something to say
     cause = next(filter(None, (check(trained) for check in checks)), "")
     return [said for said in (*beside, cause) if said]
@@ -34,6 +47,29 @@ def _nothing_held_out(trained: Trained) -> str:
         return ""
     rows = counted(len(trained.data), "row")
     return f"{rows} are too few to hold any out: every score is of rows that it has learnt from"
+
+
+def _unseen_classes(trained: Trained) -> str:
+    """Classes of which the test part has no row: nobody knows how well they are told apart."""
+    test = trained.parts.get("test")
+    if test is None or not trained.classes:
+        return ""
+    unseen = set(trained.data.labels.tolist()) - set(test.labels.tolist())
+    names = [trained.classes[number] for number in sorted(unseen)]
+    if not names:
+        return ""
+    return f"no row of the test part is of class {listed(names, NAMED_MAX)}: its scores say nothing of that"
+
+
+def _lost_in_fixed_point(trained: Trained) -> str:
+    """What 16 bits are too few for."""
+    if trained.changed.share > CHANGED_MAX:
+        return f"{trained.changed.in_words()}: --deploy asks for --allow-changed"
+    for part, both in trained.metrics.items():
+        ours, theirs = both["float"].get("r2"), both["fixed"].get("r2")
+        if ours is not None and theirs is not None and ours - theirs > R2_LOST:
+            return f"fixed point loses R2 in the {part} part, {ours:.3g} to {theirs:.3g}; {SCALE_TARGET}"
+    return ""
 
 
 def _unused_inputs(trained: Trained) -> str:
@@ -120,6 +156,11 @@ def _no_use(trained: Trained) -> str:
         figures = f"R2 {1 - ours.sum() / base.sum():.2g}"
     better = "hardly" if gain.mean() > 0 else "no"
     of = f"{counted(len(gain), 'row')} {'held out' if held_out else 'that it has learnt from'}"
+    if gain.mean() > 0 and len(gain) < FEW:
+        return (
+            f"better than always the same answer, on {of}: {figures}; so few rows may say that by chance: try more "
+            "rows, or a larger part held out by --split"
+        )
     return f"{better} better than always the same answer, on {of}: {figures}; {_advice(trained)}"
 
 

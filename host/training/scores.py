@@ -273,6 +273,6 @@ class Changed:
             needed = math.ceil(self.share * 1000) / 10
             raise NeuronError(
                 f"{self.in_words()}, {100 * allowed:g} % are allowed: nothing was sent; narrow --range to what the "
-                "inputs really reach, leave out inputs or scale those that 16 bits are too few for, or accept it with "
-                f"--allow-changed {needed:g}%"
+                "inputs really reach, leave out inputs, scale inputs or targets that 16 bits are too few for, or "
+                f"accept it with --allow-changed {needed:g}%"
             )
