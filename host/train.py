@@ -42,7 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.plot or args.show:
         from host.show import picture
 
-        beside = {"--data": args.data, "--save": args.save, "--save-float": args.save_float}
+        beside = {
+            "--data": args.data,
+            "--save": args.save,
+            "--save-float": args.save_float,
+            "--resume": args.resume,
+        }
         picture.check(args.plot, show=args.show, beside=beside)
     out = None if args.json else console()
     plans = [plan_of(args, name, out) for name in models_of(args)]

@@ -73,6 +73,33 @@ def test_what_fixed_point_loses_is_said_without_a_deploy_too(tmp_path: Path) -> 
     assert re.match("fixed point loses R2 in the training part, 1 to .*; scale the target", said)
 
 
+def test_rows_that_are_in_both_parts_are_counted(tmp_path: Path) -> None:
+    rows = iter(range(ROWS))
+    data = table(tmp_path, lambda a, b, random: float(random.uniform(-1, 1) > 0))
+    path = Path(data)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], *(lines[1 + next(rows) % 6] for _ in range(ROWS))]) + "\n")
+    assert warnings_of(Options("logistic", data=data))[0].startswith(
+        "12 of 12 test rows have inputs of training"
+    )
+
+
+def test_scores_of_the_part_that_chose_the_epoch_are_said_to_flatter(tmp_path: Path) -> None:
+    data = table(tmp_path, lambda a, b, _: a + b)
+    assert only(warnings_of(Options("wxb", data=data, split=[80, 20, 0]))).startswith("no test part")
+
+
+def test_rows_beyond_the_ranges_are_counted(tmp_path: Path) -> None:
+    data = table(tmp_path, lambda a, b, _: a + b)
+    test = make_plan(Options("wxb", data=data)).samples.parts["test"]
+    lines = Path(data).read_text().splitlines()
+    lines[test.rows[0] - 1] = "90,0,90"
+    Path(data).write_text("\n".join(lines) + "\n")
+    assert only(warnings_of(Options("wxb", data=data))).startswith(
+        "1 row held out has inputs beyond the ranges"
+    )
+
+
 def test_few_rows_are_not_told_to_try_another_model(tmp_path: Path) -> None:
     data = table(tmp_path, lambda a, b, _: float(a + b > 0.2), rows=20)
     said = only(warnings_of(Options("logistic", data=data)))
@@ -84,7 +111,7 @@ def test_an_input_that_only_the_test_part_moves_is_unused(tmp_path: Path) -> Non
     path = tmp_path / "data.csv"
 
     def written(moved: int) -> Options:
-        rows = [f"{row % 7},{float(row == moved)},{row % 7 + 1}" for row in range(ROWS)]
+        rows = [f"{row},{float(row == moved)},{row + 1}" for row in range(ROWS)]
         path.write_text("\n".join(["a,b,y", *rows]) + "\n")
         return Options("wxb", data=str(path))
 

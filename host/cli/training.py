@@ -144,7 +144,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--model",
         choices=tuple(RECIPES),
-        help="wx: y = w.x; wxb: y = w.x + b; and: fires when w.x + b > 0; logistic: a probability, or one a class; "
+        help="wx: y = w.x; wxb: y = w.x + b; and: fires when w.x + b > 0; logistic: a probability, or a score a class; "
         "mlp: a network of dense layers",
     )
     what.add_argument("--layers", type=layers, metavar="N-N-..", help="units of mlp, inputs first (4-10-3)")

@@ -148,14 +148,22 @@ def _is_unnamed(names: Sequence[str], number: int) -> bool:
     return names[number] == f"column {number + 1}"
 
 
+INDEX_ROWS = 2
+"""Times the rows that an index may count: as many may be gone as are there."""
+
+
 def _without_index(table: Table, inputs: list[int]) -> tuple[list[int], list[str]]:
-    """(inputs, notes) without a first column that has no name and counts the rows, some of which may be gone: pandas
-    and R write one."""
+    """(inputs, notes) without a first column that has no name and counts the rows from 0 or 1, a few of which may be
+    gone: pandas and R write one."""
     if inputs[0] != 0 or not _is_unnamed(table.names, 0):
         return inputs, []
     column = table.column(0)
     counts = (
-        not isinstance(column, Text) and (np.diff(column) > 0).all() and (column == np.round(column)).all()
+        not isinstance(column, Text)
+        and column[0] in (0, 1)
+        and (np.diff(column) > 0).all()
+        and (column == np.round(column)).all()
+        and column[-1] - column[0] < INDEX_ROWS * len(column)
     )
     if not counts or len(inputs) == 1:
         raise NeuronError(

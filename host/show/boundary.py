@@ -111,7 +111,8 @@ def boundary(axes: Axes, subject: Subject) -> None:
     target, size = text(subject.target), float(np.clip(8 * np.sqrt(80 / len(x)), 3, 8))
     for mask, marker, colour in ((~one, "o", SKY), (one, "^", VERMILION)):
         if mask.any():
-            label = f"{target} = {number(y[rows][mask][0])}"
+            value = subject.classes[int(colour == VERMILION)] if subject.classes else number(y[rows][mask][0])
+            label = f"{target} = {text(value)}"
             axes.plot(
                 *x[mask].T,
                 ls="",

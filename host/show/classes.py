@@ -144,4 +144,5 @@ def regions(axes: Axes, subject: Subject) -> None:
             )
     axes.set_aspect("auto")
     titled(axes, "Classes and samples", text(subject.inputs[0]), text(subject.inputs[1]))
-    axes.legend()
+    if len(subject.classes) <= NUMBERED_MAX:
+        axes.legend()

@@ -68,7 +68,11 @@ def _numbers_table(trained: Trained) -> list[str]:
 def _each_class(scores: Scores, classes: Sequence[str], part: str) -> list[str]:
     """Precision and recall, of many classes those with the lowest, and what is taken for what most often."""
     rows = [["class", "rows", "precision", "recall"]]
-    worth = [min(a or 0.0, b or 0.0) for a, b in zip(scores["precision"], scores["recall"], strict=True)]
+    # A class that no row is of, and none is taken for, is neither well nor badly told.
+    worth = [
+        min((score for score in both if score is not None), default=1.0)
+        for both in zip(scores["precision"], scores["recall"], strict=True)
+    ]
     listed = sorted(sorted(range(len(classes)), key=worth.__getitem__)[:CLASSES_SHOWN])
     for number in listed:
         of = sum(scores["confusion"][number])

@@ -20,6 +20,8 @@ FLAT = 1e-3
 """Collapsed: an output reaches over less than this share of its target's reach."""
 FEW = 30
 """Rows held out of which a better score may well be chance."""
+AGAIN = 0.2
+"""Share of the test rows that may be learnt from too without a word: data of few steps repeat themselves."""
 R2_LOST = 0.05
 """R2 that fixed point may lose without a word."""
 SCALE_TARGET = "scale the target: its values are too small for the outputs' steps"
@@ -33,7 +35,10 @@ def doubts(trained: Trained) -> list[str]:
         *trained.plan.notes,
         trained.setback,
         _nothing_held_out(trained),
+        _no_test_part(trained),
         _unseen_classes(trained),
+        _seen_before(trained),
+        _beyond_the_ranges(trained),
         _unused_inputs(trained),
         _lost_in_fixed_point(trained),
     )
@@ -51,14 +56,52 @@ def _nothing_held_out(trained: Trained) -> str:
 
 def _unseen_classes(trained: Trained) -> str:
     """Classes of which the test part has no row: nobody knows how well they are told apart."""
+    if not trained.data.classes:
+        return ""
+    for part, why in (("training", "it cannot be learnt"), ("test", "its scores say nothing of that")):
+        there = set(
+            trained.parts[part].labels.tolist() if part in trained.parts else trained.data.labels.tolist()
+        )
+        names = [trained.classes[number] for number in sorted(set(trained.data.labels.tolist()) - there)]
+        if names:
+            return f"no row of the {part} part is of class {listed(names, NAMED_MAX)}: {why}"
+    return ""
+
+
+def _seen_before(trained: Trained) -> str:
+    """Rows of the test part that have been learnt from: what is right there may be memory."""
     test = trained.parts.get("test")
-    if test is None or not trained.classes:
+    if test is None or not trained.plan.own_data:
         return ""
-    unseen = set(trained.data.labels.tolist()) - set(test.labels.tolist())
-    names = [trained.classes[number] for number in sorted(unseen)]
-    if not names:
+    learnt = {row.tobytes() for row in trained.parts["training"].x}
+    again = sum(row.tobytes() in learnt for row in test.x)
+    if again <= AGAIN * len(test):
         return ""
-    return f"no row of the test part is of class {listed(names, NAMED_MAX)}: its scores say nothing of that"
+    return (
+        f"{again} of {counted(len(test), 'test row')} have inputs of training rows too: "
+        "what is right there may be memory"
+    )
+
+
+def _no_test_part(trained: Trained) -> str:
+    if not trained.plan.own_data or "validation" not in trained.parts or "test" in trained.parts:
+        return ""
+    return (
+        "no test part: the validation part chose the epoch, so its scores flatter; give --split three shares, as "
+        "70,15,15"
+    )
+
+
+def _beyond_the_ranges(trained: Trained) -> str:
+    """Rows that the node would call OUT_OF_RANGE."""
+    low, high = np.array(trained.report.ranges, dtype=np.float64).T
+    rows = int(((trained.data.x < low) | (trained.data.x > high)).any(axis=1).sum())
+    if not rows:
+        return ""
+    return (
+        f"{counted(rows, 'row')} held out {'has' if rows == 1 else 'have'} inputs beyond the ranges that the model is "
+        "made for: declare them by --range"
+    )
 
 
 def _lost_in_fixed_point(trained: Trained) -> str:

@@ -291,6 +291,10 @@ def _require_use(data: Dataset, config: Config, shares: Sequence[float] | None, 
     if options.seed is not None and not (begins or splits or config.shuffle):
         raise NeuronError("--seed does nothing here: it is of a random start, --split and --shuffle")
     told_apart = bool(data.classes) or config.activation[-1] is not Activation.IDENTITY
+    if options.task == "classes" and not told_apart:
+        raise NeuronError(
+            f"{options.model} tells the classes of one target apart; of several yes and no: --model logistic"
+        )
     if config.loss is Loss.CROSS and config.activation[-1] is not Activation.SIGMOID:
         raise NeuronError(
             "--loss cross-entropy is for classes by --model logistic, or by mlp: see --task classes"
@@ -389,7 +393,7 @@ def _kind_of(recipe: Recipe, config: Config) -> str:
         name = next(name for name, one in HIDDEN_ACTIVATIONS.items() if one is config.activation[0])
         return f"dense layers with {'ReLU' if name == 'relu' else name}"
     several = config.loss is Loss.SOFTMAX and recipe.activation is Activation.SIGMOID
-    return "neurons that answer probabilities" if several else recipe.kind
+    return "a neuron for each class, the highest score wins" if several else recipe.kind
 
 
 def _lamp_of(options: Options, config: Config, data: Dataset) -> Lamp:

@@ -193,6 +193,7 @@ class Trained:
             "epochs_before": self.epochs_before,
             "stopped": self.fit.stopped,
             "tries": self.tries,
+            "notes": self.data.note.splitlines(),
             "warnings": self.warnings,
             "overfitting": overfitting(self.fit.history),
             "history_every": self.fit.every if self.fit.losses is None else 1,
