@@ -12,11 +12,11 @@ from host.core.wire import Activation
 from host.data.dataset import Dataset
 from host.errors import NeuronError
 from host.models.dense import Dense, reference
+from host.models.lamp import Lamp
 from host.models.quantise import quantise
 from host.training import scores
 from host.training.scores import (
     Changed,
-    Lamp,
     baseline,
     changed,
     confused,

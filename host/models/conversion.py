@@ -14,6 +14,7 @@ from host.core.infer import dequantise_outputs, infer, led, quantise_inputs
 from host.errors import NeuronError, counted
 from host.models.dense import Float, reference
 from host.models.imported import Decide, Imported
+from host.models.lamp import Lamp
 from host.models.quantise import quantise
 from host.models.report import Report
 
@@ -79,16 +80,6 @@ class Converted:
         }
 
 
-@dataclass(frozen=True)
-class _Lamp:
-    """What lights the LED, as host.core.image.Model has it; threshold: in units of the output."""
-
-    output: int
-    threshold: float
-    of_class: bool = False
-    may_move: bool = False
-
-
 def convert(
     model: Imported,
     x: ArrayLike,
@@ -99,7 +90,7 @@ def convert(
 ) -> tuple[bytes, Converted]:
     """See host.models.convert."""
     data = _sample(model, x)
-    lamp, model = _lamp(model, data, led, led_threshold)
+    lamp, may_move, model = _lamp(model, data, led, led_threshold)
     fixed, report = quantise(
         model.name,
         model.layers,
@@ -107,7 +98,7 @@ def convert(
         ranges=None if ranges is None else _ranges(ranges, data.shape[1]),
         led_output=lamp.output,
         led_threshold=lamp.threshold,
-        nearest_threshold=lamp.may_move,
+        nearest_threshold=may_move,
         led_class=lamp.of_class,
         names=Names(model.inputs, model.outputs, model.classes),
         shared_outputs=model.decide is Decide.ARGMAX,
@@ -115,9 +106,7 @@ def convert(
     converted = Converted(model, fixed, report, len(data), 0)
     changed = (model.decisions(data) != converted.decisions(data)).any(axis=1)
     if not lamp.of_class and len(model.classes) != 2:  # else the LED follows the decision
-        # As float32, as a node gives its outputs: 6.000000003 is no more than 6.
-        outputs = reference(model.layers, data)[1][:, lamp.output].astype(np.float32)
-        changed |= (outputs.astype(np.float64) > lamp.threshold) != converted.lit(data)
+        changed |= lamp.lit(reference(model.layers, data)[1]) != converted.lit(data)
     return encode(fixed), replace(converted, changed=int(changed.sum()))
 
 
@@ -163,24 +152,24 @@ def _ranges(ranges: Sequence[Sequence[float]], inputs: int) -> list[tuple[float,
 
 def _lamp(
     model: Imported, data: Float, led_name: str | None, threshold: float | None
-) -> tuple[_Lamp, Imported]:
-    """What lights the LED, and the model with its threshold."""
+) -> tuple[Lamp, bool, Imported]:
+    """What lights the LED, whether nobody asked for its threshold, and the model with that."""
     names = model.classes or model.outputs or tuple(str(i + 1) for i in range(model.units[-1]))
     if led_name is not None and led_name not in names:
         what = "class" if model.classes else "output"
         raise NeuronError(f"{model.name} has no {what} {led_name!r} for the LED: it has {', '.join(names)}")
     chosen = names.index(led_name) if led_name is not None else len(model.classes[1:])
     if model.decide is Decide.ARGMAX:
-        return _Lamp(chosen, threshold or 0.0, threshold is None), model
+        return Lamp(chosen, threshold or 0.0, threshold is None), False, model
     if model.decide is Decide.SIGN and threshold is not None:
         raise NeuronError(f"{model.name} compares its score with 0: there is no other threshold for its LED")
     if model.decide is Decide.NUMBERS:
         if threshold is not None:
-            return _Lamp(chosen, threshold), model
+            return Lamp(chosen, threshold), False, model
         said = reference(model.layers, data)[1][:, chosen]
-        return _Lamp(chosen, float(said.min() + said.max()) / 2, may_move=True), model
+        return Lamp(chosen, float(said.min() + said.max()) / 2), True, model
     model = replace(model, threshold=model.threshold if threshold is None else threshold)
     at = 0.0 if model.decide is Decide.SIGN else model.threshold
     if not model.classes:
-        return _Lamp(chosen, at), model
-    return _Lamp(0, at, of_class=chosen == 0), model
+        return Lamp(chosen, at), False, model
+    return Lamp(0, at, of_class=chosen == 0), False, model

@@ -18,6 +18,7 @@ from host.data.scaler import scaler_of
 from host.data.split import split
 from host.data.targets import Answers
 from host.errors import NeuronError, counted
+from host.models.lamp import Lamp
 from host.models.quantise import check_shape, default_ranges
 from host.progress import Progress, silent
 from host.training import grid
@@ -35,7 +36,7 @@ from host.training.recipes import (
 )
 from host.training.samples import PARTS, Samples, balanced
 from host.training.saved import Saved, load, notes, require_fits
-from host.training.scores import Lamp, lamp_named
+from host.training.scores import lamp_named
 from host.training.stability import stable_rate
 from host.training.starts import random_start
 
