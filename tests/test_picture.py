@@ -22,6 +22,7 @@ from host.core.wire import Activation
 from host.data.dataset import BUILT_IN
 from host.errors import NeuronError
 from host.models.dense import Dense, dense_layers
+from host.models.lamp import Lamp
 from host.models.quantise import quantise
 from host.show import boundary, names, panels, picture
 from host.show.subject import Subject, subject_of
@@ -206,7 +207,6 @@ def sorter(inputs: int, classes: tuple[str, ...]) -> Subject:
         losses={"training": lambda p: float(np.exp(p[0])), "validation": lambda p: float(np.exp(p[1]))},
         classes=classes,
         labels=labels,
-        classified=(lambda o: (o[:, 0] > 0.5).astype(np.int64)) if two else (lambda o: o.argmax(axis=1)),
         judged=(np.arange(0, 150, 4), "held-out rows"),
     )
 
@@ -302,7 +302,7 @@ def test_classes_are_drawn_by_what_they_are_taken_for(
     figure = figure_of(subject)
     assert titles(figure)[:4] == shown
     rows = subject.judged[0]
-    said = subject.classified(subject.fixed(subject.x[rows]))
+    said = subject.lamp.classes(subject.fixed(subject.x[rows]))
     true = subject.labels[rows]
     axes = panel(figure, f"Confusion: {(said == true).sum()} of {len(rows)} right")
     numbers = {tuple(map(round, text.get_position()))[::-1]: int(text.get_text()) for text in axes.texts}
@@ -314,6 +314,25 @@ def test_classes_are_drawn_by_what_they_are_taken_for(
         recall = line(scores, "recall").get_xydata()
         for share, index in recall.tolist():
             assert share == pytest.approx((said[true == index] == index).mean())
+
+
+@pytest.mark.parametrize("of_class", [False, True])
+def test_the_side_is_tinted_on_which_the_led_is_lit(of_class: bool) -> None:
+    """Of two classes the first may light it: where the one output is not above its threshold."""
+    subject = sorter(2, ("no", "yes"))
+    subject = replace(subject, lamp=replace(subject.lamp, of_class=of_class))
+    plane = panel(figure_of(subject), "Decision")
+    (tint,) = [each for each in plane.collections if each.get_zorder() == 0]
+    (shape,) = tint.get_paths()
+    inside = shape.contains_points(subject.x)
+    assert 0 < inside.sum() < len(inside)
+    assert inside.tolist() == subject.lamp.lit(subject.real(subject.x)).tolist()
+    (wrong,) = [each.get_label() for each in plane.lines if each.get_label().startswith("wrong")]
+    said = subject.lamp.classes(subject.fixed(subject.x))
+    assert wrong == f"wrong ({(said != subject.labels).sum()})"  # whatever lights the LED
+    assert len(line(plane, "kind = no").get_xdata()) == (subject.labels == 0).sum()
+    curve = panel(figure_of(replace(wxb(), lamp=Lamp(0, 1.5, of_class))), "The model")
+    assert line(curve, "LED lit").get_label() == f"LED lit {'up to' if of_class else 'above'} 1.5"
 
 
 def test_numbers_show_the_rows_that_were_held_out() -> None:
@@ -427,7 +446,7 @@ def test_magnified_shows_decisions_that_differ_and_none_beyond_the_bound(make: A
 
 def test_a_model_that_always_decides_alike_has_no_boundary() -> None:
     subject = decider()
-    figure = figure_of(replace(subject, threshold=-100.0))
+    figure = figure_of(replace(subject, lamp=Lamp(0, -100.0)))
     (note,) = panel(figure, "Boundary, magnified").texts
     assert note.get_text() == "no boundary near the data"
 

@@ -44,7 +44,7 @@ def _mesh(ends: list[tuple[float, float]], side: int) -> tuple[Float, Float, Flo
 
 def _value(subject: Subject, values: Float) -> Float:
     """How far the value that decides is above the threshold."""
-    return np.asarray(values[:, subject.led_output] - subject.threshold)
+    return np.asarray(values[:, 0] - subject.lamp.threshold)
 
 
 def crossing(subject: Subject) -> Float | None:
@@ -78,8 +78,9 @@ def _boundaries(axes: Axes, subject: Subject, ends: list[tuple[float, float]]) -
     first, second, points = _mesh(ends, GRID)
     real = _value(subject, subject.real(points)).reshape(GRID, GRID)
     fixed = _value(subject, subject.fixed(points)).reshape(GRID, GRID)
-    if real.max() > 0:
-        axes.contourf(first, second, real, levels=[0, real.max() * 2], colors=[LIT_TINT], zorder=0)
+    lit = -real if subject.lit_below else real
+    if lit.max() > 0:
+        axes.contourf(first, second, lit, levels=[0, lit.max() * 2], colors=[LIT_TINT], zorder=0)
     for values, label, colour, dashes, width in (
         (real, "boundary, float", BLUE, "-", 3.6),
         (fixed, "boundary, fixed point", ORANGE, (0, (3, 2)), 1.8),
@@ -96,7 +97,7 @@ def _boundaries(axes: Axes, subject: Subject, ends: list[tuple[float, float]]) -
                 zorder=6,
             )
             axes.add_line(Line2D([], [], color=colour, ls=dashes, lw=width, label=label))
-    return bool(real.max() > 0)
+    return bool(lit.max() > 0)
 
 
 def boundary(axes: Axes, subject: Subject) -> None:
@@ -104,15 +105,15 @@ def boundary(axes: Axes, subject: Subject) -> None:
     from matplotlib.patches import Patch
 
     lit = _boundaries(axes, subject, _view(subject))
-    y = subject.y.reshape(len(subject.y), -1)[:, subject.led_output]
-    middle = (y.min() + y.max()) / 2 if y.min() < y.max() else subject.threshold
+    y = subject.y.ravel()
+    middle = (y.min() + y.max()) / 2 if y.min() < y.max() else subject.lamp.threshold
     rows = thin(len(subject.x), POINTS_DRAWN)
     x, one = subject.x[rows], y[rows] > middle
     target, size = text(subject.target), float(np.clip(8 * np.sqrt(80 / len(x)), 3, 8))
-    for mask, marker, colour in ((~one, "o", SKY), (one, "^", VERMILION)):
+    for side, (mask, marker, colour) in enumerate(((~one, "o", SKY), (one, "^", VERMILION))):
         if mask.any():
-            value = subject.classes[int(colour == VERMILION)] if subject.classes else number(y[rows][mask][0])
-            label = f"{target} = {text(value)}"
+            name = text(subject.classes[side]) if subject.classes else number(y[rows][mask][0])
+            label = f"{target} = {name}"
             axes.plot(
                 *x[mask].T,
                 ls="",
@@ -124,9 +125,9 @@ def boundary(axes: Axes, subject: Subject) -> None:
                 label=label,
                 zorder=5,
             )
-    wrong = subject.lit(subject.fixed(x)) != one
+    wrong = subject.lamp.classes(subject.fixed(x)) != one
     if wrong.any():
-        label = f"wrong ({int((subject.lit(subject.fixed(subject.x)) != (y > middle)).sum())})"
+        label = f"wrong ({int((subject.lamp.classes(subject.fixed(subject.x)) != (y > middle)).sum())})"
         axes.plot(
             *x[wrong].T, ls="", marker="o", ms=size + 7, mfc="none", mec=BLACK, mew=1.4, label=label, zorder=6
         )
@@ -163,7 +164,8 @@ def magnified(axes: Axes, subject: Subject) -> None:
     first, second, grid = _mesh(ends, side)
     points = origin + grid * step
     real, fixed = subject.real(points), subject.fixed(points)
-    at = subject.lit(fixed) + 2 * (subject.lit(fixed) != subject.lit(real))
+    lit = subject.lamp.lit(fixed)
+    at = lit + 2 * (lit != subject.lamp.lit(real))
     at = at.astype(np.float64).reshape(side, side)
     colours = ListedColormap([DARK_TINT, LIT_TINT, SKY, VERMILION])
     extent = (-half, half, -half, half)

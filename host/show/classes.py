@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from host.models.dense import Float
 from host.show.panels import BLACK, BLUE, GREEN, ORANGE, SKY, VERMILION, legend_below, number, text, titled
 from host.show.subject import POINTS_DRAWN, Subject, padded, thin
-from host.training.scores import confusion_of
+from host.training.scores import confusion_of, of_classes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +39,7 @@ def look(index: int) -> tuple[str, str]:
 def judged(subject: Subject) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.int64], str]:
     """The rows that a model is judged by: which they are, their classes, what the node says of them, and their name."""
     rows, name = subject.judged
-    said = subject.classified(subject.fixed(subject.x[rows]))
+    said = subject.lamp.classes(subject.fixed(subject.x[rows]))
     return rows, subject.labels[rows], said, name
 
 
@@ -75,18 +75,23 @@ def confusion(axes: Axes, subject: Subject) -> None:
 def found(axes: Axes, subject: Subject) -> None:
     """Recall and precision of each class; none where no row is of it, or none is taken for it."""
     _, true, said, name = judged(subject)
-    table = confusion_of(true, said, len(subject.classes))
-    places = np.arange(len(table))
-    for counts, label, colour, marker in (
-        (table.sum(axis=1), "recall: found of the class", BLUE, "o"),
-        (table.sum(axis=0), "precision: right of those taken for it", VERMILION, "x"),
+    scores = of_classes(true, said, len(subject.classes))
+    for measure, label, colour, marker in (
+        ("recall", "recall: found of the class", BLUE, "o"),
+        ("precision", "precision: right of those taken for it", VERMILION, "x"),
     ):
-        there = counts > 0
-        scores = np.diag(table)[there] / counts[there]
+        there = [(share, place) for place, share in enumerate(scores[measure]) if share is not None]
         axes.plot(
-            scores, places[there], ls="", marker=marker, ms=8, mew=1.6, mfc="none", color=colour, label=label
+            *zip(*there, strict=True),
+            ls="",
+            marker=marker,
+            ms=8,
+            mew=1.6,
+            mfc="none",
+            color=colour,
+            label=label,
         )
-    axes.set_ylim(len(table) - 0.5, -0.5)
+    axes.set_ylim(len(subject.classes) - 0.5, -0.5)
     axes.set_xlim(-0.03, 1.03)
     axes.grid(axis="x", color="0.9", lw=0.8)
     _class_axis(axes.yaxis, subject)
@@ -97,7 +102,7 @@ def found(axes: Axes, subject: Subject) -> None:
 def apart(axes: Axes, subject: Subject) -> None:
     """How often each value of the one output comes, class by class, and the threshold between them."""
     rows, true, said, name = judged(subject)
-    values = subject.fixed(subject.x[rows])[:, subject.led_output]
+    values = subject.fixed(subject.x[rows])[:, 0]
     edges = np.linspace(*padded(float(values.min()), float(values.max()), 0.02), BINS + 1).tolist()
     for index, each in enumerate(subject.classes):
         of_class = values[true == index]
@@ -106,9 +111,8 @@ def apart(axes: Axes, subject: Subject) -> None:
             axes.hist(
                 of_class, edges, color=colour, alpha=0.65, label=f"{text(subject.target)} = {text(each)}"
             )
-    axes.axvline(
-        subject.threshold, color=BLACK, lw=1.4, ls="--", label=f"decides at {number(subject.threshold)}"
-    )
+    at = subject.lamp.threshold
+    axes.axvline(at, color=BLACK, lw=1.4, ls="--", label=f"decides at {number(at)}")
     wrong = int((true != said).sum())
     titled(
         axes,
@@ -126,7 +130,7 @@ def regions(axes: Axes, subject: Subject) -> None:
     ends = [padded(float(column.min()), float(column.max()), 0.25) for column in subject.x.T]
     side = 241
     u, v = np.meshgrid(*(np.linspace(*end, side) for end in ends))
-    said = subject.classified(subject.fixed(np.column_stack([u.ravel(), v.ravel()]))).reshape(side, side)
+    said = subject.lamp.classes(subject.fixed(np.column_stack([u.ravel(), v.ravel()]))).reshape(side, side)
     colours = ListedColormap([look(index)[0] for index in range(len(subject.classes))])
     extent = (*ends[0], *ends[1])
     axes.imshow(

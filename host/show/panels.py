@@ -253,9 +253,9 @@ def curve(pair: tuple[Axes, Axes], subject: Subject) -> None:
         mew=1.2,
         label="samples",
     )
-    above.axhline(
-        subject.threshold, color=BLACK, lw=1.0, ls=":", label=f"LED lit above {number(subject.threshold)}"
-    )
+    at = subject.lamp.threshold
+    lit = f"LED lit {'up to' if subject.lit_below else 'above'} {number(at)}"
+    above.axhline(at, color=BLACK, lw=1.0, ls=":", label=lit)
     above.legend()
     what = target if subject.value_name == "output" else f"{subject.value_name} that decides {target}"
     above.set_title("The model, and the error of fixed point")

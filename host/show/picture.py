@@ -130,7 +130,7 @@ def caption(subject: Subject) -> str:
             f"the largest at {len(x)} points all over them was {np.abs(errors).max():.2g}."
         )
     if subject.decides or subject.classes:
-        decide = subject.classified if subject.classes else subject.lit
+        decide = subject.lamp.classes if subject.classes else subject.lamp.lit
         changed = int((decide(real) != decide(real + errors)).sum())
         text += f" Float and fixed point decide differently at {changed or 'none'} of these points."
     return f"Training ended early: {panels.text(subject.stopped, 90)}. {text}" if subject.stopped else text

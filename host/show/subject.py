@@ -11,14 +11,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from host.core.image import Model
-from host.core.infer import dequantise_outputs, infer, quantise_inputs
+from host.core.infer import quantise_inputs
 from host.core.wire import Activation
 from host.errors import counted
 from host.models.dense import Dense, Float, reference
+from host.models.lamp import Lamp
 from host.models.report import Report, fixed_sums
 from host.show.report import LOSS_NAMES
 from host.training.fit import Diverged
 from host.training.plan import Plan
+from host.training.scores import fixed_outputs
 from host.training.trained import Measure, Trained, measures_of
 
 Values = Callable[[Float], Float]
@@ -88,13 +90,12 @@ class Subject(Descent):
     y:          (samples,) or (samples, outputs).
     real, fixed: the model as trained and as the node computes it: the sum where a step follows, else the
                 output; `value_name` says which.
-    threshold:  the model decides 1, or lights the LED, where output number `led_output` is above.
-    decides:    whether that is what the model is for.
+    lamp:       what class these values say, and whether they light the LED.
+    decides:    whether its one output tells two classes apart.
     bound:      proven: |fixed - real| is never larger inside `ranges`, (low, high) of each input; None: nothing useful
                 is proven.
     steps:      the distance of two neighbouring numbers of each input in the node; offsets: one of them.
-    classes:    their names; empty where targets are numbers. labels: (samples,) the class of each sample;
-                classified: (rows, outputs) -> the class that these values say.
+    classes:    their names; empty where targets are numbers. labels: (samples,) the class of each sample.
     judged:     the samples that the model is judged by, and what they are called: those that it never learnt from,
                 where there are some.
     """
@@ -104,17 +105,15 @@ class Subject(Descent):
     y: Float
     real: Values
     fixed: Values
-    threshold: float
+    lamp: Lamp
     decides: bool
     bound: float | None
     ranges: Sequence[tuple[float, float]]
     steps: Sequence[float]
     offsets: Sequence[float]
     value_name: str = "output"
-    led_output: int = 0
     classes: Sequence[str] = ()
     labels: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    classified: Callable[[Float], NDArray[np.int64]] = lambda outputs: outputs.argmax(axis=1)
     judged: tuple[NDArray[np.intp], str] = (np.empty(0, np.intp), "")
 
     @property
@@ -128,6 +127,11 @@ class Subject(Descent):
         return x, self.fixed(x) - self.real(x)
 
     @property
+    def lit_below(self) -> bool:
+        """Whether the first of two classes lights the LED: where the one output is not above the threshold."""
+        return self.lamp.of_class and self.lamp.output == 0
+
+    @property
     def reach(self) -> float:
         """How far fixed point is from float at most: proven, or else the largest error that was seen; above 0."""
         return self.bound or float(np.abs(self.errors[1]).max()) or 1e-300
@@ -135,10 +139,6 @@ class Subject(Descent):
     @property
     def reach_name(self) -> str:
         return "largest seen" if self.bound is None else "proven bound"
-
-    def lit(self, values: Float) -> NDArray[np.bool_]:
-        """The decision on each row of values."""
-        return np.asarray(values[:, self.led_output] > self.threshold)
 
 
 def subject_of(
@@ -160,21 +160,17 @@ def subject_of(
         return sums if on_sums else outputs
 
     def fixed(x: Float) -> Float:
-        q = quantise_inputs(model, x)
-        return (
-            fixed_sums(model, q) if on_sums else dequantise_outputs(model, infer(model, q)).astype(np.float64)
-        )
+        return fixed_sums(model, quantise_inputs(model, x)) if on_sums else fixed_outputs(model, x)
 
     fields: dict[str, Any] = {
         "parameters": names[: path.shape[1]],
-        "threshold": 0.0 if on_sums else report.led_threshold,
+        "lamp": Lamp(report.led_output, 0.0 if on_sums else report.led_threshold, model.led_class),
         "decides": outputs == 1 and two_classes,
         "bound": report.error_bound,
         "ranges": report.ranges,
         "steps": [2.0**-fraction for fraction in report.input_fraction],
         "offsets": report.input_offset,
         "value_name": report.error_of,
-        "led_output": report.led_output,
     }
     return Subject(y=y, path=path, real=real, fixed=fixed, **{**fields, **others})
 
@@ -249,7 +245,6 @@ def training_subject(trained: Trained) -> Subject:
         loss_name=LOSS_NAMES[plan.config.loss] + of,
         classes=data.classes,
         labels=data.labels if data.classes else np.empty(0, np.int64),
-        classified=plan.lamp.classes,
         judged=(judged, "held-out rows" if test else "all rows"),
         **named,
     )

@@ -90,7 +90,7 @@ def score(data: Dataset, outputs: Float, decide: Decide | None = None) -> Scores
         return _of_numbers(data.targets, outputs, data.targets_named)
     said = decide(outputs)
     if said.ndim == 1:
-        return _of_classes(data.labels, said, max(2, len(data.classes), outputs.shape[1]))
+        return of_classes(data.labels, said, max(2, len(data.classes), outputs.shape[1]))
     return _of_each(_each_true(data), said, data.targets_named)
 
 
@@ -120,7 +120,7 @@ def _of_each(true: Labels, said: Labels, names: Sequence[str]) -> Scores:
         "rows": len(true),
         "accuracy": float((true == said).all(axis=1).mean()),
         "targets": [
-            {"name": name, **_of_classes(a, b, 2)} for name, a, b in zip(names, true.T, said.T, strict=True)
+            {"name": name, **of_classes(a, b, 2)} for name, a, b in zip(names, true.T, said.T, strict=True)
         ],
     }
 
@@ -130,7 +130,8 @@ def confusion_of(true: Labels, said: Labels, classes: int) -> Labels:
     return np.bincount(true * classes + said, minlength=classes * classes).reshape(classes, classes)
 
 
-def _of_classes(true: Labels, said: Labels, classes: int) -> Scores:
+def of_classes(true: Labels, said: Labels, classes: int) -> Scores:
+    """The scores of what was said, as `score` has them. true, said: (samples,) 0..classes - 1."""
     confusion = confusion_of(true, said, classes)
     right = confusion.diagonal()
     return {
