@@ -187,15 +187,21 @@ def with_sample(model: Imported, args: argparse.Namespace, out: Console | None) 
             f"--target names {counted(len(targets), 'column')}, {model.name} gives {counted(outputs, 'output')}"
             + "; if the largest of them decides, --classes names what for" * (outputs > 1)
         )
-    note = ""
-    if not inputs:
-        inputs = columns_of(args.data, model, targets)
-        note = f"the model does not name its inputs: it gets {', '.join(inputs)}, in this order"
     with progress(out) as update:
-        data = read_for(args.data, inputs, targets, model.classes, args.missing == "drop", progress=update)
+        data = read_for(
+            args.data,
+            inputs or (lambda header: columns_of(args.data, header, model, targets)),
+            targets,
+            model.classes,
+            args.missing == "drop",
+            update,
+        )
     if targets and not data.targets_named:
         raise no_target(args.data, targets)
-    notes = (*model.notes, *([note] if note else []))
+    notes = model.notes
+    if not inputs:
+        order = ", ".join(data.inputs)
+        notes = (*notes, f"the model does not name its inputs: it gets {order}, in this order")
     return replace(model, inputs=data.inputs, outputs=tuple(targets) or model.outputs, notes=notes), data
 
 
@@ -203,18 +209,9 @@ def no_target(path: str, targets: Sequence[str]) -> NeuronError:
     return NeuronError(f"{path} has no column {' or '.join(targets)} (--target)")
 
 
-def columns_of(path: str, model: Imported, targets: Sequence[str]) -> list[str]:
+def columns_of(path: str, header: Sequence[str], model: Imported, targets: Sequence[str]) -> list[str]:
     """The inputs of a model that does not name them: the columns but for the targets, or but for the last one, where
     there is just one more."""
-    from host.data.table import Wanted, read_table
-
-    header: list[str] = []
-
-    def choose(named: Sequence[str]) -> Wanted:
-        header.extend(named)
-        return Wanted([0], may_be_text=frozenset([0]), drop_missing=True)
-
-    read_table(path, choose)
     if not set(targets) <= set(header):
         raise no_target(path, targets)
     columns, count = [name for name in header if name not in targets], model.units[0]

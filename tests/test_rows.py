@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from host.data.columns import read_for
 from host.data.lookup import Lookup
 from host.data.rows import LINE_MAX, Incoming, Row, opened, writer
 from host.errors import NeuronError
@@ -188,6 +189,72 @@ def test_what_is_no_input(inputs: list[str], header: str, row: str, says: str) -
     with pytest.raises(NeuronError) as error:
         values(inputs, header, row)
     assert str(error.value).startswith(says)
+
+
+CELLS = [
+    "1",
+    " 1 ",
+    "+1",
+    "1E5",
+    "1_0",
+    "0x10",
+    "nan",
+    "NA",
+    "?",
+    "",
+    "inf",
+    "-0",
+    "1e40",
+    "1e999",
+    "1.",
+    ".5",
+]
+CELLS += [
+    "1 000",
+    "\u0663",
+    "1e-400",
+    "0.30000000000000004",
+    "\u22121",
+    "1\u00a0",
+    "1,5",
+    "1.5",
+    "1.234,5",
+    "true",
+]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_number_is_what_a_training_takes_it_for(tmp_path: Path, separator: str, cell: str) -> None:
+    cell = f'"{cell}"' if separator in cell else cell
+    assert_read_alike(tmp_path, f"z{separator}a\n0{separator}{cell}\n", ["a"])
+
+
+@pytest.mark.parametrize(
+    "word", ["red", "dark red", " dark  red", "dark\u00a0red", "RED", "NA", "", "a=b", "True", "1.0"]
+)
+def test_a_word_is_what_a_training_takes_it_for(tmp_path: Path, word: str) -> None:
+    inputs = ["the hue=red", "the hue=dark red", "the hue=a=b", "the hue=1"]
+    assert_read_alike(tmp_path, f"z,the  hue\n0,{word}\n", inputs)
+
+
+def assert_read_alike(folder: Path, text: str, inputs: Sequence[str]) -> None:
+    """Row by row and as a whole: the same values, or refused for the same cell."""
+    path = folder / "data.csv"
+    path.write_text(text, encoding="utf-8")
+
+    def streamed() -> list[list[float]]:
+        with opened(str(path)) as table:
+            found = Lookup(inputs, len(inputs), table.header, table.name, table.delimiter)
+            return [values for batch in table.batches(found.values, 9) for _, values in batch]
+
+    said = []
+    for read in (streamed, lambda: read_for(path, inputs).x.tolist()):
+        try:
+            said.append(repr(read()))  # which tells -0.0 from 0.0
+        except NeuronError as error:
+            said.append(str(error).split(": ")[0])
+    assert said[0] == said[1]
 
 
 def test_a_comma_that_may_part_thousands_is_not_guessed_at() -> None:

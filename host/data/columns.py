@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -246,7 +246,7 @@ def one_hot(text: Text, words: Sequence[str]) -> Float:
 
 def read_for(
     path: str | Path,
-    inputs: Sequence[str],
+    inputs: Sequence[str] | Callable[[Sequence[str]], Sequence[str]],
     targets: Sequence[str] = (),
     classes: Sequence[str] = (),
     drop_missing: bool = False,
@@ -255,30 +255,39 @@ def read_for(
     """A file's rows as a model takes them whose inputs, and whose targets and classes, have these names; a name like
     colour=red is an input one-hot. Other columns are left out, and named in the note.
 
+    inputs: their names, or what makes them of the header's.
     y: as a training would have it, with 0 and 1 for two classes; (rows, 0) where a target is not in the file.
     NeuronError: an input is not in the file, or a word or class is none that the model knows.
     """
+    named: list[str] = []
     sources: list[int] = []
     found: list[int] = []
 
     def choose(names: Sequence[str]) -> Wanted:
-        sources.extend(_source_of(name, names, str(path)) for name in inputs)
+        named.extend(inputs(names) if callable(inputs) else inputs)
+        sources.extend(_source_of(name, names, str(path)) for name in named)
         if all(name in names for name in targets):
             found.extend(names.index(name) for name in targets)
-        text = {number for name, number in zip(inputs, sources, strict=True) if names[number] != name}
+        text = {number for name, number in zip(named, sources, strict=True) if names[number] != name}
         known = list(dict.fromkeys([*sources, *found]))
         return Wanted(known, frozenset(found), frozenset(text), drop_missing)
 
     table = read_table(path, choose, progress)
     x = np.column_stack(
-        [_input(table, name, number, inputs) for name, number in zip(inputs, sources, strict=True)]
+        [_input(table, name, number, named) for name, number in zip(named, sources, strict=True)]
     )
     y = _answers(table, found, classes) if found else np.empty((len(table.rows), 0))
     others = [name for number, name in enumerate(table.names) if number not in (*sources, *found)]
     notes = [*table.notes, *([f"not used: {', '.join(others)}"] if others else [])]
-    named = tuple(targets) if found else ()
     return Dataset(
-        table.name, tuple(inputs), named, x, y, table.rows, "\n".join(notes), tuple(classes) if found else ()
+        table.name,
+        tuple(named),
+        tuple(targets) if found else (),
+        x,
+        y,
+        table.rows,
+        "\n".join(notes),
+        tuple(classes) if found else (),
     )
 
 

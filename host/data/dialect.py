@@ -89,11 +89,14 @@ def decimal_of(rows: Sequence[Cells], columns: Sequence[int], separator: str, pa
         )
     if separator == "\t" and commas and all(THOUSANDS.fullmatch(cell) for _, cell in commas):
         row, cell = commas[0]
-        raise NeuronError(
-            f"{path}, row {row}: {cell} may be {cell.replace(',', '')} or {cell.replace(',', '.')}: "
-            "write numbers without commas"
-        )
+        raise either_of(cell, f"{path}, row {row}")
     return "," if commas or (separator == ";" and not points) else "."
+
+
+def either_of(cell: str, where: str) -> NeuronError:
+    """What is said of a comma that may be the decimal sign, or part thousands."""
+    either = f"{cell.replace(',', '')} or {cell.replace(',', '.')}"
+    return NeuronError(f"{where}: {cell} may be {either}: write numbers without commas")
 
 
 def note_of(rows: Sequence[Cells], columns: Sequence[int], separator: str, decimal: str) -> list[str]:

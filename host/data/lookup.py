@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from host.data.columns import column_of
-from host.data.dialect import THOUSANDS, WITH_COMMA
+from host.data.dialect import THOUSANDS, WITH_COMMA, either_of, shown
+from host.data.part import number_of
 from host.data.rows import Row
 from host.errors import NeuronError, counted
 
@@ -31,7 +31,8 @@ class Lookup:
     def __init__(
         self, inputs: Sequence[str], count: int, header: Sequence[str], where: str, separator: str = ","
     ) -> None:
-        self._where, self._header, self._separator = where, header, separator
+        self._where, self._separator = where, separator
+        self._header = header = [shown(name) for name in header]
         self._has_comma: bool | None = None
         twice = [name for name in header if header.count(name) > 1]
         if inputs and set(twice) & set(inputs):
@@ -72,14 +73,14 @@ class Lookup:
     def values(self, row: Row) -> list[float]:
         """The inputs in a row; NeuronError where a cell is none."""
         for column, words in self._words.items():
-            word = row.cells[column].strip()
+            word = shown(row.cells[column])
             if word not in words:
                 said = repr(word[:20]) if word else "the cell is empty: that"
                 raise NeuronError(f"{self._at(row, column)}: {said} is none of {', '.join(words)}")
         return [
             self._number(row, place.column)
             if place.word is None
-            else float(row.cells[place.column].strip() == place.word)
+            else float(shown(row.cells[place.column]) == place.word)
             for place in self._places
         ]
 
@@ -92,27 +93,21 @@ class Lookup:
         return f"{self._where}, row {row.number}, {self._header[column]}"
 
     def _number(self, row: Row, column: int) -> float:
-        text = row.cells[column].strip()
-        if self._separator != "," and ("," in text or "." in text):
-            text = self._with_point(text, self._at(row, column))
-        try:
-            value = float(text.replace("_", "?"))
-        except ValueError:
-            said = f"{text[:20]!r} is not a number" if text else "the cell is empty"
-            raise NeuronError(f"{self._at(row, column)}: {said}") from None
-        if not math.isfinite(value):
-            raise NeuronError(f"{self._at(row, column)}: {text[:20]} is not a finite number")
-        return value
+        text, where = row.cells[column].strip(), self._at(row, column)
+        if not text:
+            raise NeuronError(f"{where}: the cell is empty")
+        return number_of(text, self._decimal_of(text, where), where, "")
 
-    def _with_point(self, text: str, where: str) -> str:
-        """A number of a table that may have decimal commas; all of them have, or none."""
+    def _decimal_of(self, text: str, where: str) -> str:
+        """The decimal sign of a number; all of the table's have the same one."""
+        if self._separator == "," or not ("," in text or "." in text):
+            return "."
         has_comma = bool(WITH_COMMA.fullmatch(text))
         if self._has_comma is None and self._separator == "\t" and THOUSANDS.fullmatch(text):
-            either = f"{text.replace(',', '')} or {text.replace(',', '.')}"
-            raise NeuronError(f"{where}: {text} may be {either}: write numbers without commas")
+            raise either_of(text, where)
         if self._has_comma not in (None, has_comma):
             raise NeuronError(
                 f"{where}: {text[:20]} has another decimal sign than the numbers before: write all with one of them"
             )
         self._has_comma = has_comma
-        return text.replace(",", ".") if has_comma else text
+        return "," if has_comma else "."
