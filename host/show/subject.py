@@ -226,7 +226,11 @@ def training_subject(trained: Trained) -> Subject:
     of = f" of {data.target}" if data.targets.shape[1] == 1 else ""
     rows, test = np.asarray(data.rows), trained.parts.get("test")
     judged = np.flatnonzero(np.isin(rows, test.rows)) if test else np.arange(len(rows))
-    named = {"parameters": _parameters_of(plan)} if trained.is_neuron else {}
+    named: dict[str, Any] = {"parameters": _parameters_of(plan)} if trained.is_neuron else {}
+    if trained.layers[-1].activation is not Activation.STEP:
+        named["lamp"] = (
+            plan.lamp
+        )  # as told; the report's threshold is the node's, rounded down for its outputs
     return subject_of(
         trained.layers,
         trained.model,
