@@ -14,13 +14,13 @@ from host.boards.opening import PORT_HELP
 from host.cli.line import add_line_options, line_of
 from host.cli.parser import (
     Parser,
+    add_allow_changed_option,
     add_json_option,
+    add_range_option,
     file_name,
     names,
     number,
-    numbers,
     program,
-    share,
     spoken,
 )
 from host.errors import NeuronError, command, counted
@@ -102,12 +102,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--trust", action="store_true", help="load .joblib and .pkl, which run whatever code they hold"
     )
-    parser.add_argument(
-        "--range",
-        type=numbers,
-        metavar="LOW,HIGH",
-        help="values that the node must take, for all inputs or LOW,HIGH of each (default: more than the sample's)",
-    )
+    add_range_option(parser, "sample")
     parser.add_argument("--led", metavar="NAME", help="the class that lights the LED (default: the last)")
     parser.add_argument(
         "--led-threshold",
@@ -117,12 +112,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--save", type=file_name, metavar="FILE", help="write the image")
     parser.add_argument("--deploy", metavar="PORT", help=f"send it to a node: {PORT_HELP}")
-    parser.add_argument(
-        "--allow-changed",
-        type=share,
-        metavar="SHARE",
-        help="deploy although fixed point decides this share of the rows otherwise than float (default 0.5%%)",
-    )
+    add_allow_changed_option(parser)
     add_line_options(parser)
     add_json_option(parser)
     args = parser.parse_args(argv)
@@ -268,26 +258,15 @@ def deploy_to(
     question = question_of({"sample": data})
     with progress(out, keep=True) as update:
         deployed = deploy(node, image, progress=update, x=question.x)
-    if deployed.already:
-        say(out, "  it ran there already: nothing was written; the model to go back to stays")
-    say(
-        out,
-        f"  running: CRC-32 {deployed.crc:08x}, sequence {deployed.sequence}, after {deployed.seconds:.1f} s",
-    )
+    for text in deployed.in_words():
+        say(out, f"  {text}")
     warn(deployed.warnings)
     if metrics:
         outputs = np.array([row.outputs for row in deployed.rows], np.float64)
         metrics["node"] = question.score(outputs, decide_of(converted.source))
     for text in asked_in_words(len(question.x), question.of, metrics.get("node")):
         say(out, text)
-    return {
-        "address": deployed.address,
-        "crc32": deployed.crc,
-        "sequence": deployed.sequence,
-        "seconds": deployed.seconds,
-        "already": deployed.already,
-        "asked": {"rows": len(question.x), "of": question.of},
-    }
+    return deployed.as_dict() | {"asked": {"rows": len(question.x), "of": question.of}}
 
 
 if __name__ == "__main__":

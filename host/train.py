@@ -166,21 +166,10 @@ def deploy_to(
         deployed = (commit_staged if staged else deploy)(
             node, trained.image, progress=update, prove=prove, x=question.x
         )
-    if deployed.already:
-        say(out, "  it ran there already: nothing was written; the model to go back to stays")
-    unproven = "" if prove else ", not proven"
-    say(
-        out,
-        f"  running: CRC-32 {deployed.crc:08x}, sequence {deployed.sequence}, after {deployed.seconds:.1f} s{unproven}",
-    )
+    for line in deployed.in_words(proven=prove):
+        say(out, f"  {line}")
     warn(deployed.warnings)
-    said: dict[str, Any] = {
-        "address": deployed.address,
-        "crc32": deployed.crc,
-        "sequence": deployed.sequence,
-        "seconds": deployed.seconds,
-        "already": deployed.already,
-    }
+    said = deployed.as_dict()
     if not prove:
         return said, {}
     said |= show_rows(deployed.rows, trained, out, " in Renode" if node.lamp else "")

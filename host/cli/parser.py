@@ -115,3 +115,22 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object on standard output and nothing else there"
     )
+
+
+def add_range_option(group: argparse._ActionsContainer, data: str) -> None:
+    """data: what the default comes from."""
+    group.add_argument(
+        "--range",
+        type=numbers,
+        metavar="LOW,HIGH",
+        help=f"values that the node must take, for all inputs or LOW,HIGH of each (default: more than the {data}'s)",
+    )
+
+
+def add_allow_changed_option(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--allow-changed",
+        type=share,
+        metavar="SHARE",
+        help="deploy although fixed point decides this share of the rows otherwise than float (default 0.5%%)",
+    )

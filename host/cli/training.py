@@ -11,14 +11,15 @@ from host.boards.opening import PORT_HELP
 from host.cli.line import add_line_options
 from host.cli.parser import (
     Parser,
+    add_allow_changed_option,
     add_json_option,
+    add_range_option,
     file_name,
     names,
     number,
     numbers,
     positive,
     program,
-    share,
     spoken,
     whole,
 )
@@ -235,12 +236,7 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
 
 def _add_node(parser: argparse.ArgumentParser) -> None:
     node = parser.add_argument_group("the node's model")
-    node.add_argument(
-        "--range",
-        type=numbers,
-        metavar="LOW,HIGH",
-        help="values that the node must take, for all inputs or LOW,HIGH of each (default: more than the data's)",
-    )
+    add_range_option(node, "data")
     node.add_argument(
         "--led-threshold",
         type=number,
@@ -269,12 +265,7 @@ def _add_node(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="let the node of --deploy train itself too, and compare every epoch, bit for bit",
     )
-    node.add_argument(
-        "--allow-changed",
-        type=share,
-        metavar="SHARE",
-        help="deploy although fixed point decides this share of the rows otherwise than float (default 0.5%%)",
-    )
+    add_allow_changed_option(node)
     node.add_argument(
         "--no-prove",
         action="store_true",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from host.core.wire import IMAGE_MAX, Command, Reason, State
 from host.errors import NeuronError
@@ -52,6 +52,22 @@ class Deployed:
     warnings: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
     proving: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON, without the rows."""
+        return {
+            "address": self.address,
+            "crc32": self.crc,
+            "sequence": self.sequence,
+            "seconds": self.seconds,
+            "already": self.already,
+        }
+
+    def in_words(self, proven: bool = True) -> list[str]:
+        """What runs there now, for people."""
+        already = "it ran there already: nothing was written; the model to go back to stays"
+        running = f"running: CRC-32 {self.crc:08x}, sequence {self.sequence}, after {self.seconds:.1f} s"
+        return [already] * self.already + [running + ("" if proven else ", not proven")]
 
 
 def stage(node: Node, image: bytes, progress: Progress = silent) -> None:
