@@ -166,6 +166,12 @@ class MemoryNode:
         assert reply[1] == pdu[0]
         return reply[1:-2]
 
+    def answer(self, pdu: bytes, rounds: int = ALL_WORK) -> bytes | None:
+        """A request PDU -> its reply PDU, or None for silence, as tests.e2e.stand_in asks; then its work is done."""
+        reply = self.request(frame_seal(bytes([self.address]) + pdu))
+        self.work(rounds)
+        return reply[1:-2] or None
+
     def refusal(self, pdu: bytes) -> int:
         """The exception code of a request, 0 if it was answered."""
         try:

@@ -19,7 +19,6 @@ from host.core.image import HEADER, Names, decode, encode, image_crc, image_newe
 from host.core.infer import infer, led
 from host.core.registers import pack
 from host.core.wire import BY_NAME, IMAGE_VERSION, IMAGE_VERSION_OLDEST, Command, Flag, Reason, Table
-from tests.e2e.liar import liar
 from tests.e2e.scenario import AND, OR
 from tests.e2e.stand_in import stand_in
 from tests.memory_node import MemoryNode
@@ -144,7 +143,7 @@ def test_format_1_knows_no_flag(build: tuple[str, list[str]], flag: Flag) -> Non
 
 @pytest.fixture
 def port(node: MemoryNode) -> Iterator[str]:
-    with stand_in(liar(node, {})) as port:
+    with stand_in(node.answer) as port:
         yield port
 
 

@@ -244,7 +244,7 @@ THREE = identity([[1, 0], [0, 1], [-1, -1]], led_class=True, led_output=2)
 
 @pytest.fixture
 def port(node: MemoryNode) -> Iterator[str]:
-    with stand_in(liar(node, {})) as port:
+    with stand_in(node.answer) as port:
         yield port
 
 

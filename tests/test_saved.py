@@ -17,6 +17,7 @@ from host.errors import NeuronError
 from host.models.dense import Dense, dense_layers, reference
 from host.training import fast
 from host.training.saved import BYTES_MAX, load
+from tests import training
 
 Run = Callable[..., dict[str, Any]]
 
@@ -26,9 +27,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     """run(*argv): what a training says as JSON, with those of its warnings that are of --resume."""
 
     def one(*argv: str) -> dict[str, Any]:
-        capsys.readouterr()
-        assert train.main([*argv, "--json"]) == 0
-        said: dict[str, Any] = json.loads(capsys.readouterr().out)
+        said = training.run(capsys, *argv)
         return {**said, "warnings": [text for text in said["warnings"] if text.startswith("--resume")]}
 
     return one

@@ -24,7 +24,7 @@ from host.node.identity import Running
 from host.node.node import Result
 from host.node.staging import Deployed
 from host.progress import Progress
-from tests.one_line import assert_one_line
+from tests.training import assert_one_line
 
 ROOT = Path(__file__).resolve().parents[1]
 SGD = ["--algorithm", "sgd", "--lr", "0.01", "--epochs", "20"]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import struct
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,12 +20,7 @@ from host.data.split import split
 from host.models.dense import Dense, reference
 from host.training.fit import Epoch
 from host.training.trained import overfitting
-
-
-def run(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, Any]:
-    assert train.main([*argv, "--json"]) == 0
-    result: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return result
+from tests.training import run
 
 
 def table(folder: Path, rows: list[list[float]], header: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from host import train
 from host.core.pcg32 import Pcg32
 from host.core.wire import Activation, Loss
 from host.data.dataset import Dataset
@@ -22,12 +20,7 @@ from host.training.pipeline import train as trained_by
 from host.training.plan import Options, make_plan
 from host.training.samples import balanced
 from host.training.stability import stable_rate
-
-
-def run(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, Any]:
-    assert train.main([*argv, "--json"]) == 0
-    result: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return result
+from tests.training import run
 
 
 def written(path: Path, x: np.ndarray, y: np.ndarray) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.one_line import assert_one_line
+from tests.training import assert_one_line
 
 
 @pytest.mark.parametrize(

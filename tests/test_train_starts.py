@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-from typing import Any
 
 import pytest
 
@@ -14,14 +12,9 @@ from host.core.wire import Activation
 from host.training.pipeline import train as trained_by
 from host.training.plan import Options, make_plan
 from host.training.starts import random_start
+from tests.training import run
 
 XOR = ["--model", "mlp", "--layers", "2-4-1"]
-
-
-def run(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, Any]:
-    assert train.main([*argv, "--json"]) == 0
-    result: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return result
 
 
 @pytest.mark.parametrize("name", ["relu", "tanh", "sigmoid"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-from host.core.modbus import frame_seal
 from host.core.wire import Register, Table
 from tests.e2e.stand_in import Answer
 from tests.memory_node import MemoryNode
@@ -25,10 +24,9 @@ def liar(node: MemoryNode, lies: Mapping[Place, int], asked: set[Place] | None =
     """Answers as the node does, but for the lies. asked: takes up the registers that were read."""
 
     def answer(pdu: bytes) -> bytes | None:
-        reply = node.request(frame_seal(bytes([node.address]) + pdu))[1:-2]
-        node.work(ROUNDS)
-        if pdu[0] not in (3, 4, 23) or reply[:1] != pdu[:1]:
-            return reply or None
+        reply = node.answer(pdu, ROUNDS)
+        if pdu[0] not in (3, 4, 23) or reply is None or reply[:1] != pdu[:1]:
+            return reply
         table = Table.INPUT if pdu[0] == 4 else Table.HOLDING
         address, count = struct.unpack_from(">HH", pdu, 1)
         places = [(table, address + i) for i in range(count)]

@@ -11,7 +11,6 @@ import pytest
 from host import train
 from host.boards.opening import open_node
 from host.core.image import encode
-from host.core.modbus import frame_seal
 from host.core.wire import IMAGE_MAX
 from host.node.staging import deploy
 from tests.e2e.scenario import AND, OR, crc_of, largest
@@ -35,11 +34,10 @@ class Meter:
     steps: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
 
     def answer(self, pdu: bytes) -> bytes | None:
-        reply = self.node.request(frame_seal(bytes([self.node.address]) + pdu))
-        self.node.work()
-        self.bytes += len(pdu) + ADDRESS_AND_CRC + len(reply)
+        reply = self.node.answer(pdu)
+        self.bytes += len(pdu) + ADDRESS_AND_CRC + (ADDRESS_AND_CRC + len(reply) if reply else 0)
         self.trips += 1
-        return reply[1:-2] or None
+        return reply
 
     def seen(self, step: str, done: int, total: int) -> None:
         self.steps[step, done] = (self.bytes, self.trips)

@@ -15,7 +15,7 @@ from host import deploy, predict
 from host.boards.opening import open_node
 from host.core.image import Model, encode
 from host.core.infer import dequantise_inputs
-from host.core.modbus import WRITE_READ, frame_seal, write_coil_pdu
+from host.core.modbus import WRITE_READ, write_coil_pdu
 from host.core.wire import BY_NAME, UNITS_MAX
 from host.node.client import NodeError
 from host.show.describe import as_dict
@@ -42,9 +42,7 @@ def said(
     def answer(pdu: bytes) -> bytes | None:
         if pdu[0] == WRITE_READ:
             before_evaluating()
-        reply = node.request(frame_seal(bytes([node.address]) + pdu))
-        node.work()
-        return reply[1:-2] or None
+        return node.answer(pdu)
 
     with stand_in(answer) as port:
         status = predict.main([port, "0", "1"])
@@ -92,11 +90,10 @@ class Line:
         if pdu[0] == WRITE_READ:
             self.before.pop(row, lambda: None)()
             self.evaluated += 1
-        reply = self.node.request(frame_seal(bytes([self.node.address]) + pdu))[1:-2]
-        self.node.work()
+        reply = self.node.answer(pdu)
         if pdu[0] == WRITE_READ and row in self.spoil:
-            return self.spoil[row](reply)
-        return reply or None
+            return self.spoil[row](reply or b"")
+        return reply
 
 
 def rows_of(model: Model, count: int) -> list[list[float]]:
@@ -276,8 +273,7 @@ def test_what_runs_on_a_node_is_described(node: MemoryNode, capsys: pytest.Captu
 
 def test_inputs_that_take_two_frames_tell_of_the_coil_that_may_be_left(node: MemoryNode) -> None:
     def answer(pdu: bytes) -> bytes | None:
-        reply = node.request(frame_seal(bytes([node.address]) + pdu))
-        return reply[1:-2] if pdu[0] != 16 else bytes([16 | 0x80, 4])
+        return node.answer(pdu) if pdu[0] != 16 else bytes([16 | 0x80, 4])
 
     with (
         stand_in(answer) as port,
