@@ -169,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def with_sample(model: Imported, args: argparse.Namespace, out: Console | None) -> tuple[Imported, Dataset]:
     """The sample as the model takes it, and the model with the names that the columns give it."""
-    from host.data.columns import read_for
+    from host.data.later import read_for
 
     inputs, targets = args.columns or model.inputs, args.target or []
     if targets and len(targets) != (outputs := 1 if model.classes else model.units[-1]):

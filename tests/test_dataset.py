@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from host.compiler import ROOT
-from host.data.columns import Choice, read_data, read_for
+from host.data.columns import Choice, read_data
 from host.data.dataset import BUILT_IN, Dataset
+from host.data.later import read_for
 from host.data.targets import Answers
 from host.errors import NeuronError
 

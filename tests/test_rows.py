@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from host.data.columns import read_for
+from host.data.later import read_for
 from host.data.lookup import Lookup
 from host.data.rows import LINE_MAX, Incoming, Row, opened, writer
 from host.errors import NeuronError

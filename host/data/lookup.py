@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from host.data.columns import column_of
 from host.data.dialect import THOUSANDS, WITH_COMMA, either_of, shown
 from host.data.part import number_of
 from host.data.rows import Row
@@ -18,6 +17,15 @@ class _Place:
 
     column: int
     word: str | None = None
+
+
+def column_of(name: str, names: Sequence[str]) -> int | None:
+    """The column that an input comes from, None where there is none: the one of its name, or of colour=red colour."""
+    if name in names:
+        return names.index(name)
+    parts = name.split("=")
+    ends = range(len(parts) - 1, 0, -1)
+    return next((names.index(column) for end in ends if (column := "=".join(parts[:end])) in names), None)
 
 
 class Lookup:

@@ -274,22 +274,22 @@ def curve(pair: tuple[Axes, Axes], subject: Subject) -> None:
 # ------------------------------------------------------------------------------------------------ anything else
 
 
+CROSSES: dict[str, Any] = {
+    "ls": "",
+    "marker": "x",
+    "mew": 0.9,
+    "color": VERMILION,
+    "label": "fixed − float on the data",
+}
+
+
 def cost(axes: Axes, subject: Subject) -> None:
     """The error of fixed point on the data, over what the model says there."""
     rows = thin(len(subject.x), POINTS_DRAWN // (2 * subject.outputs))
     real, fixed = (values(subject.x[rows]) for values in (subject.real, subject.fixed))
     errors = (fixed - real).ravel()
     dots = max(2.5, 7 - len(errors) / 200)
-    axes.plot(
-        real.ravel(),
-        errors,
-        ls="",
-        marker="x",
-        ms=dots,
-        mew=0.9,
-        color=VERMILION,
-        label="fixed − float on the data",
-    )
+    axes.plot(real.ravel(), errors, ms=dots, **CROSSES)
     _signed(axes, subject, f"{subject.value_name} of the model", low=False)
     axes.set_title("Error of fixed point")
 
@@ -327,14 +327,5 @@ def prediction(pair: tuple[Axes, Axes], subject: Subject) -> None:
     above.set_title("Prediction and target, error of fixed point")
     above.tick_params(labelbottom=False)
     above.legend()
-    below.plot(
-        y,
-        fixed - real,
-        ls="",
-        marker="x",
-        ms=dots,
-        mew=0.9,
-        color=VERMILION,
-        label="fixed − float on the data",
-    )
+    below.plot(y, fixed - real, ms=dots, **CROSSES)
     _signed(below, subject, f"target {name}", low=True)
