@@ -38,9 +38,8 @@ def doubts(trained: Trained) -> list[str]:
         _no_test_part(trained),
         _unseen_classes(trained),
         _seen_before(trained),
-        _beyond_the_ranges(trained),
         _unused_inputs(trained),
-        _lost_in_fixed_point(trained),
+        _beyond_the_ranges(trained) or _lost_in_fixed_point(trained),
     )
     checks = (_nothing_to_learn, _on_the_edge, _not_converged, _no_use)  # the first that has something to say
     cause = next(filter(None, (check(trained) for check in checks)), "")
