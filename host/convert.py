@@ -131,7 +131,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         require_writable(args.save, {"MODEL": args.model, "--data": args.data})
     from host.core.image import image_crc
     from host.models import convert, load
-    from host.training.scores import Changed
 
     out = None if args.json else console()
     model = load(args.model, classes=args.classes or (), activation=args.activation or (), trust=args.trust)
@@ -140,12 +139,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         line.require(args.deploy)
     ranges = list(zip(args.range[::2], args.range[1::2], strict=True)) if args.range else None
     image, converted = convert(model, data.x, ranges=ranges, led=args.led, led_threshold=args.led_threshold)
-    changed = Changed(converted.changed, converted.rows)
     metrics = metrics_of(converted, data)
     if out is not None:
         from host.show.converted import in_words
 
-        title, *lines = in_words(converted, data, metrics, changed)
+        title, *lines = in_words(converted, data, metrics)
         say(out, title, style="bold")
         for text in lines:
             say(out, text)
@@ -154,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(out, f"Saved {args.save}, {counted(len(image), 'byte')}")
     there: dict[str, Any] = {}
     if args.deploy is not None:
-        changed.require(args.allow_changed)
+        converted.changes.require(args.allow_changed)
         say(out, f"Deploying {model.name} to {line.describe(args.deploy)}", style="bold")
         with line.open(args.deploy) as node:
             there["deployed"] = deploy_to(node, image, converted, data, metrics, out)

@@ -11,17 +11,17 @@ from host.core.infer import class_of, infer, led, quantise_inputs
 from host.core.wire import Activation
 from host.data.dataset import Dataset
 from host.errors import NeuronError
+from host.models.changed import Changed
 from host.models.dense import Dense, reference
 from host.models.lamp import Lamp
 from host.models.quantise import quantise
+from host.models.report import fixed_outputs
 from host.training import scores
 from host.training.scores import (
-    Changed,
     baseline,
     changed,
     confused,
     each,
-    fixed_outputs,
     question_of,
     score,
 )

@@ -19,8 +19,8 @@ def split(data: Dataset, shares: Sequence[float], seed: int) -> list[Dataset]:
     Pcg32(seed, 1).shuffle(order)
     if data.classes:
         order = _interleaved(order, data.labels)
-    parts_of_one = np.array(shares) / max(shares)
-    ends = np.cumsum(parts_of_one) / parts_of_one.sum() * len(data)
+    relative = np.array(shares) / max(shares)
+    ends = np.cumsum(relative) / relative.sum() * len(data)
     bounds = [0, *(round(float(end)) for end in ends)]
     parts = [data.part(order[a:b]) for a, b in itertools.pairwise(bounds)]
     for share, part in zip(shares, parts, strict=True):

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from host.core.image import Model, Names, encode
-from host.core.infer import dequantise_outputs, infer, led, quantise_inputs
+from host.core.infer import infer, led, quantise_inputs
 from host.errors import NeuronError, counted
+from host.models.changed import Changed
 from host.models.dense import Float, reference
 from host.models.imported import Decide, Imported
 from host.models.lamp import Lamp
 from host.models.quantise import quantise
-from host.models.report import Report
+from host.models.report import Report, fixed_outputs
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Converted:
 
     def outputs(self, x: ArrayLike) -> Float:
         """What the node says of x (samples, inputs), to the last bit: (samples, outputs) in their own units."""
-        return np.asarray(dequantise_outputs(self.model, self._infer(x)), np.float64)
+        return fixed_outputs(self.model, _rows(self.source, x))
 
     def decisions(self, x: ArrayLike) -> NDArray[np.int64]:
         """What it decides of x, as Imported.decisions has it of the float model."""
@@ -58,10 +59,13 @@ class Converted:
 
     def lit(self, x: ArrayLike) -> NDArray[np.bool_]:
         """Whether each row of x lights the node's LED: (samples,)."""
-        return np.asarray(led(self.model, self._infer(x)))
+        q = quantise_inputs(self.model, _rows(self.source, x))
+        return np.asarray(led(self.model, infer(self.model, q)))
 
-    def _infer(self, x: ArrayLike) -> NDArray[np.int16]:
-        return infer(self.model, quantise_inputs(self.model, _rows(self.source, x)))
+    @property
+    def changes(self) -> Changed:
+        """`changed` of `rows`."""
+        return Changed(self.changed, self.rows)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -75,7 +79,7 @@ class Converted:
             "outputs": list(source.outputs),
             "notes": list(self.notes),
             "samples": self.rows,
-            "changed": {"rows": self.changed, "of": self.rows, "share": self.changed / self.rows},
+            "changed": self.changes.as_dict(),
             "quantisation": self.quantisation.as_dict(),
         }
 

@@ -151,6 +151,11 @@ def _to_list(sums: Float, unchanged: NDArray[np.bool_]) -> NDArray[np.intp]:
     return np.sort(np.lexsort((nearness, unchanged))[:DECISIONS_MAX])
 
 
+def fixed_outputs(model: Model, x: Float) -> Float:
+    """What the fixed-point model says of inputs (rows, inputs), both in their own units."""
+    return dequantise_outputs(model, infer(model, quantise_inputs(model, x))).astype(np.float64)
+
+
 def fixed_sums(model: Model, x: Int16) -> Float:
     """What the last layer's step decides on, in its own units."""
     for layer in model.layers[:-1]:

@@ -9,15 +9,13 @@ from host.errors import counted, listed
 from host.models.conversion import Converted
 from host.models.imported import Decide, Imported
 from host.show import tables
-from host.show.scored import percent
-from host.training.scores import Changed, Scores
+from host.show.scored import closeness, percent
+from host.training.scores import Scores
 
 CLASSES_SHOWN = 6
 
 
-def in_words(
-    converted: Converted, data: Dataset, metrics: Mapping[str, Scores], changed: Changed
-) -> list[str]:
+def in_words(converted: Converted, data: Dataset, metrics: Mapping[str, Scores]) -> list[str]:
     """The model, what it decides, what fixed point cost, and how good it is on the sample where that has a target."""
     source, report = converted.source, converted.quantisation
     units = "-".join(map(str, source.units))
@@ -29,7 +27,7 @@ def in_words(
         lines += [line for note in data.note.splitlines() for line in tables.wrapped(note)]
     lines += ["", f"  quantised to 16 bits, an image of {counted(report.image_bytes, 'byte')}"]
     lines += [*tables.quantisation(report, data), f"  {led_in_words(converted)}"]
-    lines.append(f"  {changed.in_words()} of the sample")
+    lines.append(f"  {converted.changes.in_words()} of the sample")
     if metrics:
         lines += tables.wrapped(
             f"{goodness(metrics['float'])} in float, {goodness(metrics['fixed'])} in fixed point; "
@@ -72,8 +70,7 @@ def goodness(scores: Scores) -> str:
     """'97.3 % right', or 'R2 0.48, rmse 54'."""
     if "accuracy" in scores:
         return f"{percent(scores['accuracy'])} right"
-    r2 = scores["r2"]
-    return f"R2 {'-' if r2 is None else f'{r2:.4g}'}, rmse {scores['rmse']:.4g}"
+    return closeness(scores)
 
 
 def asked_in_words(rows: int, of: int, scores: Scores | None) -> list[str]:

@@ -23,6 +23,11 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
 
+def closeness(scores: Scores) -> str:
+    """'R2 0.48, rmse 54', of scores of numbers."""
+    return f"R2 {_number(scores['r2'])}, rmse {_number(scores['rmse'])}"
+
+
 def scores_in_words(trained: Trained) -> list[str]:
     """How good the model is in each part, beside the baseline; then, of the part that it has learnt least from, each
     class or each target; and what fixed point changes."""
@@ -117,7 +122,7 @@ def asked_in_words(scores: Scores, question: Question, seconds: float) -> list[s
     if "accuracy" in scores:
         good = f"{percent(scores['accuracy'])} of {what} right"
     else:
-        good = f"R2 {_number(scores['r2'])}, rmse {_number(scores['rmse'])} for {what}"
+        good = f"{closeness(scores)} for {what}"
     rows = len(question.x)
     all_of = (
         f"{counted(rows, 'row')}" if rows == question.of else f"{rows} of {question.of} rows, evenly spread,"

@@ -16,11 +16,10 @@ from host.core.wire import Activation
 from host.errors import counted
 from host.models.dense import Dense, Float, reference
 from host.models.lamp import Lamp
-from host.models.report import Report, fixed_sums
+from host.models.report import Report, fixed_outputs, fixed_sums
 from host.show.report import LOSS_NAMES
 from host.training.fit import Diverged
 from host.training.plan import Plan
-from host.training.scores import fixed_outputs
 from host.training.trained import Measure, Trained, measures_of
 
 Values = Callable[[Float], Float]

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from host.errors import counted, listed
+from host.models.changed import CHANGED_MAX
 from host.models.dense import Float
-from host.training.scores import CHANGED_MAX
 from host.training.stability import constant_loss, stable_rate
 from host.training.trained import Trained
 
@@ -54,16 +54,15 @@ def _nothing_held_out(trained: Trained) -> str:
 
 
 def _unseen_classes(trained: Trained) -> str:
-    """Classes of which the test part has no row: nobody knows how well they are told apart."""
+    """Classes of the data that are not learnt, as the training part has no row of them, or not judged."""
     if not trained.data.classes:
         return ""
     for part, why in (("training", "it cannot be learnt"), ("test", "its scores say nothing of that")):
-        there = set(
-            trained.parts[part].labels.tolist() if part in trained.parts else trained.data.labels.tolist()
-        )
-        names = [trained.classes[number] for number in sorted(set(trained.data.labels.tolist()) - there)]
-        if names:
-            return f"no row of the {part} part is of class {listed(names, NAMED_MAX)}: {why}"
+        if part in trained.parts:
+            unseen = np.setdiff1d(trained.data.labels, trained.parts[part].labels)
+            if len(unseen):
+                names = [trained.classes[number] for number in unseen.tolist()]
+                return f"no row of the {part} part is of class {listed(names, NAMED_MAX)}: {why}"
     return ""
 
 

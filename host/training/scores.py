@@ -11,21 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from host.core.image import Model
-from host.core.infer import dequantise_outputs, infer, quantise_inputs
 from host.data.dataset import Dataset
-from host.errors import NeuronError, counted, listed
+from host.errors import NeuronError, listed
 from host.models.dense import Float
 from host.models.lamp import Labels, Lamp
 
 Decide = Callable[[Float], Labels]
 Scores = dict[str, Any]
 """As `score` returns them, ready for JSON."""
-CHANGED_MAX = 0.005
-"""The share of rows that may be decided otherwise in fixed point before a model is not deployed unasked."""
-
-
 LISTED_MAX = 8
+"""Names that a refusal lists."""
 
 
 def lamp_named(
@@ -51,11 +46,6 @@ def lamp_named(
         # The one output says class 1 above its threshold.
         return 0, number == 0
     return number, threshold is None
-
-
-def fixed_outputs(model: Model, x: Float) -> Float:
-    """What the fixed-point model says of inputs (rows, inputs), both in their own units."""
-    return dequantise_outputs(model, infer(model, quantise_inputs(model, x))).astype(np.float64)
 
 
 def each(outputs: Float) -> Labels:
@@ -216,37 +206,3 @@ def evenly(count: int, most: int) -> list[int]:
     """Numbers of 0..count - 1, all or so many, evenly spread with both ends."""
     chosen: list[int] = np.linspace(0, count - 1, min(most, count)).round().astype(int).tolist()
     return chosen
-
-
-# ------------------------------------------------------------------------------------------------- decisions
-
-
-@dataclass(frozen=True)
-class Changed:
-    """Rows of the data that the fixed-point model decides otherwise than its float self: so many, of so many."""
-
-    rows: int
-    of: int
-
-    @property
-    def share(self) -> float:
-        return self.rows / self.of
-
-    def as_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows, "of": self.of, "share": self.share}
-
-    def in_words(self) -> str:
-        if not self.rows:
-            return f"fixed point decides as float does in {'all ' * (self.of > 1)}{counted(self.of, 'row')}"
-        return f"fixed point CHANGES {self.rows} of {counted(self.of, 'decision')} ({100 * self.share:.3g} %)"
-
-    def require(self, allowed: float | None = None) -> None:
-        """NeuronError where that is a larger share than allowed, CHANGED_MAX unless told."""
-        allowed = CHANGED_MAX if allowed is None else allowed
-        if self.share > allowed:
-            needed = math.ceil(self.share * 1000) / 10
-            raise NeuronError(
-                f"{self.in_words()}, {100 * allowed:g} % are allowed: nothing was sent; narrow --range to what the "
-                "inputs really reach, leave out inputs, scale inputs or targets that 16 bits are too few for, or "
-                f"accept it with --allow-changed {needed:g}%"
-            )

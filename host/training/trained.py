@@ -13,13 +13,14 @@ from host.core.image import Model, image_crc
 from host.core.learn import Config
 from host.core.wire import Activation, Loss
 from host.data.dataset import BUILT_IN, Dataset
+from host.models.changed import Changed
 from host.models.dense import Dense, Float, reference
-from host.models.report import Report
+from host.models.report import Report, fixed_outputs
 from host.training.fit import Epoch, Fit
 from host.training.plan import Plan
 from host.training.recipes import LOSSES
 from host.training.saved import Saved, rows_crc
-from host.training.scores import Changed, Decide, Scores, baseline, changed, each, fixed_outputs, score
+from host.training.scores import Decide, Scores, baseline, changed, each, score
 from host.training.stability import mean_loss
 
 Measure = Callable[[Sequence[float]], float]
