@@ -58,7 +58,7 @@
 #define BOARD_SILENCE_HZ BOARD_APB1_TIMER_HZ
 
 /* Model: sectors 1 and 2. Settings: sector 3, and for the other half of their store the last one, of which
- * only the first 16 KiB are used; it is erased once in a few hundred changes. Code is in sectors 0 and 4. */
+ * only the first 16 KiB are used; it is erased once in a few hundred changes. Code: sectors 0, 4, 5. */
 #define BOARD_FLASH_SECTORS                                                                                  \
     {                                                                                                        \
         {FLASH_SECTOR_1, 0x08004000u},                                                                       \
