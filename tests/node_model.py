@@ -87,7 +87,7 @@ class NodeModel:
         self.saving = self.committing = self.reopen = self.restart = self.verified = False
         self.millis = self.inferences = 0
         self.reason, self.detail = Reason.NONE, 0
-        self.coils = [0, 0, 0]
+        self.coils = [0] * 5
         self.command = [0] * 5
         self.stage = bytearray(wire.IMAGE_MAX)
         self.arena = bytearray(wire.ARENA_BYTES)
@@ -219,6 +219,11 @@ class NodeModel:
                 self.missed != 0,
                 any(self.coils),
                 self.out_of_range,
+                False,
+                False,
+                False,
+                self.decision,
+                False,
             )
         ]
 
@@ -320,6 +325,7 @@ class NodeModel:
         if address + len(values) > len(self.coils):
             raise Refused(ADDRESS)
         self.coils[address : address + len(values)] = values
+        self.coils[BY_NAME["ACKNOWLEDGE"].address] = 0
         self._inputs_changed()
 
     def broadcast(self, address: int, values: Sequence[int]) -> None:

@@ -21,6 +21,7 @@ from tests.memory_node import ALL_WORK, MemoryNode, ModbusException
 from tests.models import largest_models, random_model
 from tests.node_model import WEAR_BUCKET, WEAR_INTERVAL_MS, NodeModel, Refused
 from tests.pdus import command_pdu
+from tests.unserved import SERVED
 
 EXAMPLES, STEPS = 45, 100
 
@@ -28,7 +29,7 @@ EXAMPLES, STEPS = 45, 100
 def _watched() -> list[tuple[Table, int, int]]:
     """Spans of registers that one request may read: all but the stage and the image, which rules read in parts."""
     spans: list[tuple[Table, int, int]] = []
-    for row in sorted(REGISTERS, key=lambda row: (row.table, row.address)):
+    for row in sorted(SERVED, key=lambda row: (row.table, row.address)):
         if row.name in ("STAGE", "IMAGE", "ARENA"):
             continue
         table, start, count = spans[-1] if spans else (None, 0, 0)

@@ -5,6 +5,7 @@ python -m tools.generated writes both.
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 
 from host.core import wire
@@ -15,6 +16,9 @@ CONSTANTS = """
     NAMES_GROUP NAMES_NEXT SIGMOID_IN_FRACTION TANH_IN_FRACTION
     UNIT_OUT_FRACTION STEP_OUT_FRACTION DEFAULT_ADDRESS DEFAULT_BAUD DEFAULT_FORMAT DEFAULT_GAP
     ADDRESS_MIN ADDRESS_MAX BAUD_MIN BAUD_MAX FIRMWARE_MAJOR FIRMWARE_MINOR
+    ANALOG DIGITAL CHANNELS CHANNEL_BUS RAW_MAX CALIBRATION RATE_MIN RATE_MAX DEFAULT_RATE WINDOW_MIN WINDOW_MAX
+    BAND_BINS_MAX FEATURE_SHIFT_MAX SAMPLE_WORDS SAMPLES_MAX SAMPLE_MISSING EVENTS VOTES_MAX DELAY_MAX
+    DEBOUNCE_MAX WINDOW_TEST
 """.split()
 STRINGS = ["VENDOR_NAME", "PRODUCT_CODE"]
 CODES: list[type[IntEnum]] = [
@@ -28,6 +32,10 @@ CODES: list[type[IntEnum]] = [
     wire.Reason,
     wire.Format,
     wire.Gap,
+    wire.Feature,
+    wire.EventKind,
+    wire.WatchdogFor,
+    wire.Safe,
     wire.Table,
 ]
 KINDS = {
@@ -63,9 +71,9 @@ def header() -> str:
         lines.append(f"#define {name if name.startswith('WIRE') else 'WIRE_' + name} {text}")
     lines += [f'#define WIRE_{name} "{getattr(wire, name)}"' for name in STRINGS]
     for codes in CODES:
-        kind = codes.__name__.upper()
-        lines += ["", f"enum wire_{codes.__name__.lower()} {{"]
-        lines += [f"    WIRE_{kind}_{code.name} = {code.value}," for code in codes]
+        kind = re.sub(r"(?<=.)(?=[A-Z])", "_", codes.__name__)
+        lines += ["", f"enum wire_{kind.lower()} {{"]
+        lines += [f"    WIRE_{kind.upper()}_{code.name} = {code.value}," for code in codes]
         lines.append("};")
     for table in wire.Table:
         lines.append("")

@@ -10,7 +10,7 @@
 
 #define BLINK_MS 250u
 
-_Static_assert(WIRE_COIL_IDENTIFY == NEURON_COILS - 1, "the last coil");
+_Static_assert(WIRE_COIL_ACKNOWLEDGE == NEURON_COILS - 1, "the last coil");
 
 static bool coil(const struct neuron *neuron, unsigned number)
 {
@@ -141,6 +141,7 @@ bool neuron_lamp(const struct neuron *neuron)
 
 void neuron_write_coils(struct neuron *neuron, unsigned mask, unsigned bits)
 {
+    mask &= ~(1u << WIRE_COIL_ACKNOWLEDGE); /* an order, which nothing keeps */
     neuron->coils = (uint8_t)((neuron->coils & ~mask) | (bits & mask));
     inputs_changed(neuron); /* they may have, while HOLD was set */
 }

@@ -13,7 +13,7 @@
 #include "core/image.h"
 #include "core/wire.h"
 
-#define NEURON_COILS 3u /* LAMP_TEST, HOLD, IDENTIFY */
+#define NEURON_COILS 5u /* LAMP_TEST, HOLD, IDENTIFY, OVERRIDE, ACKNOWLEDGE */
 
 struct neuron {
     bool valid; /* `model` runs */

@@ -2,7 +2,7 @@
 
 #include "port/port.h"
 
-_Static_assert(WIRE_DISCRETE_OUT_OF_RANGE == STATUS_DISCRETES - 1, "the last discrete input");
+_Static_assert(WIRE_DISCRETE_WAITING == STATUS_DISCRETES - 1, "the last discrete input");
 
 static enum wire_state state(const struct status *status)
 {
@@ -34,7 +34,8 @@ unsigned status_bits(const struct status *status)
            (unsigned)neuron_clipped(neuron) << WIRE_DISCRETE_CLIPPED |
            (unsigned)attention(status) << WIRE_DISCRETE_ATTENTION |
            (unsigned)(neuron->coils != 0) << WIRE_DISCRETE_HELD |
-           (unsigned)neuron_out_of_range(neuron) << WIRE_DISCRETE_OUT_OF_RANGE;
+           (unsigned)neuron_out_of_range(neuron) << WIRE_DISCRETE_OUT_OF_RANGE |
+           (unsigned)neuron->decision << WIRE_DISCRETE_CONDITION;
 }
 
 static enum modbus_exception read_state(const void *part, uint32_t offset, uint16_t count, uint16_t *values)

@@ -11,7 +11,7 @@
 #include "app/settings.h"
 #include "app/trainer.h"
 
-#define STATUS_DISCRETES 11u
+#define STATUS_DISCRETES 16u
 
 /* Whom to ask. */
 struct status {

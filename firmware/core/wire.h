@@ -36,6 +36,27 @@
 #define WIRE_BAUD_MAX 1000000
 #define WIRE_FIRMWARE_MAJOR 0
 #define WIRE_FIRMWARE_MINOR 1
+#define WIRE_ANALOG 8
+#define WIRE_DIGITAL 4
+#define WIRE_CHANNELS 12
+#define WIRE_CHANNEL_BUS 255
+#define WIRE_RAW_MAX 4095
+#define WIRE_CALIBRATION 3
+#define WIRE_RATE_MIN 1
+#define WIRE_RATE_MAX 10000
+#define WIRE_DEFAULT_RATE 1000
+#define WIRE_WINDOW_MIN 2
+#define WIRE_WINDOW_MAX 1024
+#define WIRE_BAND_BINS_MAX 16
+#define WIRE_FEATURE_SHIFT_MAX 62
+#define WIRE_SAMPLE_WORDS 16384
+#define WIRE_SAMPLES_MAX 120
+#define WIRE_SAMPLE_MISSING 65535
+#define WIRE_EVENTS 64
+#define WIRE_VOTES_MAX 32
+#define WIRE_DELAY_MAX 2147483647
+#define WIRE_DEBOUNCE_MAX 1000
+#define WIRE_WINDOW_TEST 256
 #define WIRE_VENDOR_NAME "neuron485"
 #define WIRE_PRODUCT_CODE "N485-F407"
 
@@ -45,6 +66,8 @@ enum wire_flag {
     WIRE_FLAG_OUTPUT_FRACTIONS = 4,
     WIRE_FLAG_NAMES = 8,
     WIRE_FLAG_LED_CLASS = 16,
+    WIRE_FLAG_SENSES = 32,
+    WIRE_FLAG_DECIDES = 64,
 };
 
 enum wire_activation {
@@ -128,6 +151,9 @@ enum wire_reason {
     WIRE_REASON_SUPPLY = 22,
     WIRE_REASON_WEAR = 23,
     WIRE_REASON_CRYSTAL = 24,
+    WIRE_REASON_SENSES = 25,
+    WIRE_REASON_SENSED = 26,
+    WIRE_REASON_SAMPLING = 27,
 };
 
 enum wire_format {
@@ -142,6 +168,46 @@ enum wire_gap {
     WIRE_GAP_TRUE_CHARACTERS = 1,
 };
 
+enum wire_feature {
+    WIRE_FEATURE_LAST = 0,
+    WIRE_FEATURE_MEAN = 1,
+    WIRE_FEATURE_MIN = 2,
+    WIRE_FEATURE_MAX = 3,
+    WIRE_FEATURE_P2P = 4,
+    WIRE_FEATURE_STD = 5,
+    WIRE_FEATURE_RMS = 6,
+    WIRE_FEATURE_CROSSINGS = 7,
+    WIRE_FEATURE_BAND = 8,
+    WIRE_FEATURE_LEVEL = 9,
+    WIRE_FEATURE_COUNT = 10,
+    WIRE_FEATURE_FREQUENCY = 11,
+};
+
+enum wire_event_kind {
+    WIRE_EVENT_KIND_NONE = 0,
+    WIRE_EVENT_KIND_START = 1,
+    WIRE_EVENT_KIND_DECISION = 2,
+    WIRE_EVENT_KIND_CLIPPED = 3,
+    WIRE_EVENT_KIND_BUS_LOST = 4,
+    WIRE_EVENT_KIND_MODEL = 5,
+    WIRE_EVENT_KIND_FAULT = 6,
+    WIRE_EVENT_KIND_GAP = 7,
+    WIRE_EVENT_KIND_LATE = 8,
+    WIRE_EVENT_KIND_OVERRIDE = 9,
+};
+
+enum wire_watchdog_for {
+    WIRE_WATCHDOG_FOR_FRAME = 0,
+    WIRE_WATCHDOG_FOR_WRITE = 1,
+};
+
+enum wire_safe {
+    WIRE_SAFE_OFF = 0,
+    WIRE_SAFE_ON = 1,
+    WIRE_SAFE_HOLD = 2,
+    WIRE_SAFE_KEEP = 3,
+};
+
 enum wire_table {
     WIRE_TABLE_COIL = 0,
     WIRE_TABLE_DISCRETE = 1,
@@ -152,6 +218,8 @@ enum wire_table {
 #define WIRE_COIL_LAMP_TEST 0x0000u /* 1: the lamp is lit whatever the neuron says */
 #define WIRE_COIL_HOLD 0x0001u /* 1: inputs may change, outputs and lamp keep their values until 0 */
 #define WIRE_COIL_IDENTIFY 0x0002u /* 1: the lamp blinks, to find this node among many */
+#define WIRE_COIL_OVERRIDE 0x0003u /* 1: the bus may write inputs that come from channels; they do not, until 0 */
+#define WIRE_COIL_ACKNOWLEDGE 0x0004u /* 1: let a latched decision go, once what set it is over; reads 0 */
 
 #define WIRE_DISCRETE_LED 0x0000u /* the lamp is lit */
 #define WIRE_DISCRETE_MODEL_VALID 0x0001u /* a model is running */
@@ -159,21 +227,30 @@ enum wire_table {
 #define WIRE_DISCRETE_FAULT 0x0003u /* something is wrong that will not pass by itself; see FAULTS */
 #define WIRE_DISCRETE_BUSY 0x0004u /* an erase or a commit is under way; see STATE */
 #define WIRE_DISCRETE_STAGED 0x0005u /* a verified image waits for COMMIT */
-#define WIRE_DISCRETE_DECISION 0x0006u /* what lights the LED: an output above its threshold, or a class */
+#define WIRE_DISCRETE_DECISION 0x0006u /* what lights the LED: an output above its threshold, or a class; see CONDITION */
 #define WIRE_DISCRETE_CLIPPED 0x0007u /* an input is beyond what its format holds, and was cut to the nearest */
 #define WIRE_DISCRETE_ATTENTION 0x0008u /* FAULTS, FAULT_FILE or MISSED have something to say */
-#define WIRE_DISCRETE_HELD 0x0009u /* a coil is set, and holds the lamp or the outputs */
+#define WIRE_DISCRETE_HELD 0x0009u /* a coil is set, and holds the lamp, the outputs or the inputs */
 #define WIRE_DISCRETE_OUT_OF_RANGE 0x000Au /* CLIPPED, or an input is beyond what the model was made for */
+#define WIRE_DISCRETE_SENSING 0x000Bu /* inputs of the running model come from channels */
+#define WIRE_DISCRETE_BUS_LOST 0x000Cu /* WATCHDOG has run out: the lamp follows SAFE */
+#define WIRE_DISCRETE_LATCHED 0x000Du /* DECISION stays on until ACKNOWLEDGE */
+#define WIRE_DISCRETE_CONDITION 0x000Eu /* what the model says now, before votes, delays and latch make DECISION */
+#define WIRE_DISCRETE_WAITING 0x000Fu /* the running model has not seen a whole window yet */
 
 #define WIRE_HOLDING_INPUTS 0x0000u /* inputs of the neuron, q; see INPUT_FRACTION */
 #define WIRE_HOLDING_INPUTS_SIZE 64u
 #define WIRE_HOLDING_INPUTS_FLOAT 0x0100u /* the same inputs in their own units, as written */
 #define WIRE_HOLDING_INPUTS_FLOAT_SIZE 128u
-#define WIRE_HOLDING_ADDRESS 0x0200u /* node address, 1..247; SAVE_SETTINGS applies and keeps these four */
+#define WIRE_HOLDING_ADDRESS 0x0200u /* node address, 1..247; SAVE_SETTINGS applies and keeps all up to DEBOUNCE */
 #define WIRE_HOLDING_BAUD 0x0201u /* baud rate, 1200..1000000; default 19200 */
 #define WIRE_HOLDING_BAUD_SIZE 2u
 #define WIRE_HOLDING_FORMAT 0x0203u /* 0 8E1, 1 8O1, 2 8N1, 3 8N2; default 0 */
 #define WIRE_HOLDING_GAP 0x0204u /* silence that ends a frame: 0 STANDARD, 1 TRUE_CHARACTERS */
+#define WIRE_HOLDING_WATCHDOG 0x0205u /* tenths of a second that the bus may be silent, see BUS_LOST; 0: off */
+#define WIRE_HOLDING_WATCHDOG_FOR 0x0206u /* what it waits for, to this node: 0 FRAME, 1 WRITE */
+#define WIRE_HOLDING_SAFE 0x0207u /* the lamp while the bus is lost: 0 OFF, 1 ON, 2 HOLD, 3 KEEP */
+#define WIRE_HOLDING_DEBOUNCE 0x0208u /* milliseconds that a digital level must stand to count, 0..1000 */
 #define WIRE_HOLDING_COMMAND 0x0300u /* 0 NONE, 1 VERIFY, 2 COMMIT, 3 ROLLBACK, 4 SAVE_SETTINGS, 5 RESTART, 6 TRAIN, 7 RESUME, 8 STOP, 9 INSTALL */
 #define WIRE_HOLDING_LENGTH 0x0301u /* VERIFY, INSTALL: bytes of the staged image */
 #define WIRE_HOLDING_LENGTH_SIZE 2u
@@ -225,6 +302,34 @@ enum wire_table {
 #define WIRE_HOLDING_TRAIN_SCALED 0x0636u /* training: 1 where ARENA has means and deviations */
 #define WIRE_HOLDING_TRAIN_NAME 0x0637u /* training: name of the model */
 #define WIRE_HOLDING_TRAIN_NAME_SIZE 8u
+#define WIRE_HOLDING_SAMPLE_RATE 0x0700u /* scans a second, 1..10000, where no model fixes it; default 1000 */
+#define WIRE_HOLDING_SAMPLE_CHANNELS 0x0701u /* channels to sample beside the model's, channel n in bit n */
+#define WIRE_HOLDING_SAMPLE_FROM 0x0702u /* number of the scan from which SAMPLES reads */
+#define WIRE_HOLDING_SAMPLE_FROM_SIZE 2u
+#define WIRE_HOLDING_SAMPLES_HEAD 0x0704u /* read only: number of the next scan; all of them wrap */
+#define WIRE_HOLDING_SAMPLES_HEAD_SIZE 2u
+#define WIRE_HOLDING_SAMPLES_FIRST 0x0706u /* read only: of the first scan in SAMPLES; beyond FROM: some are lost */
+#define WIRE_HOLDING_SAMPLES_FIRST_SIZE 2u
+#define WIRE_HOLDING_SAMPLES_CHANNELS 0x0708u /* read only: channels in a scan, its words in this order */
+#define WIRE_HOLDING_SAMPLES 0x0709u /* read only: whole scans; digital levels in one word, D0 in bit 0; 65535: lost, or not there yet */
+#define WIRE_HOLDING_SAMPLES_SIZE 120u
+#define WIRE_HOLDING_EVENT_FROM 0x0800u /* number of the event from which to read */
+#define WIRE_HOLDING_EVENT_FROM_SIZE 2u
+#define WIRE_HOLDING_EVENTS_HEAD 0x0802u /* read only: number of the next event; wraps */
+#define WIRE_HOLDING_EVENTS_HEAD_SIZE 2u
+#define WIRE_HOLDING_EVENT_NUMBER 0x0804u /* read only: of the first event kept from FROM on; HEAD: none */
+#define WIRE_HOLDING_EVENT_NUMBER_SIZE 2u
+#define WIRE_HOLDING_EVENT_UPTIME 0x0806u /* read only: milliseconds since start, when it happened */
+#define WIRE_HOLDING_EVENT_UPTIME_SIZE 2u
+#define WIRE_HOLDING_EVENT_SAMPLE 0x0808u /* read only: number of the next scan then */
+#define WIRE_HOLDING_EVENT_SAMPLE_SIZE 2u
+#define WIRE_HOLDING_EVENT_KIND 0x080Au /* read only: 0 NONE, 1 START, 2 DECISION, 3 CLIPPED, 4 BUS_LOST, 5 MODEL, 6 FAULT, 7 GAP, 8 LATE, 9 OVERRIDE */
+#define WIRE_HOLDING_EVENT_DETAIL 0x080Bu /* read only: cause of START, reason of FAULT; of others 1 as it begins, 0 as it ends */
+#define WIRE_HOLDING_EVENT_VALUE 0x080Cu /* read only: INFERENCES of DECISION, CRC-32 of MODEL, scans lost of GAP, windows missed of LATE */
+#define WIRE_HOLDING_EVENT_VALUE_SIZE 2u
+#define WIRE_HOLDING_EVENT_COUNT 0x080Eu /* read only: inputs that it has, else 0 */
+#define WIRE_HOLDING_EVENT_INPUTS 0x080Fu /* read only: the neuron's inputs then, q */
+#define WIRE_HOLDING_EVENT_INPUTS_SIZE 64u
 #define WIRE_HOLDING_STAGE 0x1000u /* the image being staged, two bytes a register, first byte high */
 #define WIRE_HOLDING_STAGE_SIZE 4096u
 #define WIRE_HOLDING_ARENA 0x4000u /* training: ranges, scales, x, y, weights, start, vectors, as trainer.h has them */
@@ -235,6 +340,10 @@ enum wire_table {
 #define WIRE_INPUT_CLASS 0x0040u /* number of the largest output; of a single one 1 above its threshold */
 #define WIRE_INPUT_OUTPUTS_FLOAT 0x0100u /* the same outputs in their own units */
 #define WIRE_INPUT_OUTPUTS_FLOAT_SIZE 128u
+#define WIRE_INPUT_WATCHDOG_IN_FORCE 0x01F7u /* WATCHDOG as kept now */
+#define WIRE_INPUT_WATCHDOG_FOR_IN_FORCE 0x01F8u /* what it waits for, as kept now */
+#define WIRE_INPUT_SAFE_IN_FORCE 0x01F9u /* the lamp while the bus is lost, as kept now */
+#define WIRE_INPUT_DEBOUNCE_IN_FORCE 0x01FAu /* DEBOUNCE as kept now */
 #define WIRE_INPUT_ADDRESS_IN_FORCE 0x01FBu /* node address as spoken now */
 #define WIRE_INPUT_BAUD_IN_FORCE 0x01FCu /* baud rate as spoken now */
 #define WIRE_INPUT_BAUD_IN_FORCE_SIZE 2u
@@ -261,7 +370,7 @@ enum wire_table {
 #define WIRE_INPUT_STAGED_CRC 0x0218u /* CRC-32 of the verified image that waits for COMMIT; 0: none */
 #define WIRE_INPUT_STAGED_CRC_SIZE 2u
 #define WIRE_INPUT_REASON 0x021Au /* why the last command, or the stored model, was refused */
-#define WIRE_INPUT_DETAIL 0x021Bu /* where: the layer or the self-test vector, from 0; for WEAR: minutes to wait */
+#define WIRE_INPUT_DETAIL 0x021Bu /* where: the layer, input or self-test vector, from 0; a window's test is 256 and its input; for WEAR: minutes to wait */
 #define WIRE_INPUT_UPTIME 0x021Cu /* milliseconds since start, wraps */
 #define WIRE_INPUT_UPTIME_SIZE 2u
 #define WIRE_INPUT_INFERENCES 0x021Eu /* inferences since start, wraps */
@@ -293,6 +402,28 @@ enum wire_table {
 #define WIRE_INPUT_OUTPUT_FRACTION_SIZE 64u
 #define WIRE_INPUT_INPUT_OFFSET 0x0380u /* of each input: value = offset + q * 2^-fraction */
 #define WIRE_INPUT_INPUT_OFFSET_SIZE 128u
+#define WIRE_INPUT_WINDOWS 0x0600u /* windows decided since the running model began; wraps */
+#define WIRE_INPUT_WINDOWS_SIZE 2u
+#define WIRE_INPUT_WINDOW_SAMPLE 0x0602u /* of the last one: number of its last scan */
+#define WIRE_INPUT_WINDOW_SAMPLE_SIZE 2u
+#define WIRE_INPUT_WINDOW_BITS 0x0604u /* of the last one: the discrete inputs, number n in bit n */
+#define WIRE_INPUT_WINDOWS_MISSED 0x0605u /* not decided, as scans were lost or overwritten; wraps */
+#define WIRE_INPUT_WINDOW_VALUES 0x0606u /* of the last one: features as u32, one an input, then inputs and outputs as i16, packed */
+#define WIRE_INPUT_WINDOW_VALUES_SIZE 256u
+#define WIRE_INPUT_CHANNELS 0x0780u /* that the board has, A0..A7 from bit 0, D0 from bit 8 */
+#define WIRE_INPUT_SAMPLING_RATE 0x0781u /* scans a second in force; 0: none */
+#define WIRE_INPUT_SAMPLING_CHANNELS 0x0782u /* channels being sampled, likewise */
+#define WIRE_INPUT_SCANS_LOST 0x0783u /* scans lost since start; wraps */
+#define WIRE_INPUT_SCANS_LOST_SIZE 2u
+#define WIRE_INPUT_CHANNEL_NOW 0x0785u /* the newest raw values; 65535: not sampled */
+#define WIRE_INPUT_CHANNEL_NOW_SIZE 8u
+#define WIRE_INPUT_LEVELS 0x078Du /* digital levels after DEBOUNCE, D0 in bit 0 */
+#define WIRE_INPUT_EDGES 0x078Eu /* rising edges since start; wrap */
+#define WIRE_INPUT_EDGES_SIZE 8u
+#define WIRE_INPUT_FREQUENCY 0x0796u /* of rising edges, 1/256 Hz */
+#define WIRE_INPUT_FREQUENCY_SIZE 8u
+#define WIRE_INPUT_CALIBRATION 0x079Eu /* the chip's raw values at 30 C, at 110 C, of its reference, at 3.3 V */
+#define WIRE_INPUT_CALIBRATION_SIZE 3u
 #define WIRE_INPUT_IMAGE 0x1000u /* the running image, readable up to MODEL_LENGTH */
 #define WIRE_INPUT_IMAGE_SIZE 4096u
 

@@ -1,4 +1,5 @@
-"""The wire contract: registers, commands, limits and codes. The one source.
+"""The wire contract: registers, commands, limits and codes. The one source, with host/core/codes.py, whose limits and
+codes it hands on.
 
 `python -m tools.generated` writes `firmware/core/wire.h` and docs/registers.md from this module.
 Change anything here that a node or a PLC could notice, and WIRE_VERSION goes up by one.
@@ -11,216 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-WIRE_VERSION = 2
-"""Checked by the host before anything else."""
-
-# ----------------------------------------------------------------------------------------------------- limits
-
-LAYERS_MAX = 8
-UNITS_MAX = 64
-"""Inputs of the model, and outputs of any layer."""
-VECTORS_MAX = 32
-"""Self-test vectors of one image."""
-IMAGE_MAX = 8192
-"""Bytes of an image, header and CRC included."""
-ARENA_BYTES = 61440
-"""Memory of a node for the data of a training and all that it needs."""
-NAME_BYTES = 16
-FRACTION_MIN, FRACTION_MAX = -16, 31
-"""Fraction bits of an input or of a layer's output: value = q * 2**-fraction."""
-SHIFT_MIN, SHIFT_MAX = -15, 46
-"""Accumulator's fraction bits minus those of its output: a negative shift goes left, saturating."""
-UID_BYTES = 12
-FAULT_FILE_BYTES = 16
-
-# ------------------------------------------------------------------------------------------------------ image
-
-IMAGE_MAGIC = int.from_bytes(b"N485", "little")
-IMAGE_VERSION = 2
-IMAGE_VERSION_OLDEST = 1
-"""A node runs images of both: what it keeps outlives an update of its firmware. The PC writes the newer only."""
-NAMES_GROUP, NAMES_NEXT = 0x1E, 0x1F
-"""Between the groups of names in an image, and between the names of a group: ASCII's record and unit separator."""
-
-
-class Flag(IntEnum):
-    """Flags of an image: parts that only some images have, and what lights the LED; core/image draws them."""
-
-    RANGES = 1
-    OFFSETS = 2
-    OUTPUT_FRACTIONS = 4
-    NAMES = 8
-    LED_CLASS = 16
-
-
-class Activation(IntEnum):
-    """How a layer turns its accumulator into its output."""
-
-    IDENTITY = 0
-    RELU = 1
-    STEP = 2
-    SIGMOID = 3
-    TANH = 4
-
-
-SIGMOID_IN_FRACTION = 11
-TANH_IN_FRACTION = 12
-UNIT_OUT_FRACTION = 15
-"""Fraction bits of what sigmoid and tanh give: Q0.15."""
-STEP_OUT_FRACTION = 0
-
-# ------------------------------------------------------------------------------------------------------ codes
-
-
-class Command(IntEnum):
-    """Codes of the COMMAND register. Each may be sent twice: a repeat after a lost reply changes nothing more."""
-
-    NONE = 0
-    VERIFY = 1
-    COMMIT = 2
-    ROLLBACK = 3
-    SAVE_SETTINGS = 4
-    RESTART = 5
-    TRAIN = 6
-    RESUME = 7
-    STOP = 8
-    INSTALL = 9
-    """VERIFY, and where that is accepted, COMMIT."""
-
-
-class State(IntEnum):
-    """What the node is doing beside serving and inferring."""
-
-    IDLE = 0
-    ERASING = 1
-    COMMITTING = 2
-    TRAINING = 3
-
-
-class Training(IntEnum):
-    """How the training on the board stands. DONE and CONVERGED: its model is quantised, tested and staged."""
-
-    NONE = 0
-    RUNNING = 1
-    PAUSED = 2
-    DONE = 3
-    CONVERGED = 4
-    DIVERGED = 5
-    STOPPED = 6
-    REFUSED = 7
-
-
-class Loss(IntEnum):
-    """What a training makes small: mean squared error; half of it; the sum of squares over outputs and samples; mean
-    cross-entropy, for sigmoid outputs and targets 0..1; cross-entropy of classes, for identity outputs, of which
-    softmax makes shares."""
-
-    MEAN = 0
-    HALF = 1
-    SUM = 2
-    CROSS = 3
-    SOFTMAX = 4
-
-
-class Start(IntEnum):
-    """Why the node last started."""
-
-    POWER = 0
-    PIN = 1
-    SOFTWARE = 2
-    WATCHDOG = 3
-    FAULT = 4
-
-
-class Reason(IntEnum):
-    """Why the node refused the last command, or a model at start."""
-
-    NONE = 0
-    MAGIC = 1
-    VERSION = 2
-    LENGTH = 3
-    CRC = 4
-    SIZES = 5
-    ALIGNMENT = 6
-    FRACTION = 7
-    ACTIVATION = 8
-    PADDING = 9
-    SELF_TEST = 10
-    NOT_VERIFIED = 11
-    NO_PREVIOUS = 12
-    SETTINGS = 13
-    FLASH = 14
-    COMMAND = 15
-    TRAIN_SHAPE = 16
-    TRAIN_ROOM = 17
-    TRAIN_DATA = 18
-    ROTTEN_MODEL = 19
-    ROTTEN_SETTINGS = 20
-    ROTTEN_RUNNING = 21
-    SUPPLY = 22
-    WEAR = 23
-    CRYSTAL = 24
-
-
-REASON_TEXT = {
-    Reason.NONE: "nothing was refused",
-    Reason.MAGIC: "the bytes are not a neuron485 image",
-    Reason.VERSION: "the image has a format version that the node does not know",
-    Reason.LENGTH: "the image's length does not fit its contents or the node",
-    Reason.CRC: "the image's CRC-32 does not match its bytes",
-    Reason.SIZES: "a layer, input, output or vector count is out of range or does not chain",
-    Reason.ALIGNMENT: "the image is not aligned to 4 bytes",
-    Reason.FRACTION: "fraction bits, or an input's offset or range, are out of range",
-    Reason.ACTIVATION: "a layer has an unknown activation",
-    Reason.PADDING: "a reserved field, padding byte or the name is not in its one allowed form",
-    Reason.SELF_TEST: "a self-test vector gave another output on the node",
-    Reason.NOT_VERIFIED: "COMMIT names an image that was not verified",
-    Reason.NO_PREVIOUS: "there is no previous model of that CRC-32 to go back to",
-    Reason.SETTINGS: "an address, baud rate, format or gap setting is out of range",
-    Reason.FLASH: "the flash did not keep what was written",
-    Reason.COMMAND: "the command is unknown",
-    Reason.TRAIN_SHAPE: "the training asked for has sizes, activations or options that the node does not know",
-    Reason.TRAIN_ROOM: "data and parameters of the training do not fit into the node's memory",
-    Reason.TRAIN_DATA: "a number of the training's data is not finite, or a range is reversed",
-    Reason.ROTTEN_MODEL: "a kept model is damaged in the flash: an older one runs, or none; deploy it again",
-    Reason.ROTTEN_SETTINGS: "kept line settings are damaged in the flash: older ones or the defaults are in force; "
-    "save them again",
-    Reason.ROTTEN_RUNNING: "the running image no longer matched its CRC-32 and was taken out of use; deploy it again",
-    Reason.SUPPLY: "the supply is below 2.9 V: nothing is written to the flash until it is higher",
-    Reason.WEAR: "too many commits in a short time, which would wear the flash out: wait DETAIL min",
-    Reason.CRYSTAL: "the crystal does not oscillate: the node runs from its internal oscillator",
-}
-
-
-class Format(IntEnum):
-    """Character formats of the serial line."""
-
-    F8E1 = 0
-    F8O1 = 1
-    F8N1 = 2
-    F8N2 = 3
-
-
-class Gap(IntEnum):
-    """How long the silence is that ends a frame."""
-
-    STANDARD = 0
-    """3.5 characters, but 1750 us above 19200 baud (Modbus over Serial Line V1.02, 2.5.1.1)."""
-    TRUE_CHARACTERS = 1
-    """3.5 characters at every rate."""
-
-
-FORMATS = {code.name[1:]: code for code in Format}
-GAPS = {"standard": Gap.STANDARD, "true": Gap.TRUE_CHARACTERS}
-"""What people call them."""
-
-
-DEFAULT_ADDRESS = 1
-DEFAULT_BAUD = 19200
-DEFAULT_FORMAT = Format.F8E1
-DEFAULT_GAP = Gap.STANDARD
-ADDRESS_MIN, ADDRESS_MAX = 1, 247
-BAUD_MIN, BAUD_MAX = 1200, 1_000_000
+from host.core.codes import *
 
 # -------------------------------------------------------------------------------------------------- registers
 
@@ -279,6 +71,14 @@ REGISTERS: list[Register] = [
         (0, "LAMP_TEST", "bit", 1, "1: the lamp is lit whatever the neuron says"),
         (1, "HOLD", "bit", 1, "1: inputs may change, outputs and lamp keep their values until 0"),
         (2, "IDENTIFY", "bit", 1, "1: the lamp blinks, to find this node among many"),
+        (
+            3,
+            "OVERRIDE",
+            "bit",
+            1,
+            "1: the bus may write inputs that come from channels; they do not, until 0",
+        ),
+        (4, "ACKNOWLEDGE", "bit", 1, "1: let a latched decision go, once what set it is over; reads 0"),
     ),
     *_rows(
         Table.DISCRETE,
@@ -288,11 +88,22 @@ REGISTERS: list[Register] = [
         (3, "FAULT", "bit", 1, "something is wrong that will not pass by itself; see FAULTS"),
         (4, "BUSY", "bit", 1, "an erase or a commit is under way; see STATE"),
         (5, "STAGED", "bit", 1, "a verified image waits for COMMIT"),
-        (6, "DECISION", "bit", 1, "what lights the LED: an output above its threshold, or a class"),
+        (
+            6,
+            "DECISION",
+            "bit",
+            1,
+            "what lights the LED: an output above its threshold, or a class; see CONDITION",
+        ),
         (7, "CLIPPED", "bit", 1, "an input is beyond what its format holds, and was cut to the nearest"),
         (8, "ATTENTION", "bit", 1, "FAULTS, FAULT_FILE or MISSED have something to say"),
-        (9, "HELD", "bit", 1, "a coil is set, and holds the lamp or the outputs"),
+        (9, "HELD", "bit", 1, "a coil is set, and holds the lamp, the outputs or the inputs"),
         (10, "OUT_OF_RANGE", "bit", 1, "CLIPPED, or an input is beyond what the model was made for"),
+        (11, "SENSING", "bit", 1, "inputs of the running model come from channels"),
+        (12, "BUS_LOST", "bit", 1, "WATCHDOG has run out: the lamp follows SAFE"),
+        (13, "LATCHED", "bit", 1, "DECISION stays on until ACKNOWLEDGE"),
+        (14, "CONDITION", "bit", 1, "what the model says now, before votes, delays and latch make DECISION"),
+        (15, "WAITING", "bit", 1, "the running model has not seen a whole window yet"),
     ),
     *_rows(
         Table.HOLDING,
@@ -303,7 +114,7 @@ REGISTERS: list[Register] = [
             "ADDRESS",
             "u16",
             1,
-            f"node address, {ADDRESS_MIN}..{ADDRESS_MAX}; SAVE_SETTINGS applies and keeps these four",
+            f"node address, {ADDRESS_MIN}..{ADDRESS_MAX}; SAVE_SETTINGS applies and keeps all up to DEBOUNCE",
         ),
         (0x0201, "BAUD", "u32", 1, f"baud rate, {BAUD_MIN}..{BAUD_MAX}; default {DEFAULT_BAUD}"),
         (
@@ -314,6 +125,16 @@ REGISTERS: list[Register] = [
             _codes(Format).replace(" F8", " 8") + f"; default {DEFAULT_FORMAT.value}",
         ),
         (0x0204, "GAP", "u16", 1, "silence that ends a frame: " + _codes(Gap)),
+        (0x0205, "WATCHDOG", "u16", 1, "tenths of a second that the bus may be silent, see BUS_LOST; 0: off"),
+        (0x0206, "WATCHDOG_FOR", "u16", 1, "what it waits for, to this node: " + _codes(WatchdogFor)),
+        (0x0207, "SAFE", "u16", 1, "the lamp while the bus is lost: " + _codes(Safe)),
+        (
+            0x0208,
+            "DEBOUNCE",
+            "u16",
+            1,
+            f"milliseconds that a digital level must stand to count, 0..{DEBOUNCE_MAX}",
+        ),
         (0x0300, "COMMAND", "u16", 1, _codes(Command)),
         (0x0301, "LENGTH", "u32", 1, "VERIFY, INSTALL: bytes of the staged image"),
         (
@@ -360,6 +181,53 @@ REGISTERS: list[Register] = [
         (0x0636, "TRAIN_SCALED", "u16", 1, "training: 1 where ARENA has means and deviations"),
         (0x0637, "TRAIN_NAME", "bytes", NAME_BYTES, "training: name of the model"),
         (
+            0x0700,
+            "SAMPLE_RATE",
+            "u16",
+            1,
+            f"scans a second, {RATE_MIN}..{RATE_MAX}, where no model fixes it; default {DEFAULT_RATE}",
+        ),
+        (0x0701, "SAMPLE_CHANNELS", "u16", 1, "channels to sample beside the model's, channel n in bit n"),
+        (0x0702, "SAMPLE_FROM", "u32", 1, "number of the scan from which SAMPLES reads"),
+        (0x0704, "SAMPLES_HEAD", "u32", 1, "read only: number of the next scan; all of them wrap"),
+        (
+            0x0706,
+            "SAMPLES_FIRST",
+            "u32",
+            1,
+            "read only: of the first scan in SAMPLES; beyond FROM: some are lost",
+        ),
+        (0x0708, "SAMPLES_CHANNELS", "u16", 1, "read only: channels in a scan, its words in this order"),
+        (
+            0x0709,
+            "SAMPLES",
+            "u16",
+            SAMPLES_MAX,
+            "read only: whole scans; digital levels in one word, D0 in bit 0; 65535: lost, or not there yet",
+        ),
+        (0x0800, "EVENT_FROM", "u32", 1, "number of the event from which to read"),
+        (0x0802, "EVENTS_HEAD", "u32", 1, "read only: number of the next event; wraps"),
+        (0x0804, "EVENT_NUMBER", "u32", 1, "read only: of the first event kept from FROM on; HEAD: none"),
+        (0x0806, "EVENT_UPTIME", "u32", 1, "read only: milliseconds since start, when it happened"),
+        (0x0808, "EVENT_SAMPLE", "u32", 1, "read only: number of the next scan then"),
+        (0x080A, "EVENT_KIND", "u16", 1, "read only: " + _codes(EventKind)),
+        (
+            0x080B,
+            "EVENT_DETAIL",
+            "u16",
+            1,
+            "read only: cause of START, reason of FAULT; of others 1 as it begins, 0 as it ends",
+        ),
+        (
+            0x080C,
+            "EVENT_VALUE",
+            "u32",
+            1,
+            "read only: INFERENCES of DECISION, CRC-32 of MODEL, scans lost of GAP, windows missed of LATE",
+        ),
+        (0x080E, "EVENT_COUNT", "u16", 1, "read only: inputs that it has, else 0"),
+        (0x080F, "EVENT_INPUTS", "i16", UNITS_MAX, "read only: the neuron's inputs then, q"),
+        (
             0x1000,
             "STAGE",
             "bytes",
@@ -379,6 +247,10 @@ REGISTERS: list[Register] = [
         (0x0000, "OUTPUTS", "i16", UNITS_MAX, "outputs of the neuron, q; see OUTPUT_FRACTION"),
         (0x0040, "CLASS", "u16", 1, "number of the largest output; of a single one 1 above its threshold"),
         (0x0100, "OUTPUTS_FLOAT", "f32", UNITS_MAX, "the same outputs in their own units"),
+        (0x01F7, "WATCHDOG_IN_FORCE", "u16", 1, "WATCHDOG as kept now"),
+        (0x01F8, "WATCHDOG_FOR_IN_FORCE", "u16", 1, "what it waits for, as kept now"),
+        (0x01F9, "SAFE_IN_FORCE", "u16", 1, "the lamp while the bus is lost, as kept now"),
+        (0x01FA, "DEBOUNCE_IN_FORCE", "u16", 1, "DEBOUNCE as kept now"),
         (0x01FB, "ADDRESS_IN_FORCE", "u16", 1, "node address as spoken now"),
         (0x01FC, "BAUD_IN_FORCE", "u32", 1, "baud rate as spoken now"),
         (0x01FE, "FORMAT_IN_FORCE", "u16", 1, "character format as spoken now"),
@@ -408,7 +280,8 @@ REGISTERS: list[Register] = [
             "DETAIL",
             "u16",
             1,
-            "where: the layer or the self-test vector, from 0; for WEAR: minutes to wait",
+            "where: the layer, input or self-test vector, from 0; a window's test is 256 and its input; for WEAR: "
+            "minutes to wait",
         ),
         (0x021C, "UPTIME", "u32", 1, "milliseconds since start, wraps"),
         (0x021E, "INFERENCES", "u32", 1, "inferences since start, wraps"),
@@ -446,12 +319,40 @@ REGISTERS: list[Register] = [
         (0x0300, "INPUT_FRACTION", "i16", UNITS_MAX, "fraction bits of each input; see INPUT_OFFSET"),
         (0x0340, "OUTPUT_FRACTION", "i16", UNITS_MAX, "of each output likewise: value = q * 2^-fraction"),
         (0x0380, "INPUT_OFFSET", "f32", UNITS_MAX, "of each input: value = offset + q * 2^-fraction"),
+        (0x0600, "WINDOWS", "u32", 1, "windows decided since the running model began; wraps"),
+        (0x0602, "WINDOW_SAMPLE", "u32", 1, "of the last one: number of its last scan"),
+        (0x0604, "WINDOW_BITS", "u16", 1, "of the last one: the discrete inputs, number n in bit n"),
+        (0x0605, "WINDOWS_MISSED", "u16", 1, "not decided, as scans were lost or overwritten; wraps"),
+        (
+            0x0606,
+            "WINDOW_VALUES",
+            "u16",
+            WINDOW_VALUES,
+            "of the last one: features as u32, one an input, then inputs and outputs as i16, packed",
+        ),
+        (
+            0x0780,
+            "CHANNELS",
+            "u16",
+            1,
+            f"that the board has, A0..A{ANALOG - 1} from bit 0, D0 from bit {ANALOG}",
+        ),
+        (0x0781, "SAMPLING_RATE", "u16", 1, "scans a second in force; 0: none"),
+        (0x0782, "SAMPLING_CHANNELS", "u16", 1, "channels being sampled, likewise"),
+        (0x0783, "SCANS_LOST", "u32", 1, "scans lost since start; wraps"),
+        (0x0785, "CHANNEL_NOW", "u16", ANALOG, "the newest raw values; 65535: not sampled"),
+        (0x078D, "LEVELS", "u16", 1, "digital levels after DEBOUNCE, D0 in bit 0"),
+        (0x078E, "EDGES", "u32", DIGITAL, "rising edges since start; wrap"),
+        (0x0796, "FREQUENCY", "u32", DIGITAL, "of rising edges, 1/256 Hz"),
+        (
+            0x079E,
+            "CALIBRATION",
+            "u16",
+            CALIBRATION,
+            "the chip's raw values at 30 C, at 110 C, of its reference, at 3.3 V",
+        ),
         (0x1000, "IMAGE", "bytes", IMAGE_MAX, "the running image, readable up to MODEL_LENGTH"),
     ),
 ]
 
 BY_NAME: dict[str, Register] = {register.name: register for register in REGISTERS}
-
-VENDOR_NAME = "neuron485"
-PRODUCT_CODE = "N485-F407"
-FIRMWARE_MAJOR, FIRMWARE_MINOR = 0, 1
