@@ -41,7 +41,7 @@ DEBIAN = {
 
 CPPCHECK = """
     cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,performance,portability
-    --suppress=missingIncludeSystem -Ifirmware -DTABLES_TANH -DTABLES_CRC
+    --suppress=missingIncludeSystem -Ifirmware -DTABLES_TANH -DTABLES_WAVE -DTABLES_CRC
 """.split()
 JUNIT = ROOT / "build" / "pytest.xml"
 FIRMWARE = "firmware build"

@@ -1,0 +1,172 @@
+#include "core/features.h"
+
+#include "core/fixed.h"
+#include "core/pcg32.h"
+
+#define TABLES_WAVE
+#include "core/tables.h"
+
+#define WANTS(feature) (wanted & 1u << WIRE_FEATURE_##feature)
+#define QUARTER (1 << (WAVE_BITS - 2))
+
+/* The root, rounded down, of less than 2^52. */
+static uint32_t isqrt(uint64_t value)
+{
+    uint32_t root = 0;
+    for (uint32_t bit = 1u << 25; bit; bit >>= 1)
+        if ((uint64_t)(root | bit) * (root | bit) <= value)
+            root |= bit;
+    return root;
+}
+
+static uint32_t size(const struct features_window *window)
+{
+    return window->count[0] + window->count[1];
+}
+
+static unsigned logarithm(uint32_t count)
+{
+    unsigned bits = 0;
+    while (count >> bits > 1)
+        bits++;
+    return bits;
+}
+
+static uint32_t last(const struct features_window *window)
+{
+    const unsigned part = window->count[1] != 0;
+    return window->part[part][(window->count[part] - 1) * window->stride];
+}
+
+/* How often the samples pass from below `threshold` to at least it, or back. */
+static uint32_t crossings(const struct features_window *window, uint32_t threshold)
+{
+    uint32_t crossed = 0, before = *window->part[0] < threshold;
+    for (unsigned part = 0; part < 2; part++) {
+        const uint16_t *sample = window->part[part];
+        for (uint32_t left = window->count[part]; left; left--, sample += window->stride) {
+            const uint32_t below = *sample < threshold;
+            crossed += below ^ before;
+            before = below;
+        }
+    }
+    return crossed;
+}
+
+static void measure_analog(const struct features_window *window, uint32_t wanted, struct features *out)
+{
+    const uint32_t count = size(window);
+    uint32_t sum = 0, least = UINT16_MAX, largest = 0;
+    uint64_t squares = 0;
+    for (unsigned part = 0; part < 2; part++) {
+        const uint16_t *sample = window->part[part];
+        for (uint32_t left = window->count[part]; left; left--, sample += window->stride) {
+            const uint32_t r = *sample;
+            sum += r;
+            squares += r * r;
+            least = r < least ? r : least;
+            largest = r > largest ? r : largest;
+        }
+    }
+    out->value[WIRE_FEATURE_MEAN] = sum;
+    if (WANTS(LAST))
+        out->value[WIRE_FEATURE_LAST] = last(window);
+    if (WANTS(MIN))
+        out->value[WIRE_FEATURE_MIN] = least;
+    if (WANTS(MAX))
+        out->value[WIRE_FEATURE_MAX] = largest;
+    if (WANTS(P2P))
+        out->value[WIRE_FEATURE_P2P] = largest - least;
+    if (WANTS(STD))
+        out->value[WIRE_FEATURE_STD] = isqrt(count * squares - (uint64_t)sum * sum);
+    if (WANTS(RMS))
+        out->value[WIRE_FEATURE_RMS] = isqrt(count * squares);
+    if (WANTS(CROSSINGS)) /* r * N < S is r < S / N rounded up */
+        out->value[WIRE_FEATURE_CROSSINGS] = crossings(window, (sum + count - 1) >> logarithm(count));
+}
+
+static void measure_digital(const struct features_window *window, uint32_t wanted, uint32_t rate,
+                            struct features *out)
+{
+    uint32_t edges = 0, first = 0, newest = 0, index = 0;
+    bool level = true; /* so that the first sample is no edge */
+    for (unsigned part = 0; part < 2; part++) {
+        const uint16_t *sample = window->part[part];
+        for (uint32_t left = window->count[part]; left; left--, sample += window->stride, index++) {
+            const bool before = level;
+            level = (*sample & window->mask) != 0;
+            if (level && !before) {
+                newest = index;
+                if (!edges++)
+                    first = index;
+            }
+        }
+    }
+    if (WANTS(LEVEL))
+        out->value[WIRE_FEATURE_LEVEL] = level;
+    if (WANTS(COUNT))
+        out->value[WIRE_FEATURE_COUNT] = edges;
+    if (WANTS(FREQUENCY) && edges > 1)
+        out->value[WIRE_FEATURE_FREQUENCY] = (edges - 1) * rate * 256 / (newest - first);
+}
+
+void features_measure(const struct features_window *window, uint32_t wanted, uint32_t rate,
+                      struct features *out)
+{
+    *out = (struct features){0};
+    if (window->mask)
+        measure_digital(window, wanted, rate, out);
+    else
+        measure_analog(window, wanted, out);
+}
+
+/* The product of a Q30 number, rounded half up. */
+static int32_t q30(int32_t factor, int32_t value)
+{
+    return (int32_t)(((int64_t)factor * value + (1 << 29)) >> 30);
+}
+
+/* The energy of the bin at index / 1024 of the rate, index 1..511. */
+static uint64_t bin(const struct features_window *window, int32_t mean, unsigned index)
+{
+    const int32_t cosine = index <= QUARTER ? wave_table[index] : -wave_table[2 * QUARTER - index];
+    const int32_t sine = index <= QUARTER ? wave_table[QUARTER - index] : wave_table[index - QUARTER];
+    int32_t s1 = 0, s2 = 0;
+    for (unsigned part = 0; part < 2; part++) {
+        const uint16_t *sample = window->part[part];
+        for (uint32_t left = window->count[part]; left; left--, sample += window->stride) {
+            const int32_t s = *sample - mean - s2 + q30(2 * cosine, s1);
+            s2 = s1;
+            s1 = s;
+        }
+    }
+    const int64_t re = s1 - q30(cosine, s2), im = q30(sine, s2);
+    return (uint64_t)(re * re + im * im);
+}
+
+uint32_t features_band(const struct features_window *window, uint32_t sum, unsigned low, unsigned high)
+{
+    const unsigned bits = logarithm(size(window));
+    uint64_t energy = 0;
+    for (unsigned b = low; b <= high; b++)
+        energy += bin(window, (int32_t)(sum >> bits), b << (WAVE_BITS - bits));
+    return isqrt(energy);
+}
+
+int16_t features_input(uint32_t numerator, int32_t multiply, unsigned shift, int32_t offset, bool *clipped)
+{
+    const int64_t half = (int64_t)1 << shift >> 1;
+    const int64_t value = offset + (((int64_t)numerator * multiply + half) >> shift);
+    const int16_t input = fixed_saturate(value);
+    *clipped = input != value;
+    return input;
+}
+
+void features_seeded(uint32_t seed, unsigned channel, uint32_t count, uint16_t *window)
+{
+    struct pcg32 random;
+    pcg32_seed(&random, seed, channel);
+    const unsigned drop = channel < WIRE_ANALOG ? 20 : 31;
+    for (uint32_t i = 0; i < count; i++)
+        window[i] = (uint16_t)(pcg32_next(&random) >> drop);
+}
