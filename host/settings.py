@@ -1,27 +1,68 @@
-"""Read and change a node's line settings. It keeps them over a loss of power.
+"""Read and change a node's settings. It keeps them over a loss of power.
 
 python -m host.settings PORT                                         what is in force
 python -m host.settings PORT --new-address 7 --new-baud 115200
+python -m host.settings PORT --watchdog 5 --safe off                 5 s without a master put the lamp out
 """
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from host.boards.opening import PORT_HELP, SIMULATED
 from host.cli.line import Line, add_line_options, line_of
-from host.cli.parser import Parser, add_json_option, program, whole
-from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, BAUD_MAX, BAUD_MIN, FORMATS, GAPS, Reason
+from host.cli.parser import Parser, add_json_option, number, program, whole
+from host.core.wire import (
+    ADDRESS_MAX,
+    ADDRESS_MIN,
+    BAUD_MAX,
+    BAUD_MIN,
+    DEBOUNCE_MAX,
+    FORMATS,
+    GAPS,
+    Reason,
+    Safe,
+    WatchdogFor,
+)
 from host.errors import command
 
 if TYPE_CHECKING:
     from host.node.line import Settings
 
 
+WATCHDOG_MAX = 6553
+WATCHES = {code.name.lower(): code for code in WatchdogFor}
+SAFES = {code.name.lower(): code for code in Safe}
+LAMP = {Safe.OFF: "the lamp goes out", Safe.ON: "the lamp lights", Safe.HOLD: "the lamp stays as it is"}
+"""Of what a node does when it misses its master; Safe.KEEP: nothing, it only says so."""
+
+
+def watchdog(text: str) -> int:
+    """Option type: seconds, as the tenths that a node counts; off is 0."""
+    if text == "off":
+        return 0
+    tenths = round(10 * number(text))
+    if not 1 <= tenths <= 10 * WATCHDOG_MAX or abs(tenths - 10 * number(text)) > 1e-6:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither off nor seconds of 0.1..{WATCHDOG_MAX} in tenths"
+        )
+    return tenths
+
+
 def _describe(settings: Settings) -> str:
     kept = settings.as_dict()
-    return f"address {kept['address']}, {kept['baud']} baud {kept['line_format']}, gap {kept['gap']}"
+    line = f"address {kept['address']}, {kept['baud']} baud {kept['line_format']}, gap {kept['gap']}"
+    told = f"; watchdog off; debounce {settings.debounce} ms"
+    if settings.watchdog:
+        missed = "write" if settings.watchdog_for is WatchdogFor.WRITE else "frame"
+        does = LAMP.get(settings.safe, "the lamp follows the model as before")
+        told = (
+            f"; watchdog: after {kept['watchdog']} s without a {missed} to it {does}; "
+            f"debounce {settings.debounce} ms"
+        )
+    return line + told
 
 
 def _confirm(line: Line, port: str, before: Settings, wanted: Settings) -> None:
@@ -54,15 +95,35 @@ def _confirm(line: Line, port: str, before: Settings, wanted: Settings) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
         prog=program("settings"),
-        description="Show the line settings that are in force in a node, or change some: --address\n"
-        "and --baud say how it speaks now, --new-... how it shall speak from now on. What\n"
-        "is not named stays as it is in force.",
+        description="Show the settings that are in force in a node, or change some: --address and\n"
+        "--baud say how it speaks now, --new-... how it shall speak from now on. What is\n"
+        "not named stays as it is in force.",
     )
     parser.add_argument("port", metavar="PORT", help=PORT_HELP)
     parser.add_argument("--new-address", type=whole(ADDRESS_MIN, ADDRESS_MAX), metavar="N")
     parser.add_argument("--new-baud", type=whole(BAUD_MIN, BAUD_MAX), metavar="N")
     parser.add_argument("--new-format", choices=FORMATS, help="character format")
     parser.add_argument("--new-gap", choices=GAPS, help="silence that ends a frame")
+    parser.add_argument(
+        "--watchdog",
+        type=watchdog,
+        metavar="S|off",
+        help=f"seconds without a master, 0.1..{WATCHDOG_MAX}, until BUS_LOST is set and the lamp goes as --safe says",
+    )
+    parser.add_argument(
+        "--watchdog-for", choices=WATCHES, help="what it waits for: any frame to the node, or a write"
+    )
+    parser.add_argument(
+        "--safe",
+        choices=SAFES,
+        help="the lamp without a master: off, on, hold as it was, or keep to follow the model",
+    )
+    parser.add_argument(
+        "--debounce",
+        type=whole(0, DEBOUNCE_MAX),
+        metavar="MS",
+        help=f"milliseconds that a digital channel must stand to count, 0..{DEBOUNCE_MAX}",
+    )
     add_line_options(parser)
     add_json_option(parser)
     args = parser.parse_args(argv)
@@ -80,6 +141,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "baud": args.new_baud,
         "line_format": FORMATS.get(args.new_format),
         "gap": GAPS.get(args.new_gap),
+        "watchdog": args.watchdog,
+        "watchdog_for": WATCHES.get(args.watchdog_for),
+        "safe": SAFES.get(args.safe),
+        "debounce": args.debounce,
     }
     changes = {name: value for name, value in wanted.items() if value is not None}
     with line.open(args.port) as node:
@@ -100,7 +165,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if unsaved:
             written = ", ".join(f"{name} {value}" for name, value in unsaved.items())
             said.append(
-                f"written by a master, but not saved and not in force: {written}; a --new-... drops it"
+                f"written by a master, but not saved and not in force: {written}; any change drops it"
             )
         warn(said)
     return 0

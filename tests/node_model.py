@@ -19,9 +19,19 @@ from tests.store_model import StoreModel
 ADDRESS, VALUE, FAILURE, BUSY = 2, 3, 4, 6
 BLINK_MS = 250
 WEAR_BUCKET, WEAR_INTERVAL_MS, MINUTE_MS = 250, 600_000, 60_000
-DEFAULTS = (wire.DEFAULT_ADDRESS, wire.DEFAULT_BAUD, int(wire.DEFAULT_FORMAT), int(wire.DEFAULT_GAP))
+DEFAULTS = (
+    wire.DEFAULT_ADDRESS,
+    wire.DEFAULT_BAUD,
+    int(wire.DEFAULT_FORMAT),
+    int(wire.DEFAULT_GAP),
+    0,
+    0,
+    0,
+    0,
+)
 UID = b"memory node\0"
-WRITABLE = ["INPUTS", "INPUTS_FLOAT", "ADDRESS", "BAUD", "FORMAT", "GAP", "COMMAND", "LENGTH", "CRC", "STAGE"]
+WRITABLE = ["INPUTS", "INPUTS_FLOAT", "ADDRESS", "BAUD", "FORMAT", "GAP"]
+WRITABLE += ["WATCHDOG", "WATCHDOG_FOR", "SAFE", "DEBOUNCE", "COMMAND", "LENGTH", "CRC", "STAGE"]
 WRITABLE += [
     row.name for row in wire.REGISTERS if row.table is Table.HOLDING and row.name.startswith("TRAIN_")
 ]
@@ -36,8 +46,9 @@ INSIDE = {
 """Registers that go on with a value which began before them."""
 WRITABLE_ADDRESSES = {a for name in WRITABLE for a in range(BY_NAME[name].address, BY_NAME[name].end)}
 
-Settings = tuple[int, int, int, int]
-"""Address, baud rate, format, gap."""
+Settings = tuple[int, int, int, int, int, int, int, int]
+"""Address, baud rate, format, gap; watchdog, what it waits for, what is safe, debounce."""
+KEPT_SETTINGS = struct.Struct("<IBBBxHHBBxx")
 
 
 class Refused(Exception):
@@ -56,9 +67,15 @@ def _crc(image: bytes) -> int:
     return int.from_bytes(image[-4:], "little")
 
 
-def _pack_settings(settings: Settings) -> bytes:
-    address, baud, line_format, gap = settings
-    return struct.pack("<IBBBx", baud, address, line_format, gap)
+def pack_settings(settings: Settings) -> bytes:
+    """As a node keeps them."""
+    address, baud, line_format, gap, watchdog, watchdog_for, safe, debounce = settings
+    return KEPT_SETTINGS.pack(baud, address, line_format, gap, watchdog, debounce, watchdog_for, safe)
+
+
+def unpack_settings(kept: bytes) -> Settings:
+    baud, address, line_format, gap, watchdog, debounce, watchdog_for, safe = KEPT_SETTINGS.unpack(kept)
+    return address, baud, line_format, gap, watchdog, watchdog_for, safe, debounce
 
 
 class NodeModel:
@@ -79,8 +96,7 @@ class NodeModel:
         self.kept_settings.boot()
         self.settings = DEFAULTS
         if self.kept_settings.active:
-            baud, *rest = struct.unpack("<IBBBx", self.kept_settings.active.payload)
-            self.settings = (rest[0], baud, rest[1], rest[2])
+            self.settings = unpack_settings(self.kept_settings.active.payload)
         self.address = self.settings[0]
         self.settings_words = self._in_force()
         self.next_settings = self.settings
@@ -121,8 +137,8 @@ class NodeModel:
         self.q[index] = int(fixed_from_float(self._shifted(index), self._fraction(index)))
 
     def _in_force(self) -> list[int]:
-        address, baud, line_format, gap = self.settings
-        return [address, *_high_low(baud), line_format, gap]
+        address, baud, *rest = self.settings
+        return [address, *_high_low(baud), *rest]
 
     @property
     def clipped(self) -> bool:
@@ -306,7 +322,8 @@ class NodeModel:
                 "INPUT_FRACTION": [self._fraction(i) for i in range(UNITS_MAX)],
                 "OUTPUT_FRACTION": fractions,
                 "INPUT_OFFSET": self._float_words(offsets.view(np.uint32).tolist()),
-                "ADDRESS_IN_FORCE": self._in_force(),
+                "WATCHDOG_IN_FORCE": self._in_force()[5:],
+                "ADDRESS_IN_FORCE": self._in_force()[:5],
                 "IMAGE": bytes_registers(self.image) if bulk else [],
                 "TRAIN_STATE": [self.training, *[0] * 10],
             }
@@ -481,21 +498,27 @@ class NodeModel:
         self._commit(crc, False)
 
     def _save(self) -> None:
-        address, baud_high, baud_low, line_format, gap = self.settings_words
-        asked = (address, baud_high << 16 | baud_low, line_format, gap)
+        address, baud_high, baud_low, line_format, gap, watchdog, watchdog_for, safe, debounce = (
+            self.settings_words
+        )
+        baud = baud_high << 16 | baud_low
+        asked = (address, baud, line_format, gap, watchdog, watchdog_for, safe, debounce)
         if self.saving:
             raise Refused(BUSY)
         if not (
             wire.ADDRESS_MIN <= address <= wire.ADDRESS_MAX
-            and wire.BAUD_MIN <= asked[1] <= wire.BAUD_MAX
+            and wire.BAUD_MIN <= baud <= wire.BAUD_MAX
             and line_format in list(wire.Format)
             and gap in list(wire.Gap)
+            and watchdog_for in list(wire.WatchdogFor)
+            and safe in list(wire.Safe)
+            and debounce <= wire.DEBOUNCE_MAX
         ):
             raise self._refuse(Reason.SETTINGS)
         if asked != self.settings:
             self._take_commit()
             self.next_settings, self.saving = asked, True
-            self.kept_settings.commit(_pack_settings(asked))
+            self.kept_settings.commit(pack_settings(asked))
 
     def _train(self) -> None:
         """Random registers ask for no training that a node knows; tests/test_onboard.py has real ones."""

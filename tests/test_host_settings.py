@@ -27,7 +27,8 @@ def shown(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, object]:
     return dict(json.loads(capsys.readouterr().out))
 
 
-DEFAULTS = {"address": 1, "baud": 19200, "line_format": "8E1", "gap": "standard", "unsaved": {}}
+BEYOND_THE_LINE = {"watchdog": 0.0, "watchdog_for": "frame", "safe": "off", "debounce": 0, "unsaved": {}}
+DEFAULTS = {"address": 1, "baud": 19200, "line_format": "8E1", "gap": "standard", **BEYOND_THE_LINE}
 
 
 def test_a_new_node_has_the_standard_s_defaults(sim: Sim, capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,7 +39,7 @@ def test_changes_are_in_force_at_once_and_after_a_restart(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flash = str(tmp_path / "flash")
-    wanted = {"address": 9, "baud": 115200, "line_format": "8N2", "gap": "true", "unsaved": {}}
+    wanted = {"address": 9, "baud": 115200, "line_format": "8N2", "gap": "true", **BEYOND_THE_LINE}
     new = ("--new-address", "9", "--new-baud", "115200", "--new-format", "8N2", "--new-gap", "true")
     spoken = ("--address", "9", "--baud", "115200", "--parity", "N", "--stop-bits", "2")
     with simulate(flash=flash) as sim:
@@ -46,6 +47,32 @@ def test_changes_are_in_force_at_once_and_after_a_restart(
         assert shown(capsys, sim.port, *spoken) == wanted
     with simulate(flash=flash) as sim:
         assert shown(capsys, sim.port, *spoken) == wanted
+
+
+def test_the_watchdog_and_the_debounce_are_settings_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flash = str(tmp_path / "flash")
+    wanted = {**DEFAULTS, "watchdog": 5.0, "watchdog_for": "write", "safe": "hold", "debounce": 20}
+    new = ("--watchdog", "5", "--watchdog-for", "write", "--safe", "hold", "--debounce", "20")
+    with simulate(flash=flash) as sim:
+        assert settings.main([sim.port]) == 0
+        assert capsys.readouterr().out == (
+            "address 1, 19200 baud 8E1, gap standard; watchdog off; debounce 0 ms\n"
+        )
+        assert shown(capsys, sim.port, *new) == wanted
+        assert shown(capsys, sim.port, "--watchdog", "0.1") == {**wanted, "watchdog": 0.1}
+    with simulate(flash=flash) as sim:
+        assert shown(capsys, sim.port, "--watchdog", "6553", "--new-address", "1") == {
+            **wanted,
+            "watchdog": 6553.0,
+        }
+        assert settings.main([sim.port]) == 0
+        assert capsys.readouterr().out == (
+            "address 1, 19200 baud 8E1, gap standard; "
+            "watchdog: after 6553.0 s without a write to it the lamp stays as it is; debounce 20 ms\n"
+        )
+        assert shown(capsys, sim.port, "--watchdog", "off") == {**wanted, "watchdog": 0.0}
 
 
 def test_through_a_serial_server_only_the_node_changes(sim: Sim, capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,7 +96,20 @@ def test_the_silence_that_a_node_asks_for_is_kept(sim: Sim) -> None:
 
 
 @pytest.mark.parametrize(
-    "option", [("--new-baud", "5"), ("--new-address", "0"), ("--new-address", "248"), ("--new-format", "7E1")]
+    "option",
+    [
+        ("--new-baud", "5"),
+        ("--new-address", "0"),
+        ("--new-address", "248"),
+        ("--new-format", "7E1"),
+        ("--watchdog", "0"),
+        ("--watchdog", "0.15"),
+        ("--watchdog", "6554"),
+        ("--watchdog", "nan"),
+        ("--watchdog-for", "read"),
+        ("--safe", "lit"),
+        ("--debounce", "1001"),
+    ],
 )
 def test_what_no_node_can_be_is_refused_here(
     sim: Sim, capsys: pytest.CaptureFixture[str], option: tuple[str, str]

@@ -15,6 +15,7 @@ from host.core.wire import BY_NAME, DEFAULT_BAUD, Command, Reason, Start, State,
 from tests.e2e.scenario import AND, OR, crc_of
 from tests.memory_node import SECTOR_SIZE, MemoryNode
 from tests.models import largest_models
+from tests.node_model import DEFAULTS, pack_settings
 from tests.pdus import command_pdu
 
 ADDRESS, FAILURE = 2, 4
@@ -42,6 +43,12 @@ def save(node: MemoryNode, baud: int) -> None:
     node.write(BY_NAME["BAUD"].address, [baud >> 16, baud & 0xFFFF])
     node.command(Command.SAVE_SETTINGS)
     node.work()
+
+
+def kept(baud: int) -> bytes:
+    """What `save` has the node keep."""
+    address, _, *rest = DEFAULTS
+    return pack_settings((address, baud, *rest))
 
 
 def verify(node: MemoryNode, image: bytes) -> int:
@@ -205,8 +212,7 @@ def test_a_rotten_only_model_leaves_none(node: MemoryNode) -> None:
 def test_rotten_settings_are_said_at_start(node: MemoryNode) -> None:
     save(node, 9600)
     save(node, 115200)
-    record = struct.pack("<IBBBx", 115200, 1, 0, 0)
-    flip(node, node.flash().rindex(record), 3)
+    flip(node, node.flash().rindex(kept(115200)), 3)
     rot_at = node.flash()
     node.power_cycle()
     assert faults(node) == {Reason.ROTTEN_SETTINGS}
@@ -227,7 +233,7 @@ def test_both_may_be_rotten(node: MemoryNode) -> None:
     save(node, 9600)
     node.deploy(encode(AND))
     rot(node, encode(AND), 400)
-    flip(node, node.flash().rindex(struct.pack("<IBBBx", 9600, 1, 0, 0)), 3)
+    flip(node, node.flash().rindex(kept(9600)), 3)
     node.power_cycle()
     assert faults(node) == {Reason.ROTTEN_MODEL, Reason.ROTTEN_SETTINGS}
 
@@ -249,8 +255,8 @@ def test_kept_settings_of_another_length(node: MemoryNode) -> None:
 
 def spoil_settings(node: MemoryNode, baud: int) -> None:
     """What no node would save, where those with this baud rate are kept; the CRC-32 stays right."""
-    record = struct.pack("<IBBBx", baud, 1, 0, 0)
-    mask = (CRC_KEEPER << 20).to_bytes(8, "little")
+    record = kept(baud)
+    mask = (CRC_KEEPER << 20).to_bytes(len(record), "little")
     assert crc32(bytes(a ^ b for a, b in zip(record, mask, strict=True))) == crc32(record)
     node.rot(node.flash().rindex(record), mask)
 

@@ -270,9 +270,10 @@ class Traffic(RuleBasedStateMachine):
         baud=st.sampled_from([1200, 19200, 115200, 1_000_000, 19200, 1199]),
         line_format=st.sampled_from([0, 1, 2, 3]),
         gap=st.sampled_from([0, 1]),
+        watch=st.sampled_from([[], [], [600, 0, 0, 0], [1, 1, 2, 20], [0xFFFF, 1, 3, 1000], [0, 0, 0, 1001]]),
     )
-    def change_settings(self, address: int, baud: int, line_format: int, gap: int) -> None:
-        self.write(BY_NAME["ADDRESS"].address, [address, baud >> 16, baud & 0xFFFF, line_format, gap])
+    def change_settings(self, address: int, baud: int, line_format: int, gap: int, watch: list[int]) -> None:
+        self.write(BY_NAME["ADDRESS"].address, [address, baud >> 16, baud & 0xFFFF, line_format, gap, *watch])
         self.command(Command.SAVE_SETTINGS)
 
     @rule(code=codes, length=st.sampled_from([0, 44, 8192, 8193, 0xFFFFFFFF]), crc=st.integers(0, 0xFFFFFFFF))
@@ -305,7 +306,7 @@ class Traffic(RuleBasedStateMachine):
         self.model.commits_taken = taken
         self.model.start(Start.WATCHDOG)
         if taken == WEAR_BUCKET:
-            self.change_settings(1 + self.model.address % 2, 9600, 0, 0)
+            self.change_settings(1 + self.model.address % 2, 9600, 0, 0, [])
 
     @rule(
         milliseconds=st.one_of(

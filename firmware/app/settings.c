@@ -6,14 +6,13 @@
 #include "app/sectors.h"
 #include "app/words.h"
 
-enum { ADDRESS, BAUD, FORMAT = BAUD + WIRE_HOLDING_BAUD_SIZE, GAP };
-_Static_assert(WIRE_HOLDING_BAUD - WIRE_HOLDING_ADDRESS == BAUD &&
-                   WIRE_HOLDING_FORMAT - WIRE_HOLDING_ADDRESS == FORMAT && SETTINGS_WORDS == GAP + 1,
-               "the order of the settings on the wire");
-_Static_assert(WIRE_INPUT_BAUD_IN_FORCE - WIRE_INPUT_ADDRESS_IN_FORCE == BAUD &&
-                   WIRE_INPUT_FORMAT_IN_FORCE - WIRE_INPUT_ADDRESS_IN_FORCE == FORMAT &&
-                   WIRE_INPUT_GAP_IN_FORCE - WIRE_INPUT_ADDRESS_IN_FORCE == GAP,
-               "and once more");
+#define AT(name) (WIRE_HOLDING_##name - WIRE_HOLDING_ADDRESS)
+#define IN_FORCE(name) (WIRE_INPUT_##name##_IN_FORCE - WIRE_INPUT_ADDRESS_IN_FORCE)
+_Static_assert(IN_FORCE(BAUD) == AT(BAUD) && IN_FORCE(FORMAT) == AT(FORMAT) && IN_FORCE(GAP) == AT(GAP) &&
+                   IN_FORCE(WATCHDOG_FOR) - IN_FORCE(WATCHDOG) == AT(WATCHDOG_FOR) - AT(WATCHDOG) &&
+                   IN_FORCE(SAFE) - IN_FORCE(WATCHDOG) == AT(SAFE) - AT(WATCHDOG) &&
+                   IN_FORCE(DEBOUNCE) - IN_FORCE(WATCHDOG) == AT(DEBOUNCE) - AT(WATCHDOG),
+               "those in force stand in the order of the written ones, in two rows");
 
 static struct settings_record defaults(void)
 {
@@ -30,28 +29,39 @@ static bool valid(const struct settings_record *record)
     return record->baud >= WIRE_BAUD_MIN && record->baud <= WIRE_BAUD_MAX &&
            record->address >= WIRE_ADDRESS_MIN && record->address <= WIRE_ADDRESS_MAX &&
            record->format <= WIRE_FORMAT_F8N2 && record->gap <= WIRE_GAP_TRUE_CHARACTERS &&
-           record->reserved == 0;
+           record->reserved == 0 && record->debounce <= WIRE_DEBOUNCE_MAX &&
+           record->watchdog_for <= WIRE_WATCHDOG_FOR_WRITE && record->safe <= WIRE_SAFE_KEEP &&
+           record->reserved2 == 0;
 }
 
 static void to_words(const struct settings_record *record, uint16_t words[SETTINGS_WORDS])
 {
-    words[ADDRESS] = record->address;
-    words_put32(words + BAUD, record->baud);
-    words[FORMAT] = record->format;
-    words[GAP] = record->gap;
+    words[AT(ADDRESS)] = record->address;
+    words_put32(words + AT(BAUD), record->baud);
+    words[AT(FORMAT)] = record->format;
+    words[AT(GAP)] = record->gap;
+    words[AT(WATCHDOG)] = record->watchdog;
+    words[AT(WATCHDOG_FOR)] = record->watchdog_for;
+    words[AT(SAFE)] = record->safe;
+    words[AT(DEBOUNCE)] = record->debounce;
 }
 
 /* False where a field is out of range. */
 static bool from_words(struct settings_record *record, const uint16_t words[SETTINGS_WORDS])
 {
     *record = (struct settings_record){
-        .baud = words_get32(words + BAUD),
-        .address = (uint8_t)words[ADDRESS],
-        .format = (uint8_t)words[FORMAT],
-        .gap = (uint8_t)words[GAP],
+        .baud = words_get32(words + AT(BAUD)),
+        .address = (uint8_t)words[AT(ADDRESS)],
+        .format = (uint8_t)words[AT(FORMAT)],
+        .gap = (uint8_t)words[AT(GAP)],
+        .watchdog = words[AT(WATCHDOG)],
+        .debounce = words[AT(DEBOUNCE)],
+        .watchdog_for = (uint8_t)words[AT(WATCHDOG_FOR)],
+        .safe = (uint8_t)words[AT(SAFE)],
     };
-    return words[ADDRESS] <= UINT8_MAX && words[FORMAT] <= UINT8_MAX && words[GAP] <= UINT8_MAX &&
-           valid(record);
+    uint16_t back[SETTINGS_WORDS];
+    to_words(record, back); /* what a field cannot hold comes back as another number */
+    return memcmp(back, words, sizeof back) == 0 && valid(record);
 }
 
 /* ------------------------------------------------------------------------------------------ kept, in force */
@@ -60,10 +70,10 @@ static bool from_words(struct settings_record *record, const uint16_t words[SETT
 static bool take_active(struct settings *settings)
 {
     const struct store_record *kept = &settings->store.active;
-    struct settings_record record;
-    if (!kept->payload || kept->length != sizeof record)
+    struct settings_record record = defaults();
+    if (!kept->payload || (kept->length != sizeof record && kept->length != SETTINGS_LINE_ONLY))
         return false;
-    memcpy(&record, kept->payload, sizeof record);
+    memcpy(&record, kept->payload, kept->length);
     if (valid(&record))
         settings->in_force = record;
     return valid(&record);
@@ -164,11 +174,17 @@ static enum modbus_exception read_in_force(const void *part, uint32_t offset, ui
     return MODBUS_OK;
 }
 
+static enum modbus_exception read_watchdog_in_force(const void *part, uint32_t offset, uint16_t count,
+                                                    uint16_t *values)
+{
+    return read_in_force(part, AT(WATCHDOG) + offset, count, values);
+}
+
 static enum modbus_exception write_settings(void *part, uint32_t offset, uint16_t count,
                                             const uint16_t *values)
 {
     struct settings *settings = part;
-    if (words_split(offset, count, BAUD, WIRE_HOLDING_BAUD_SIZE))
+    if (words_split(offset, count, AT(BAUD), WIRE_HOLDING_BAUD_SIZE))
         return MODBUS_ILLEGAL_ADDRESS;
     if (settings->saving)
         return MODBUS_DEVICE_BUSY;
@@ -178,5 +194,7 @@ static enum modbus_exception write_settings(void *part, uint32_t offset, uint16_
 
 const struct row settings_rows[] = {
     {WIRE_TABLE_HOLDING, WIRE_HOLDING_ADDRESS, SETTINGS_WORDS, read_settings, write_settings},
-    {WIRE_TABLE_INPUT, WIRE_INPUT_ADDRESS_IN_FORCE, SETTINGS_WORDS, read_in_force, NULL},
+    {WIRE_TABLE_INPUT, WIRE_INPUT_WATCHDOG_IN_FORCE, SETTINGS_WORDS - AT(WATCHDOG), read_watchdog_in_force,
+     NULL},
+    {WIRE_TABLE_INPUT, WIRE_INPUT_ADDRESS_IN_FORCE, AT(WATCHDOG), read_in_force, NULL},
 };

@@ -1,5 +1,5 @@
-/* The line settings: those in force, those that the bus has written, and those that are kept over a loss of
- * power. SAVE_SETTINGS brings the written ones into the flash, and from there in force.
+/* The settings of the line, the communication watchdog and the digital channels: those in force, those that the
+ * bus has written, and those that are kept over a loss of power. SAVE_SETTINGS brings the written ones into the flash, and from there in force.
  *
  * What is written but not saved stays readable until it is written again: a master that writes all of them before
  * its SAVE_SETTINGS, in one frame, saves its own wishes only. None can be written while others are being saved. */
@@ -7,6 +7,7 @@
 #define NEURON485_APP_SETTINGS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "app/refusal.h"
@@ -16,17 +17,25 @@
 #include "core/wire.h"
 #include "port/port.h"
 
-/* As kept in the flash. */
+/* As kept in the flash. Firmware before the watchdog kept the line's settings only; what it kept stays in force,
+ * with the defaults for the rest. */
 struct settings_record {
-    uint32_t baud;    /* WIRE_BAUD_MIN..MAX */
-    uint8_t address;  /* WIRE_ADDRESS_MIN..MAX */
-    uint8_t format;   /* enum wire_format */
-    uint8_t gap;      /* enum wire_gap */
-    uint8_t reserved; /* 0 */
+    uint32_t baud;        /* WIRE_BAUD_MIN..MAX */
+    uint8_t address;      /* WIRE_ADDRESS_MIN..MAX */
+    uint8_t format;       /* enum wire_format */
+    uint8_t gap;          /* enum wire_gap */
+    uint8_t reserved;     /* 0 */
+    uint16_t watchdog;    /* 0.1 s, 0: off */
+    uint16_t debounce;    /* ms, 0..WIRE_DEBOUNCE_MAX */
+    uint8_t watchdog_for; /* enum wire_watchdog_for */
+    uint8_t safe;         /* enum wire_safe */
+    uint16_t reserved2;   /* 0 */
 };
-_Static_assert(sizeof(struct settings_record) == 8, "kept as 8 bytes");
+#define SETTINGS_LINE_ONLY 8u /* bytes */
+_Static_assert(offsetof(struct settings_record, watchdog) == SETTINGS_LINE_ONLY, "kept by older firmware");
+_Static_assert(sizeof(struct settings_record) == 16, "kept as 16 bytes");
 
-#define SETTINGS_WORDS (WIRE_HOLDING_GAP + 1u - WIRE_HOLDING_ADDRESS)
+#define SETTINGS_WORDS (WIRE_HOLDING_DEBOUNCE + 1u - WIRE_HOLDING_ADDRESS)
 
 struct settings {
     struct refusal *refusal;
@@ -34,7 +43,7 @@ struct settings {
     struct settings_record in_force;
     struct settings_record next; /* on their way into the flash; in force once they are there */
     struct store store;
-    uint16_t words[SETTINGS_WORDS]; /* WIRE_HOLDING_ADDRESS ... _GAP, as last written by the bus */
+    uint16_t words[SETTINGS_WORDS]; /* WIRE_HOLDING_ADDRESS ... _DEBOUNCE, as last written by the bus */
     bool fallback; /* the newest that were kept are damaged: the next save writes whatever it is */
     bool saving;
     bool changed; /* in force, but the line is still spoken the old way */
@@ -56,7 +65,7 @@ bool settings_take_change(struct settings *settings);
 /* Do one small piece of the store's work, one word or the start of an erase. True while there is more. */
 bool settings_step(struct settings *settings);
 
-#define SETTINGS_ROWS 2u
+#define SETTINGS_ROWS 3u
 extern const struct row settings_rows[SETTINGS_ROWS];
 
 #endif

@@ -1,4 +1,5 @@
-"""A node's line settings, which it keeps over a loss of power."""
+"""A node's settings, which it keeps over a loss of power: of the line, the communication watchdog and the digital
+channels."""
 
 from __future__ import annotations
 
@@ -6,31 +7,68 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from host.core.registers import Block
-from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, BAUD_MAX, BAUD_MIN, GAPS, Command, Format, Gap
+from host.core.wire import (
+    ADDRESS_MAX,
+    ADDRESS_MIN,
+    BAUD_MAX,
+    BAUD_MIN,
+    DEBOUNCE_MAX,
+    GAPS,
+    Command,
+    Format,
+    Gap,
+    Safe,
+    WatchdogFor,
+)
 from host.node.identity import checked, known
 from host.node.node import Node
 
-WRITTEN = Block.between("ADDRESS", "GAP")
-IN_FORCE = Block.between("ADDRESS_IN_FORCE", "GAP_IN_FORCE")
+WRITTEN = Block.between("ADDRESS", "DEBOUNCE")
+IN_FORCE = Block.between("WATCHDOG_IN_FORCE", "GAP_IN_FORCE")
+
+WATCHDOG_UNIT = 10
+"""Watchdog settings of one second."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """address 1..247; baud 1200..1000000; line_format 8E1 8O1 8N1 8N2; gap: standard (1750 us above 19200 baud) or
-    true (3.5 characters at every rate)."""
+    true (3.5 characters at every rate); watchdog: tenths of a second without a frame to the node, or a write, after
+    which its lamp goes safe, 0: off; debounce: milliseconds 0..1000 for which a digital channel must stand."""
 
     address: int
     baud: int
     line_format: Format
     gap: Gap
+    watchdog: int
+    watchdog_for: WatchdogFor
+    safe: Safe
+    debounce: int
 
-    def as_dict(self) -> dict[str, int | str]:
+    def as_dict(self) -> dict[str, int | float | str]:
+        """As people call them; watchdog in seconds, 0 off."""
         names = {code: name for name, code in GAPS.items()}
-        return {**asdict(self), "line_format": self.line_format.name[1:], "gap": names[self.gap]}
+        return {
+            **asdict(self),
+            "line_format": self.line_format.name[1:],
+            "gap": names[self.gap],
+            "watchdog": self.watchdog / WATCHDOG_UNIT,
+            "watchdog_for": self.watchdog_for.name.lower(),
+            "safe": self.safe.name.lower(),
+        }
 
     def registers(self) -> dict[str, Any]:
         """The values of the block WRITTEN."""
-        return {"ADDRESS": self.address, "BAUD": self.baud, "FORMAT": self.line_format, "GAP": self.gap}
+        return {
+            "ADDRESS": self.address,
+            "BAUD": self.baud,
+            "FORMAT": self.line_format,
+            "GAP": self.gap,
+            "WATCHDOG": self.watchdog,
+            "WATCHDOG_FOR": self.watchdog_for,
+            "SAFE": self.safe,
+            "DEBOUNCE": self.debounce,
+        }
 
 
 def read_settings(node: Node) -> Settings:
@@ -41,6 +79,10 @@ def read_settings(node: Node) -> Settings:
         checked("BAUD_IN_FORCE", values["BAUD_IN_FORCE"], BAUD_MIN, BAUD_MAX),
         known(Format, "FORMAT_IN_FORCE", values["FORMAT_IN_FORCE"]),
         known(Gap, "GAP_IN_FORCE", values["GAP_IN_FORCE"]),
+        values["WATCHDOG_IN_FORCE"],
+        known(WatchdogFor, "WATCHDOG_FOR_IN_FORCE", values["WATCHDOG_FOR_IN_FORCE"]),
+        known(Safe, "SAFE_IN_FORCE", values["SAFE_IN_FORCE"]),
+        checked("DEBOUNCE_IN_FORCE", values["DEBOUNCE_IN_FORCE"], 0, DEBOUNCE_MAX),
     )
 
 

@@ -276,17 +276,22 @@ def test_settings_that_somebody_has_not_saved_are_shown_and_not_saved_with_ours(
         "baud": 19200,
         "line_format": "8E1",
         "gap": "standard",
+        "watchdog": 0.0,
+        "watchdog_for": "frame",
+        "safe": "off",
+        "debounce": 0,
         "unsaved": {"ADDRESS": 9, "BAUD": 9600, "FORMAT": 99},
     }
+    kept = said
     assert settings.main([sim.port]) == 0
     out, err = capsys.readouterr()
-    assert out == "address 1, 19200 baud 8E1, gap standard\n"
+    assert out == "address 1, 19200 baud 8E1, gap standard; watchdog off; debounce 0 ms\n"
     assert err.startswith(
         "warning: written by a master, but not saved and not in force: ADDRESS 9, BAUD 9600, FORMAT 99;"
     )
     assert settings.main([sim.port, "--new-gap", "true", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert said == {"address": 1, "baud": 19200, "line_format": "8E1", "gap": "true", "unsaved": {}}
+    assert said == {**kept, "gap": "true", "unsaved": {}}
     assert settings.main([sim.port, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == said
 
