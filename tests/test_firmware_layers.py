@@ -21,12 +21,14 @@ FLOORS = [
     {"parts"},
     {"commands", "status"},
     {"models"},
-    {"neuron", "settings", "trainer"},
+    {"neuron", "settings", "trainer", "sampling"},
     {"wear"},
-    {"link", "refusal", "identity", "sectors"},
+    {"refusal"},
+    {"events"},
+    {"link", "sampler", "identity", "sectors"},
     {"words", "rows"},
 ]
-"""From the top. A part and its header are one; the sampler will stand beside the models, the gate beside the link."""
+"""From the top. A part and its header are one; the gate will stand beside the link."""
 
 DEVICE = re.compile(r"USART\d|(?<!TIM_)TIM\d|GPIO_PIN_\d|GPIO_AF\d|GPIO[A-K](?![A-Z])")
 """A name of one of the chip's pins, ports, timers or USARTs, with whatever goes on behind it: clocks, interrupts."""

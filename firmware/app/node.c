@@ -14,6 +14,14 @@ static void open_line(struct node *node)
 void node_boot(struct node *node)
 {
     struct parts *parts = &node->parts;
+    sampler_boot(&parts->sampler);
+    events_boot(&parts->events, &parts->sampler);
+    events_add(&parts->events, WIRE_EVENT_KIND_START, (uint16_t)port_start()->cause, 0, NULL, 0);
+    parts->sampling = (struct sampling){
+        .sampler = &parts->sampler,
+        .events = &parts->events,
+        .refusal = &parts->refusal,
+    };
     if (!port_on_crystal())
         refusal_fault(&parts->refusal, WIRE_REASON_CRYSTAL, 0);
     wear_boot(&parts->wear, &parts->refusal);
@@ -82,6 +90,7 @@ static bool step_stores(struct parts *parts)
 bool node_work(struct node *node)
 {
     struct parts *parts = &node->parts;
+    sampling_step(&parts->sampling);
     const bool training = trainer_step(&parts->trainer);
     if (!training)
         models_take_learnt(&parts->models);

@@ -3,17 +3,24 @@
  *     commands, status     what the bus may ask for, and what it is told
  *     models               stage, verify, commit, rollback
  *     neuron  settings  trainer
+ *     sampling             the channels, as the bus asks for them and sees them
  *     wear                 whether the flash may be written
- *     link  refusal        (and, without a state: identity, sectors) */
+ *     refusal              why something was not done
+ *     events               what has happened
+ *     sampler              the ring of scans
+ *     link                 (and, without a state: identity, sectors) */
 #ifndef NEURON485_APP_PARTS_H
 #define NEURON485_APP_PARTS_H
 
 #include "app/commands.h"
+#include "app/events.h"
 #include "app/identity.h"
 #include "app/link.h"
 #include "app/models.h"
 #include "app/neuron.h"
 #include "app/refusal.h"
+#include "app/sampler.h"
+#include "app/sampling.h"
 #include "app/settings.h"
 #include "app/status.h"
 #include "app/trainer.h"
@@ -21,8 +28,11 @@
 
 struct parts {
     struct link link;
+    struct sampler sampler;
+    struct events events;
     struct refusal refusal;
     struct wear wear;
+    struct sampling sampling;
     struct neuron neuron;
     struct settings settings;
     struct trainer trainer;

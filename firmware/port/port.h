@@ -1,8 +1,8 @@
 /* The board contract: all that the application needs of the hardware. A port is a folder, chosen at link
  * time.
  *
- * A port calls link_on_byte, link_on_silence and link_on_sent (app/link.h), from interrupts or as if from
- * them. */
+ * A port calls link_on_byte, link_on_silence and link_on_sent (app/link.h) and sampler_on_scan (app/sampler.h),
+ * from interrupts or as if from them. */
 #ifndef NEURON485_PORT_H
 #define NEURON485_PORT_H
 
@@ -13,6 +13,7 @@
 #include "core/wire.h"
 
 struct link;
+struct sampler;
 
 /* ----------------------------------------------------------------------------------------------- the board */
 
@@ -97,5 +98,33 @@ void port_flash_program(enum port_sector sector, uint32_t offset, uint32_t word)
  * meanwhile answers requests to the node with exception 06 until then. */
 void port_flash_erase(enum port_sector sector);
 bool port_flash_busy(void);
+
+/* ------------------------------------------------------------------------------------------------ channels */
+
+/* The channels that this board has, channel n in bit n: A0.. from 0 on, D0.. from WIRE_ANALOG on; 0: none. */
+uint32_t port_channels(void);
+
+/* Sample these channels of the board, `rate` times a second, WIRE_RATE_MIN..MAX: from now on sampler_on_scan is
+ * called for every scan, and told how many were lost before it. Goes on while an erase stalls all else, where the
+ * board can. channels 0: stop; once it has come back, sampler_on_scan is not called any more. A port may be asked to
+ * stop when it is stopped, and is stopped before it is asked for anything else. */
+void port_sample(uint32_t channels, uint32_t rate, struct sampler *sampler);
+
+/* Raw values of the chip's own channels, WIRE_CALIBRATION of them, as its maker measured them at a reference of 3.3 V:
+ * A6 at 30 C, A6 at 110 C, A7. 0: not known. */
+const uint16_t *port_calibration(void);
+
+/* A window that was decided: a simulated board shows it. */
+struct port_window {
+    uint32_t sample;          /* number of its last scan; wraps */
+    unsigned inputs, outputs; /* of the model */
+    const uint32_t
+        *features;         /* (inputs): numerators as core/features.h has them; 0 for an input from the bus */
+    const int16_t *input;  /* (inputs), q */
+    const int16_t *output; /* (outputs), q */
+    bool decision;         /* after the decision stage */
+    bool lit;              /* the lamp */
+};
+void port_decided(const struct port_window *window);
 
 #endif

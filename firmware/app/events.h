@@ -1,0 +1,42 @@
+/* What has happened: the last WIRE_EVENTS events, numbered from 0 at every start.
+ *
+ * A master writes the number from which it wants to read, and gets the first event that is kept from there on. One
+ * with a higher number: it has lost some. */
+#ifndef NEURON485_APP_EVENTS_H
+#define NEURON485_APP_EVENTS_H
+
+#include <stdint.h>
+
+#include "app/rows.h"
+#include "app/sampler.h"
+#include "core/wire.h"
+
+struct event {
+    uint32_t uptime; /* ms since start; wraps */
+    uint32_t sample; /* low half of the number of the next scan then */
+    uint32_t value;  /* as its kind has it */
+    uint16_t detail; /* likewise */
+    uint8_t kind;    /* enum wire_event_kind */
+    uint8_t count;   /* inputs, 0: it is not about them */
+    int16_t inputs[WIRE_UNITS_MAX];
+};
+
+struct events {
+    const struct sampler *sampler;
+    uint32_t head; /* number of the next event; wraps */
+    uint32_t kept; /* events in the ring, up to WIRE_EVENTS */
+    uint32_t from; /* EVENT_FROM */
+    struct event ring[WIRE_EVENTS];
+};
+
+/* No events yet. */
+void events_boot(struct events *events, const struct sampler *sampler);
+
+/* Something has happened, now. inputs: (count) q, copied; count 0: inputs may be NULL. */
+void events_add(struct events *events, enum wire_event_kind kind, uint16_t detail, uint32_t value,
+                const int16_t *inputs, unsigned count);
+
+#define EVENTS_ROWS 1u
+extern const struct row events_rows[EVENTS_ROWS];
+
+#endif

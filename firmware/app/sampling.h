@@ -1,0 +1,27 @@
+/* Sampling as the bus sees it: what it may ask for, the scans by number, and the channels as they are now. */
+#ifndef NEURON485_APP_SAMPLING_H
+#define NEURON485_APP_SAMPLING_H
+
+#include <stdint.h>
+
+#include "app/events.h"
+#include "app/refusal.h"
+#include "app/rows.h"
+#include "app/sampler.h"
+
+struct sampling {
+    struct sampler *sampler;
+    struct events *events;
+    struct refusal *refusal;
+    uint32_t from;    /* SAMPLE_FROM */
+    uint32_t told;    /* lost scans of which a GAP has told */
+    uint32_t told_ms; /* when the last one did */
+};
+
+/* Tell of scans that were lost, once a second at most, lest the gaps crowd out all other events. */
+void sampling_step(struct sampling *sampling);
+
+#define SAMPLING_ROWS 3u
+extern const struct row sampling_rows[SAMPLING_ROWS];
+
+#endif
