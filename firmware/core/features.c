@@ -38,16 +38,24 @@ static uint32_t last(const struct features_window *window)
     return window->part[part][(window->count[part] - 1) * window->stride];
 }
 
-/* How often the samples pass from below `threshold` to at least it, or back. */
-static uint32_t crossings(const struct features_window *window, uint32_t threshold)
+/* How often the samples pass from below `threshold` to at least it, or back: the sign of their difference changes. */
+static uint32_t crossings(const struct features_window *window, int32_t threshold)
 {
-    uint32_t crossed = 0, before = *window->part[0] < threshold;
+    uint32_t crossed = 0;
+    int32_t s1 = *window->part[0] - threshold;
     for (unsigned part = 0; part < 2; part++) {
         const uint16_t *sample = window->part[part];
-        for (uint32_t left = window->count[part]; left; left--, sample += window->stride) {
-            const uint32_t below = *sample < threshold;
-            crossed += below ^ before;
-            before = below;
+        uint32_t left = window->count[part];
+        for (; left > 1; left -= 2, sample += 2 * window->stride) {
+            const int32_t s2 = *sample - threshold;
+            crossed += (uint32_t)(s1 ^ s2) >> 31;
+            s1 = sample[window->stride] - threshold;
+            crossed += (uint32_t)(s1 ^ s2) >> 31;
+        }
+        if (left) {
+            const int32_t s2 = *sample - threshold;
+            crossed += (uint32_t)(s1 ^ s2) >> 31;
+            s1 = s2;
         }
     }
     return crossed;
@@ -82,7 +90,8 @@ static void measure_analog(const struct features_window *window, uint32_t wanted
     if (WANTS(RMS))
         out->value[WIRE_FEATURE_RMS] = isqrt(count * squares);
     if (WANTS(CROSSINGS)) /* r * N < S is r < S / N rounded up */
-        out->value[WIRE_FEATURE_CROSSINGS] = crossings(window, (sum + count - 1) >> logarithm(count));
+        out->value[WIRE_FEATURE_CROSSINGS] =
+            crossings(window, (int32_t)((sum + count - 1) >> logarithm(count)));
 }
 
 static void measure_digital(const struct features_window *window, uint32_t wanted, uint32_t rate,
@@ -120,10 +129,17 @@ void features_measure(const struct features_window *window, uint32_t wanted, uin
         measure_analog(window, wanted, out);
 }
 
-/* The product of a Q30 number, rounded half up. */
-static int32_t q30(int32_t factor, int32_t value)
+/* x plus the product of a Q30 number, |value| < 2^29, rounded half up: (factor * value + 2^29) >> 30. */
+static inline int32_t add_q30(int32_t x, int32_t factor, int32_t value)
 {
-    return (int32_t)(((int64_t)factor * value + (1 << 29)) >> 30);
+    int32_t sum;
+#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__)
+    /* One instruction, which GCC has no other word for. */
+    __asm__("smmlar %0, %1, %2, %3" : "=r"(sum) : "r"(factor), "r"(value * 4), "r"(x));
+#else
+    sum = x + (int32_t)(((int64_t)factor * (value * 4) + ((int64_t)1 << 31)) >> 32);
+#endif
+    return sum;
 }
 
 /* The energy of the bin at index / 1024 of the rate, index 1..511. */
@@ -134,13 +150,18 @@ static uint64_t bin(const struct features_window *window, int32_t mean, unsigned
     int32_t s1 = 0, s2 = 0;
     for (unsigned part = 0; part < 2; part++) {
         const uint16_t *sample = window->part[part];
-        for (uint32_t left = window->count[part]; left; left--, sample += window->stride) {
-            const int32_t s = *sample - mean - s2 + q30(2 * cosine, s1);
+        uint32_t left = window->count[part];
+        for (; left > 1; left -= 2, sample += 2 * window->stride) {
+            s2 = add_q30(*sample - mean - s2, 2 * cosine, s1);
+            s1 = add_q30(sample[window->stride] - mean - s1, 2 * cosine, s2);
+        }
+        if (left) {
+            const int32_t s = add_q30(*sample - mean - s2, 2 * cosine, s1);
             s2 = s1;
             s1 = s;
         }
     }
-    const int64_t re = s1 - q30(cosine, s2), im = q30(sine, s2);
+    const int64_t re = s1 - add_q30(0, cosine, s2), im = add_q30(0, sine, s2);
     return (uint64_t)(re * re + im * im);
 }
 
