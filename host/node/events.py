@@ -1,0 +1,119 @@
+"""A node's events, in their order: none is read twice, and what was lost in between is counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from host.core.modbus import ILLEGAL_ADDRESS
+from host.core.registers import Block, pack
+from host.core.wire import BY_NAME, UNITS_MAX, EventKind, Reason, Start
+from host.errors import counted
+from host.node.client import Answered, NodeError
+from host.node.identity import Strange, checked, in_words, known
+from host.node.node import Node
+from host.node.samples import extended
+
+EVENT = Block.between("EVENTS_HEAD", "EVENT_INPUTS")
+SHORT = Block.between("EVENTS_HEAD", "EVENT_COUNT")
+"""What is read of an event first: most have no inputs."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """number: of the event; uptime: ms since the node's start, 32 bits; sample: number of the next scan then, 32 bits;
+    detail, value: as EventKind says; inputs: the neuron's then, q, () where they do not matter."""
+
+    number: int
+    uptime: int
+    sample: int
+    kind: EventKind
+    detail: int
+    value: int
+    inputs: tuple[int, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**vars(self), "kind": self.kind.name, "inputs": list(self.inputs), "text": self.in_words()}
+
+    def in_words(self) -> str:
+        """What happened."""
+        begun = bool(self.detail)
+        match self.kind:
+            case EventKind.START:
+                return f"the node started: {known(Start, 'EVENT_DETAIL', self.detail).name}"
+            case EventKind.DECISION:
+                return f"the decision is {'on' if begun else 'off'}"
+            case EventKind.CLIPPED:
+                return "an input is clipped" if begun else "no input is clipped any more"
+            case EventKind.BUS_LOST:
+                return "the bus is lost" if begun else "the bus is back"
+            case EventKind.MODEL:
+                return f"model 0x{self.value:08x} runs" if self.value else "no model runs"
+            case EventKind.FAULT:
+                return in_words(known(Reason, "EVENT_DETAIL", self.detail), self.detail)
+            case EventKind.GAP:
+                return f"{counted(self.value, 'sample')} lost"
+            case EventKind.LATE:
+                return f"{counted(self.value, 'window')} not decided"
+            case EventKind.OVERRIDE:
+                return "the bus may write what channels give" if begun else "inputs come from channels again"
+        raise Strange("EVENT_KIND", self.kind)
+
+
+class Events:
+    """The events of a node from now on. next: number of the next to be read; lost: those that the node no longer kept
+    when they were asked for."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.lost = 0
+        try:
+            self.next = int(node.read_value("EVENTS_HEAD"))
+        except Answered as error:
+            if error.code != ILLEGAL_ADDRESS:
+                raise
+            raise NodeError(
+                "the node's firmware keeps no events: it is of an earlier build, update it"
+            ) from error
+
+    def read(self) -> list[Event]:
+        """Those that have come since."""
+        found = []
+        while (event := self._read()) is not None:
+            found.append(event)
+            self.next = event.number + 1
+        return found
+
+    def _read(self) -> Event | None:
+        values = self._ask(SHORT)
+        if values["EVENT_NUMBER"] == values["EVENTS_HEAD"]:
+            return None
+        if checked("EVENT_COUNT", values["EVENT_COUNT"], 0, UNITS_MAX):
+            values = self._ask(EVENT)
+        number = extended(values["EVENT_NUMBER"], self.next)
+        self.lost += number - self.next
+        event = Event(
+            number,
+            values["EVENT_UPTIME"],
+            values["EVENT_SAMPLE"],
+            known(EventKind, "EVENT_KIND", values["EVENT_KIND"]),
+            values["EVENT_DETAIL"],
+            values["EVENT_VALUE"],
+            tuple(values.get("EVENT_INPUTS", ())[: values["EVENT_COUNT"]]),
+        )
+        event.in_words()  # what cannot be said is no event
+        return event
+
+    def _ask(self, block: Block) -> dict[str, Any]:
+        row = BY_NAME["EVENT_FROM"]
+        for once_more in (True, False):
+            asked = pack(row, self.next % (1 << 32))
+            values = block.unpack(self._node.write_read(row.address, asked, block.address, block.count))
+            head = extended(values["EVENTS_HEAD"], self.next)
+            if head < self.next:
+                self.next = 0  # the node has started again, and numbers its events anew
+            elif self.next <= extended(values["EVENT_NUMBER"], self.next) <= head:
+                return values
+            elif once_more:
+                self._node.doubt()  # a reply that came twice looks like this
+        raise Strange("EVENT_NUMBER", values["EVENT_NUMBER"])
