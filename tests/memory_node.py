@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import struct
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import NamedTuple
 
 from host.core.modbus import READ_FUNCTION, frame_seal, frame_valid, read_pdu, write_registers_pdu
 from host.core.registers import bytes_registers, unpack
-from host.core.wire import BY_NAME, DEFAULT_ADDRESS, Command, Table
+from host.core.wire import ANALOG, BY_NAME, CHANNELS, DEFAULT_ADDRESS, Command, Table
 from tests.pdus import command_pdu
 from tests.programs import APP, COMPILERS, CORE, program
 
@@ -19,6 +19,7 @@ BROADCAST = 0
 WRITE_REGISTERS_MAX = 123
 ALL_WORK = 100_000
 COMMAND_MAX = 4096
+SCAN = struct.Struct(f"<IHH{ANALOG}H")
 ROT_MAX = COMMAND_MAX - 4
 SECTOR_SIZE = 16384
 FLASH_SIZE = 4 * SECTOR_SIZE
@@ -31,6 +32,26 @@ class Line(NamedTuple):
     format: int
     silence_us: int
     opened: int
+
+
+class Scan(NamedTuple):
+    """What the channels are, `times` scans in a row, before the first of which `missed` were lost."""
+
+    analog: Sequence[int] = ()
+    levels: int = 0
+    missed: int = 0
+    times: int = 1
+
+
+class Decided(NamedTuple):
+    """A window, as the port is told of it."""
+
+    sample: int
+    features: tuple[int, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    decision: bool
+    lit: bool
 
 
 class ModbusException(Exception):
@@ -136,6 +157,41 @@ class MemoryNode:
     def keep(self, *words: int) -> None:
         """What outlives a reset."""
         self._command("K", struct.pack("<4I", *words))
+
+    def board(self, channels: int = (1 << CHANNELS) - 1) -> None:
+        """The channels that the board has, channel n in bit n, from now on."""
+        self._command("N", struct.pack("<I", channels))
+
+    def scans(self, scans: Iterable[Scan]) -> None:
+        """What an interrupt would tell the sampler; the main loop does not run meanwhile."""
+        records = b"".join(
+            SCAN.pack(scan.missed, scan.times, scan.levels, *(*scan.analog, *[0] * ANALOG)[:ANALOG])
+            for scan in scans
+        )
+        whole = COMMAND_MAX // SCAN.size * SCAN.size
+        for i in range(0, len(records), whole):
+            self._command("A", records[i : i + whole])
+
+    def scan(self, analog: Sequence[int] = (), levels: int = 0, missed: int = 0, times: int = 1) -> None:
+        """`times` scans that are all the same. analog: by channel from A0 on, 0 for the rest."""
+        self.scans([Scan(analog, levels, missed, times)])
+
+    def sampled(self) -> tuple[int, int]:
+        """Channels and rate, as the port was last asked to sample them."""
+        channels, rate = struct.unpack("<2I", self._command("C"))
+        return channels, rate
+
+    def decided(self) -> list[Decided]:
+        """The windows that were decided since the last call."""
+        data = b"".join(iter(lambda: self._command("Q"), b""))
+        windows, at = [], 0
+        while at < len(data):
+            sample, inputs, outputs, decision, lit = struct.unpack_from("<5I", data, at)
+            values = struct.unpack_from(f"<{inputs}I{inputs}h{outputs}h", data, at + 20)
+            at += 20 + 6 * inputs + 2 * outputs
+            ends = values[:inputs], values[inputs : 2 * inputs], values[2 * inputs :]
+            windows.append(Decided(sample, *ends, bool(decision), bool(lit)))
+        return windows
 
     def watchdog(self) -> None:
         """A reset by the watchdog."""

@@ -24,7 +24,7 @@ FLOORS = [
     {"neuron", "settings", "trainer", "sampling"},
     {"wear"},
     {"refusal"},
-    {"events"},
+    {"events", "scan"},
     {"link", "sampler", "identity", "sectors"},
     {"words", "rows"},
 ]

@@ -93,6 +93,7 @@ static __attribute__((cold)) void change_model(struct neuron *neuron, const stru
     take_scales(neuron, model);
     scale_inputs(neuron, 0, WIRE_UNITS_MAX);
     memset(neuron->outputs, 0, sizeof neuron->outputs);
+    events_add(neuron->events, WIRE_EVENT_KIND_MODEL, model != NULL, model ? model->crc : 0, NULL, 0);
 }
 
 void neuron_run(struct neuron *neuron, const struct image *model)

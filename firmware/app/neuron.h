@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "app/events.h"
 #include "app/rows.h"
 #include "core/image.h"
 #include "core/wire.h"
@@ -16,7 +17,8 @@
 #define NEURON_COILS 5u /* LAMP_TEST, HOLD, IDENTIFY, OVERRIDE, ACKNOWLEDGE */
 
 struct neuron {
-    bool valid; /* `model` runs */
+    struct events *events; /* told of every change of the model */
+    bool valid;            /* `model` runs */
     struct image model;
     int8_t fractions[WIRE_UNITS_MAX];   /* of the inputs, as the model had them when it began; else 0 */
     float offsets[WIRE_UNITS_MAX];      /* of the inputs, likewise */

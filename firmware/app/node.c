@@ -22,6 +22,7 @@ void node_boot(struct node *node)
         .events = &parts->events,
         .refusal = &parts->refusal,
     };
+    parts->refusal.events = parts->neuron.events = &parts->events;
     if (!port_on_crystal())
         refusal_fault(&parts->refusal, WIRE_REASON_CRYSTAL, 0);
     wear_boot(&parts->wear, &parts->refusal);

@@ -14,6 +14,7 @@ void refusal_fault(struct refusal *refusal, enum wire_reason reason, uint16_t de
 {
     refusal_note(refusal, reason, detail);
     refusal->faults |= 1u << reason;
+    events_add(refusal->events, WIRE_EVENT_KIND_FAULT, (uint16_t)reason, detail, NULL, 0);
 }
 
 void refusal_mended(struct refusal *refusal, uint32_t faults)

@@ -6,14 +6,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "app/events.h"
 #include "app/rows.h"
 #include "core/wire.h"
 
 struct refusal {
-    uint16_t reason; /* enum wire_reason; NONE: what was last asked for was done */
-    uint16_t detail; /* where: a layer or a self-test vector, counted from 0 */
-    uint32_t faults; /* what is wrong until it is mended, or the next start: reason n in bit n */
-    bool waits;      /* for the supply, before it goes on with what it has begun; REASON says so meanwhile */
+    struct events *events; /* told of every fault */
+    uint16_t reason;       /* enum wire_reason; NONE: what was last asked for was done */
+    uint16_t detail;       /* where: a layer or a self-test vector, counted from 0 */
+    uint32_t faults;       /* what is wrong until it is mended, or the next start: reason n in bit n */
+    bool waits; /* for the supply, before it goes on with what it has begun; REASON says so meanwhile */
 };
 
 /* Remember the outcome of what was asked for. */

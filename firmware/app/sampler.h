@@ -6,8 +6,8 @@
  * begin with 0 at start and run on over every change of what is sampled; none is used twice.
  *
  * The port calls sampler_on_scan from an interrupt; the rest is for the main loop, which the interrupt cuts in on, and
- * never the other way round. sampler_on_scan uses neither the C library nor constant tables, so that a port can run it
- * where only RAM can be read. */
+ * never the other way round. sampler_on_scan stands alone in scan.c and uses neither the C library nor constant tables,
+ * so that a port can run it where only RAM can be read. */
 #ifndef NEURON485_APP_SAMPLER_H
 #define NEURON485_APP_SAMPLER_H
 
@@ -19,10 +19,14 @@
 
 struct features_window; /* core/features.h */
 
+/* The analog ones of a mask of channels. */
+#define SAMPLER_ANALOG ((1u << WIRE_ANALOG) - 1u)
+
 /* A digital channel. */
+#define SAMPLER_NO_RISE UINT32_MAX
 struct sampler_pin {
     uint32_t other;           /* scans in a row with another level than the one that counts */
-    uint32_t counted;         /* periods from `since` on; UINT32_MAX: no rise yet */
+    uint32_t counted;         /* periods from `since` on; SAMPLER_NO_RISE: there was none */
     uint64_t since;           /* number of the scan of a rise */
     _Atomic uint32_t edges;   /* rises since start; wraps */
     _Atomic uint32_t periods; /* the last that were counted, over a second at least; 0: none yet */

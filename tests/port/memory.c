@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/link.h"
+#include "app/sampler.h"
 
 struct memory memory;
 
@@ -19,7 +20,8 @@ static void require(bool condition, const char *breach)
 void memory_start(uint8_t *flash, enum wire_start cause)
 {
     const struct memory before = memory;
-    memory = (struct memory){.flash = flash, .start.cause = cause, .listening = true};
+    memory =
+        (struct memory){.flash = flash, .start.cause = cause, .listening = true, .channels = MEMORY_CHANNELS};
     memcpy(memory.touched, before.touched, sizeof memory.touched);
     if (cause != WIRE_START_POWER)
         memcpy(memory.kept, before.kept, sizeof memory.kept);
@@ -176,27 +178,50 @@ bool port_flash_busy(void)
     return busy;
 }
 
-/* ------------------------------------------------------------------------------------------------ channels */
+/* ----------------------------------------------------------------------------------------------- channels */
 
 uint32_t port_channels(void)
 {
-    return 0;
+    return memory.channels;
 }
 
 void port_sample(uint32_t channels, uint32_t rate, struct sampler *sampler)
 {
-    (void)channels;
-    (void)rate;
-    (void)sampler;
+    require((channels & ~memory.channels) == 0, "sampled what the board does not have");
+    require(!channels || !memory.sampled, "sampled anew without a stop");
+    require(!channels || (rate >= WIRE_RATE_MIN && rate <= WIRE_RATE_MAX), "sampled at a rate out of range");
+    memory.sampled = channels;
+    memory.rate = rate;
+    memory.sampler = sampler;
+}
+
+void memory_scan(const uint16_t *analog, unsigned levels, uint32_t missed)
+{
+    require(memory.sampled, "a scan though nothing is sampled");
+    sampler_on_scan(memory.sampler, analog, levels, missed);
 }
 
 const uint16_t *port_calibration(void)
 {
-    static const uint16_t unknown[WIRE_CALIBRATION];
-    return unknown;
+    static const uint16_t calibration[WIRE_CALIBRATION] = {931, 1197, 1504};
+    return calibration;
 }
 
 void port_decided(const struct port_window *window)
 {
-    (void)window; /* nobody asks to see it */
+    const uint32_t head[] = {window->sample, window->inputs, window->outputs, window->decision, window->lit};
+    const struct {
+        const void *bytes;
+        size_t size;
+    } fields[] = {
+        {head, sizeof head},
+        {window->features, window->inputs * sizeof *window->features},
+        {window->input, window->inputs * sizeof *window->input},
+        {window->output, window->outputs * sizeof *window->output},
+    };
+    for (unsigned i = 0; i < sizeof fields / sizeof *fields; i++) {
+        require(memory.decided_size + fields[i].size <= sizeof memory.decided, "too many windows, not taken");
+        memcpy(memory.decided + memory.decided_size, fields[i].bytes, fields[i].size);
+        memory.decided_size += fields[i].size;
+    }
 }

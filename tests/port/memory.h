@@ -1,5 +1,5 @@
 /* The board contract in memory, without an operating system: time that stands until it is moved, NOR flash in
- * RAM, an RS485 transceiver that is watched. A program of the tests adds port_init and port_idle, where it
+ * RAM, an RS485 transceiver that is watched, channels that are scanned when the test says so. A program of the tests adds port_init and port_idle, where it
  * drives the node.
  *
  * A breach of the contract ends the program: a driver left on, a receiver that hears us, a word programmed
@@ -15,6 +15,8 @@
 #include "port/port.h"
 
 #define MEMORY_FLASH_SIZE (PORT_SECTORS * PORT_SECTOR_SIZE)
+#define MEMORY_CHANNELS ((1u << WIRE_CHANNELS) - 1u) /* all of them */
+#define MEMORY_DECIDED_SIZE 65536u
 
 struct memory {
     uint8_t *flash;             /* MEMORY_FLASH_SIZE, aligned to 4; the caller's, survives the power */
@@ -32,6 +34,11 @@ struct memory {
     bool listening, driving, sending;
     uint8_t sent[MODBUS_FRAME_MAX]; /* the frame on its way, or the last one */
     size_t sent_size;
+    uint32_t channels;      /* that the board has */
+    uint32_t sampled, rate; /* as last asked for */
+    struct sampler *sampler;
+    uint8_t decided[MEMORY_DECIDED_SIZE]; /* the windows, one behind the other, until the caller takes them */
+    size_t decided_size;
 };
 
 extern struct memory memory;
@@ -44,6 +51,9 @@ void memory_blank(uint8_t *flash);
 
 /* The last stop bit leaves. Answers the size of the frame in memory.sent, 0 when none was on its way. */
 size_t memory_end_sending(void);
+
+/* One scan, `missed` of them lost before it. analog: (WIRE_ANALOG) by channel. */
+void memory_scan(const uint16_t *analog, unsigned levels, uint32_t missed);
 
 /* Given by the program: the firmware asks for a reset. */
 _Noreturn void memory_on_reset(void);

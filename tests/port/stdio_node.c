@@ -30,6 +30,10 @@ enum code {
     ROT = 'E',      /* u32 offset, bytes             -> ; those bits of the flash flip */
     HEALTH = 'H',   /* u8 low supply, u8 dead crystal, from now on -> */
     KEPT = 'K',     /* the words that outlive a reset become so -> */
+    CHANNELS = 'N', /* u32 that the board has, from now on -> */
+    SCANS = 'A',    /* of each: u32 missed before, u16 times, u16 levels, u16 analog[WIRE_ANALOG] -> */
+    SAMPLED = 'C',  /*                               -> u32 channels, u32 rate, as the port was asked */
+    DECIDED = 'Q',  /*                               -> the next windows, as port_decided got them */
     WATCHDOG = 'G', /* reset                        -> */
     POWER = 'P',    /* power cycle                   -> */
     FACTORY = 'X',  /* the same, with the flash blank -> */
@@ -46,6 +50,7 @@ static struct shared {
     uint32_t rounds;
     uint32_t kept[PORT_KEPT_WORDS];
     bool low, dead_crystal;
+    uint32_t channels;
 } *shared;
 
 static struct {
@@ -98,6 +103,7 @@ void port_init(int argc, char **argv)
     if (shared == MAP_FAILED)
         exit(1);
     memory_blank(shared->flash);
+    shared->channels = MEMORY_CHANNELS;
     for (;;) {
         const pid_t child = fork();
         if (child == 0)
@@ -112,6 +118,7 @@ void port_init(int argc, char **argv)
     memory_start(shared->flash, shared->cause);
     memory.low = shared->low;
     memory.dead_crystal = shared->dead_crystal;
+    memory.channels = shared->channels;
     state.waiting = shared->answer_owed;
 }
 
@@ -120,6 +127,26 @@ static uint32_t get32(const uint8_t *bytes)
     uint32_t value;
     memcpy(&value, bytes, sizeof value);
     return value;
+}
+
+/* A record of SCANS: missed, times, levels, analog. */
+#define SCAN_SIZE (8 + 2 * WIRE_ANALOG)
+
+static void scan(const uint8_t *record)
+{
+    uint16_t words[2 + WIRE_ANALOG]; /* times, levels, analog */
+    memcpy(words, record + 4, sizeof words);
+    for (unsigned i = 0; i < words[0]; i++)
+        memory_scan(words + 2, words[1], i == 0 ? get32(record) : 0);
+}
+
+/* As much as one answer holds. */
+static void answer_decided(void)
+{
+    const size_t size = memory.decided_size < COMMAND_MAX ? memory.decided_size : COMMAND_MAX;
+    answer(memory.decided, size);
+    memory.decided_size -= size;
+    memmove(memory.decided, memory.decided + size, memory.decided_size);
 }
 
 static void feed(const uint8_t *bytes, size_t size, size_t damaged)
@@ -180,6 +207,19 @@ static bool carry_out(enum code code, const uint8_t *bytes, size_t size)
     case KEPT:
         memcpy(memory.kept, bytes, sizeof memory.kept);
         break;
+    case CHANNELS:
+        memory.channels = shared->channels = get32(bytes);
+        break;
+    case SCANS:
+        for (size_t i = 0; i + SCAN_SIZE <= size; i += SCAN_SIZE)
+            scan(bytes + i);
+        break;
+    case SAMPLED:
+        answer((uint32_t[]){memory.sampled, memory.rate}, 8);
+        return false;
+    case DECIDED:
+        answer_decided();
+        return false;
     case WATCHDOG:
         start_again(WIRE_START_WATCHDOG);
     case POWER:
