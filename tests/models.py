@@ -9,14 +9,23 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from host.core.decide import Decision
 from host.core.fixed import INT16_MAX, INT16_MIN, INT32_MAX, INT32_MIN, Int16
 from host.core.image import CRC, HEADER, LAYER, Layer, Model, Names, parts_size
 from host.core.infer import infer
+from host.core.senses import Senses, Source
 from host.core.wire import (
+    ANALOG,
+    BAND_BINS_MAX,
+    CHANNELS,
+    DELAY_MAX,
+    FEATURE_SHIFT_MAX,
     FRACTION_MAX,
     FRACTION_MIN,
     IMAGE_MAX,
     LAYERS_MAX,
+    RATE_MAX,
+    RATE_MIN,
     SHIFT_MAX,
     SHIFT_MIN,
     SIGMOID_IN_FRACTION,
@@ -25,7 +34,9 @@ from host.core.wire import (
     UNIT_OUT_FRACTION,
     UNITS_MAX,
     VECTORS_MAX,
+    VOTES_MAX,
     Activation,
+    Feature,
 )
 
 Generator = np.random.Generator
@@ -125,10 +136,56 @@ def with_parts(rng: Generator, model: Model) -> Model:
     return model
 
 
+def random_source(rng: Generator, window: int) -> Source:
+    channel = int(rng.integers(CHANNELS))
+    first, last = (Feature.LAST, Feature.BAND) if channel < ANALOG else (Feature.LEVEL, Feature.FREQUENCY)
+    feature = Feature(int(rng.integers(first, last + 1)))
+    band = (0, 0)
+    if feature is Feature.BAND:
+        if window < 4:
+            return random_source(rng, window)
+        low = int(rng.integers(1, window // 2))
+        band = low, min(low + int(rng.integers(BAND_BINS_MAX)), window // 2 - 1)
+    multiply, offset = rng.integers(INT32_MIN, INT32_MAX + 1, 2).tolist()
+    return Source(channel, feature, multiply, int(rng.integers(FEATURE_SHIFT_MAX + 1)), offset, band)
+
+
+def random_senses(rng: Generator, inputs: int) -> Senses:
+    """Of any channels and features, some inputs of the bus; long windows are rare, as they take their time."""
+    window = 2 ** int(rng.integers(1, 6) if rng.random() < 0.9 else rng.integers(6, 11))
+    sources = [random_source(rng, window) if rng.random() < 0.7 else None for _ in range(inputs)]
+    sources[int(rng.integers(inputs))] = random_source(rng, window)
+    rate, hop, seed = rng.integers([RATE_MIN, 1, 0], [RATE_MAX + 1, 0x10000, 1 << 32]).tolist()
+    return Senses(rate, window, hop, seed, tuple(sources))
+
+
+def random_decision(rng: Generator, threshold: int, led_class: bool) -> Decision:
+    of = int(rng.integers(1, VOTES_MAX + 1))
+    delays = (rng.integers(DELAY_MAX + 1, size=3) >> rng.integers(0, 31, 3)).tolist()
+    off = None if led_class else int(rng.integers(INT16_MIN, threshold + 1))
+    return Decision(off, int(rng.integers(1, of + 1)), of, *delays, *(rng.random(2) < 0.5).tolist())
+
+
+def with_senses(rng: Generator, model: Model) -> Model:
+    """The model with inputs that come from channels, a decision that takes its time, or both."""
+    senses, decides = (rng.random(2) < 0.6).tolist()
+    if senses:
+        model = replace(model, senses=random_senses(rng, model.inputs))
+    if decides:
+        model = replace(model, decision=random_decision(rng, model.led_threshold, model.led_class))
+    return model
+
+
 def random_model(
-    rng: Generator, *, largest: int = UNITS_MAX, inputs: int | None = None, name: str = "random"
+    rng: Generator,
+    *,
+    largest: int = UNITS_MAX,
+    inputs: int | None = None,
+    name: str = "random",
+    senses: bool = False,
 ) -> Model:
-    """A model that fits an image; its self-test vectors hold. Half of them have what only some images have."""
+    """A model that fits an image; its self-test vectors hold. Half of them have what only some images have; senses and
+    a decision only where they are asked for: a node then decides otherwise than infer alone."""
     while True:
         layers = int(rng.integers(1, LAYERS_MAX + 1)) if rng.random() < 0.5 else 1
         limit = min(largest, 3 * 2 ** int(rng.integers(6)))
@@ -140,6 +197,8 @@ def random_model(
             activations = [Activation(int(a)) for a in rng.integers(len(Activation), size=layers)]
             model = _model(rng, sizes, activations, vectors, name)
             richer = with_parts(rng, model) if rng.random() < 0.5 else model
+            if senses and richer is not model:
+                richer = with_senses(rng, richer)
             fits = image_size(sizes, vectors) + parts_size(richer) <= IMAGE_MAX
             return richer if fits else model
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from host.core import wire
 from host.core.fixed import fixed_clips, fixed_from_float, fixed_to_float
-from host.core.image import ImageError, Model, decode
+from host.core.image import Model, decode
 from host.core.infer import class_of, infer, led, self_test
+from host.core.reader import ImageError
 from host.core.registers import bytes_registers
 from host.core.wire import BY_NAME, UNITS_MAX, Command, Reason, Start, State, Table, Training
 from tests.store_model import StoreModel

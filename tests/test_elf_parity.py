@@ -21,8 +21,9 @@ from host.core.fixed import (
     fixed_tanh,
     fixed_to_float,
 )
-from host.core.image import ImageError, Layer, Model, decode, encode, image_narrow
+from host.core.image import Layer, Model, decode, encode, image_narrow
 from host.core.infer import class_of, infer, led
+from host.core.reader import ImageError
 from host.core.wire import SHIFT_MAX, SHIFT_MIN, SIGMOID_IN_FRACTION, TANH_IN_FRACTION, Activation, Reason
 from tests.elf import Machine
 from tests.elf.firmware import firmware_elf

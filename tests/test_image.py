@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from host.core.crc import crc32
-from host.core.image import CRC, HEADER, LAYER, Names, decode, encode, image_size, parts_size
+from host.core.decide import Decision
+from host.core.image import CRC, HEADER, LAYER, Model, Names, decode, encode, image_size, parts_size
+from host.core.senses import senses_bytes
 from host.core.wire import (
     IMAGE_MAX,
     LAYERS_MAX,
@@ -30,7 +32,7 @@ IMAGES, MUTANTS_AN_IMAGE = 150, 120
 NODE_ONLY = {Reason.NOT_VERIFIED, Reason.NO_PREVIOUS, Reason.SETTINGS, Reason.FLASH, Reason.COMMAND}
 NODE_ONLY |= {Reason.TRAIN_SHAPE, Reason.TRAIN_ROOM, Reason.TRAIN_DATA}
 NODE_ONLY |= {Reason.ROTTEN_MODEL, Reason.ROTTEN_SETTINGS, Reason.ROTTEN_RUNNING}
-NODE_ONLY |= {Reason.SUPPLY, Reason.WEAR, Reason.CRYSTAL}
+NODE_ONLY |= {Reason.SUPPLY, Reason.WEAR, Reason.CRYSTAL, Reason.SENSED, Reason.SAMPLING}
 """Reasons that are not about an image's bytes; ALIGNMENT is about where they lie."""
 
 Generator = np.random.Generator
@@ -51,10 +53,22 @@ def flags_of(image: bytes) -> int:
     return int(HEADER.unpack_from(image)[2]) & ~Flag.LED_CLASS
 
 
+def sections(model: Model) -> int:
+    """Bytes of the senses and the decision."""
+    plain = replace(model, names=Names(), senses=None)
+    senses = len(senses_bytes(model.senses)) if model.senses else 0
+    return senses + parts_size(plain) - parts_size(replace(plain, decision=Decision()))
+
+
+def parts_before_layers(model: Model) -> int:
+    """Bytes of what only some models have, but for the names."""
+    return sections(model) + parts_size(replace(model, names=Names(), senses=None, decision=Decision()))
+
+
 def layer_offsets(image: bytes) -> list[int]:
     """Where the layers' headers stand, and the vectors."""
     model = decode(image)
-    offsets = [HEADER.size + -(-model.inputs // 4) * 4 + parts_size(replace(model, names=Names()))]
+    offsets = [HEADER.size + -(-model.inputs // 4) * 4 + parts_before_layers(model)]
     for layer in model.layers:
         offsets.append(offsets[-1] + LAYER.size + layer.outputs * (4 + 2 * (layer.inputs + layer.inputs % 2)))
     return offsets
@@ -154,8 +168,23 @@ def edit_parts(rng: Generator, image: bytes) -> bytes:
     return seal(bytes(data))
 
 
+def edit_sections(rng: Generator, image: bytes) -> bytes:
+    """A byte, or a word, of the senses or the decision."""
+    size, end = sections(decode(image)), layer_offsets(image)[0]
+    if size == 0:
+        return edit_parts(rng, image)
+    data = bytearray(image)
+    at = end - 1 - int(rng.integers(size))
+    if rng.random() < 0.2:
+        at -= at % 4
+        data[at : at + 4] = struct.pack("<I", int(rng.choice([0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])))
+    else:
+        data[at] = int(rng.choice([0, 1, 2, 7, 8, 9, 11, 12, 32, 33, 63, 64, 128, 255, data[at] ^ 1]))
+    return seal(bytes(data))
+
+
 def edit_names(rng: Generator, image: bytes) -> bytes:
-    names = parts_size(decode(image)) - parts_size(replace(decode(image), names=Names()))
+    names = parts_size(decode(image)) - parts_before_layers(decode(image))
     if names == 0:
         return edit_header(rng, image)
     data = bytearray(image)
@@ -188,6 +217,7 @@ MUTATIONS: list[Callable[[Generator, bytes], bytes]] = [
     edit_layer_slightly,
     edit_fraction,
     edit_parts,
+    edit_sections,
     edit_names,
     edit_end,
     garbage,
@@ -197,7 +227,7 @@ MUTATIONS: list[Callable[[Generator, bytes], bytes]] = [
 @cache
 def images() -> list[bytes]:
     rng = np.random.default_rng(17)
-    models = [random_model(rng, largest=12) for _ in range(IMAGES)] + largest_models(rng)
+    models = [random_model(rng, largest=12, senses=True) for _ in range(IMAGES)] + largest_models(rng)
     return [encode(model) for model in models]
 
 
@@ -210,7 +240,7 @@ def mutants() -> list[tuple[bytes, Verdict]]:
         for image in images()[:IMAGES]:
             for i in range(MUTANTS_AN_IMAGE):
                 mutant = MUTATIONS[i % len(MUTATIONS)](rng, image)
-                yield MUTATIONS[int(rng.integers(6, 13))](rng, image) if i % 10 == 9 else mutant
+                yield MUTATIONS[int(rng.integers(6, 14))](rng, image) if i % 10 == 9 else mutant
 
     return [(mutant, python_verdict(mutant)) for mutant in every()]
 
@@ -244,7 +274,7 @@ def test_the_mutants_reach_every_check() -> None:
     assert any(detail > 3 for detail in details[Reason.SELF_TEST])
 
 
-@pytest.mark.parametrize("parts", [0, 4])
+@pytest.mark.parametrize("parts", [0, 6])
 def test_every_single_bit_of_an_image_counts(twins: Twins, parts: int) -> None:
     """With its CRC as it was, no flipped bit is accepted; with a new CRC both sides still agree. parts: of those that
     only some images have."""

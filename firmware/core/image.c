@@ -161,7 +161,7 @@ static enum wire_reason open_layer(struct image_layer *opened, struct reader *re
 
 #define FLAGS                                                                                                \
     ((unsigned)(WIRE_FLAG_RANGES | WIRE_FLAG_OFFSETS | WIRE_FLAG_OUTPUT_FRACTIONS | WIRE_FLAG_NAMES |        \
-                WIRE_FLAG_LED_CLASS))
+                WIRE_FLAG_LED_CLASS | WIRE_FLAG_SENSES | WIRE_FLAG_DECIDES))
 
 static bool has(const struct image_header *head, enum wire_flag flag)
 {
@@ -273,6 +273,22 @@ static enum wire_reason open_scales(struct image *image, struct reader *reader,
     return reason;
 }
 
+/* How its inputs come to be, and its decision. */
+static enum wire_reason open_senses(struct image *image, struct reader *reader,
+                                    const struct image_header *head, uint16_t *detail)
+{
+    enum wire_reason reason = WIRE_REASON_NONE;
+    image->senses = NULL;
+    image->sources = NULL;
+    image->decision = (struct decide_config){.threshold_off = head->led_threshold, .votes = 1, .of = 1};
+    if (has(head, WIRE_FLAG_SENSES))
+        reason = senses_open(&image->senses, &image->sources, reader, head->inputs, detail);
+    if (reason == WIRE_REASON_NONE && has(head, WIRE_FLAG_DECIDES))
+        reason = senses_open_decision(&image->decision, reader, head->led_threshold,
+                                      has(head, WIRE_FLAG_LED_CLASS));
+    return reason;
+}
+
 static enum wire_reason open_vectors(struct image *image, struct reader *reader, size_t size)
 {
     const size_t words = padded(size) / 4;
@@ -355,6 +371,8 @@ enum wire_reason image_open(struct image *image, const void *bytes, size_t lengt
     image->bytes = bytes;
     struct reader reader = {.next = image->bytes + sizeof head, .end = image->bytes + length - CRC_SIZE};
     reason = open_scales(image, &reader, &head, detail);
+    if (reason == WIRE_REASON_NONE)
+        reason = open_senses(image, &reader, &head, detail);
     if (reason != WIRE_REASON_NONE)
         return reason;
 
@@ -403,5 +421,6 @@ enum wire_reason image_self_test(const struct image *image, uint16_t *detail)
         }
         vector += image->inputs + image->outputs;
     }
-    return WIRE_REASON_NONE;
+    return image->senses ? senses_self_test(image->senses, image->sources, image->inputs, detail)
+                         : WIRE_REASON_NONE;
 }

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/senses.h"
 #include "core/wire.h"
 
 /* The fixed part at the start of an image, as host/core/image.py draws it. */
@@ -46,6 +47,9 @@ struct image {
     const float *input_offset;     /* (inputs), finite; NULL: 0 for each */
     const int16_t *input_range;    /* (inputs, 2), q, low and high: what the model was made for; NULL: any */
     const int8_t *output_fraction; /* (outputs), WIRE_FRACTION_MIN..MAX; NULL: the last layer's for each */
+    const struct senses *senses;   /* of the inputs that come from channels; NULL: all come from the bus */
+    const struct senses_source *sources; /* (inputs), where there are senses */
+    struct decide_config decision; /* how what lights the LED becomes a decision; by default it is one */
     const int16_t *vectors;        /* (vector_count, inputs + outputs): inputs, then expected outputs */
     int16_t led_threshold;         /* infer_led and infer_class say what it parts */
     uint8_t led_output;            /* of an output, or where led_class, of a class */
@@ -69,8 +73,8 @@ bool image_narrow(int32_t bias, const int16_t *weights, unsigned count, int lowe
 enum wire_reason image_open(struct image *image, const void *bytes, size_t length, uint16_t *detail)
     __attribute__((cold)); /* rather small than fast */
 
-/* Run the image's self-test vectors on this machine: WIRE_REASON_NONE, or SELF_TEST with the first that
- * differs. */
+/* Run the image's self-test on this machine: WIRE_REASON_NONE, or SELF_TEST with the first vector that differs; then,
+ * with WIRE_WINDOW_TEST upon it, the first input whose feature does. */
 enum wire_reason image_self_test(const struct image *image, uint16_t *detail);
 
 #endif

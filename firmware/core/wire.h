@@ -154,6 +154,7 @@ enum wire_reason {
     WIRE_REASON_SENSES = 25,
     WIRE_REASON_SENSED = 26,
     WIRE_REASON_SAMPLING = 27,
+    WIRE_REASON_DECIDES = 28,
 };
 
 enum wire_format {

@@ -252,6 +252,7 @@ class Reason(IntEnum):
     SENSES = 25
     SENSED = 26
     SAMPLING = 27
+    DECIDES = 28
 
 
 REASON_TEXT = {
@@ -284,6 +285,7 @@ REASON_TEXT = {
     Reason.SENSES: "the model wants a channel, rate, window or feature that the node does not have",
     Reason.SENSED: "the input comes from a channel: set the coil OVERRIDE to write it",
     Reason.SAMPLING: "the rate or the channels are out of range, or the running model has fixed the rate",
+    Reason.DECIDES: "the decision's threshold for off, votes, delays or hold are out of range",
 }
 
 

@@ -15,11 +15,14 @@ taken for granted without it, so that `encode` gives a model exactly one image:
         OFFSETS: f32 offset[inputs]; without, 0: an input's value is offset + q * 2**-fraction
         RANGES: i16 low, high [inputs], q; without, all of int16: what the model was made for
         OUTPUT_FRACTIONS: i8 output_fraction[outputs]; without, each is the last layer's out_fraction
+        SENSES: which inputs come from channels, and how, as core/senses draws it; without, all come from the bus
+        DECIDES: how the LED's condition becomes a decision, drawn there too; without, it is one as it is
         layers, each: u16 inputs, u16 outputs, u8 activation, i8 acc_fraction, i8 out_fraction, u8 0,
                       i32 bias[outputs], i16 weight[outputs][inputs rounded up to even]
         vectors, each: i16 input[inputs], i16 output[outputs]; then padding to 4
         NAMES: UTF-8, of the inputs, of the outputs (or of what all of them together say), of the classes: 0x1E stands
-            between these three groups, 0x1F between the names of one; a group may be empty
+            between these three groups, 0x1F between the names of one; a group may be empty, as is the name of an
+            input that comes from a channel
         u32 CRC-32 of all before it
 
 Version 1, which nobody writes any more, is the same without a flag.
@@ -31,14 +34,17 @@ import itertools
 import math
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from host.core.crc import crc32
+from host.core.decide import Decision
 from host.core.fixed import INT16_MAX, INT16_MIN, INT32_MAX, INT32_MIN, Int16
+from host.core.reader import Reader, require
+from host.core.senses import AT_ONCE, Senses, decision_bytes, decision_decode, senses_bytes, senses_decode
 from host.core.wire import (
     FRACTION_MAX,
     FRACTION_MIN,
@@ -50,7 +56,6 @@ from host.core.wire import (
     NAME_BYTES,
     NAMES_GROUP,
     NAMES_NEXT,
-    REASON_TEXT,
     SHIFT_MAX,
     SHIFT_MIN,
     SIGMOID_IN_FRACTION,
@@ -63,20 +68,10 @@ from host.core.wire import (
     Flag,
     Reason,
 )
-from host.errors import NeuronError
 
 HEADER = struct.Struct(f"<IHHI{NAME_BYTES}sHHHHHh")
 LAYER = struct.Struct("<HHBbbB")
 CRC = struct.Struct("<I")
-
-
-class ImageError(NeuronError):
-    """Bytes that are no acceptable image. `reason` and `detail` are what the node would answer."""
-
-    def __init__(self, reason: Reason, detail: int = 0) -> None:
-        super().__init__(f"{REASON_TEXT[reason]} (reason {reason.value} {reason.name}, detail {detail})")
-        self.reason = reason
-        self.detail = detail
 
 
 @dataclass(frozen=True)
@@ -161,6 +156,9 @@ class Model:
     input_low, input_high: (inputs) int16, q, the ranges that the model was made for. (): int16's own ends.
     output_fraction: (outputs) of each output. (): the last layer's out_fraction. One that is d bits finer has weights
                    and bias in the last layer that are 2**d times as large; the shift is the same for all.
+    senses:        which inputs come from channels. None: all come from the bus. Such an input is called after its
+                   source, "a0.rms"; beside them, one of the bus without a name by its number.
+    decision:      what becomes of the condition that lights the LED.
     """
 
     name: str
@@ -176,6 +174,8 @@ class Model:
     output_fraction: tuple[int, ...] = ()
     led_class: bool = False
     names: Names = Names()
+    senses: Senses | None = None
+    decision: Decision = AT_ONCE
 
     def __post_init__(self) -> None:
         offsets = np.array(self.input_offset or (0.0,) * self.inputs, dtype=np.float32)
@@ -184,6 +184,13 @@ class Model:
         object.__setattr__(self, "input_high", self.input_high or (INT16_MAX,) * self.inputs)
         fractions = self.output_fraction or (self.layers[-1].out_fraction,) * self.outputs
         object.__setattr__(self, "output_fraction", fractions)
+        if self.senses:
+            require(len(self.senses.sources) == self.inputs, Reason.SENSES, self.inputs)
+            own = self.names.inputs or tuple(str(i + 1) for i in range(self.inputs))
+            called = tuple(s.name if s else name for s, name in zip(self.senses.sources, own, strict=True))
+            object.__setattr__(self, "names", replace(self.names, inputs=called))
+        if self.decision.threshold_off == self.led_threshold:
+            object.__setattr__(self, "decision", replace(self.decision, threshold_off=None))
 
     @property
     def inputs(self) -> int:
@@ -218,17 +225,25 @@ def _parts(model: Model) -> dict[Flag, bytes]:
         parts[Flag.RANGES] = ranges.tobytes()
     if set(model.output_fraction) != {model.layers[-1].out_fraction}:
         parts[Flag.OUTPUT_FRACTIONS] = _pad(np.array(model.output_fraction, dtype=np.int8).tobytes())
+    if model.senses:
+        parts[Flag.SENSES] = senses_bytes(model.senses)
+    if model.decision != AT_ONCE:
+        parts[Flag.DECIDES] = decision_bytes(model.decision, model.led_threshold)
     return parts
 
 
-def _names_bytes(names: Names) -> bytes:
-    groups = [chr(NAMES_NEXT).join(group) for group in (names.inputs, names.outputs, names.classes)]
+def _names_bytes(model: Model) -> bytes:
+    names, inputs = model.names, model.names.inputs
+    if model.senses:
+        sources = model.senses.sources
+        inputs = tuple("" if s else name for s, name in zip(sources, inputs, strict=True)) * (None in sources)
+    groups = [chr(NAMES_NEXT).join(group) for group in (inputs, names.outputs, names.classes)]
     return _pad(chr(NAMES_GROUP).join(groups).encode()) if any(groups) else b""
 
 
 def encode(model: Model) -> bytes:
     """The image of a model. The result is what `decode` accepts, or ImageError says what is wrong with the model."""
-    parts, names = _parts(model), _names_bytes(model.names)
+    parts, names = _parts(model), _names_bytes(model)
     body = bytearray(_pad(np.array(model.input_fraction, dtype=np.int8).tobytes()))
     body += b"".join(parts.values())
     for layer in model.layers:
@@ -259,8 +274,8 @@ def encode(model: Model) -> bytes:
 
 
 def parts_size(model: Model) -> int:
-    """Bytes of an image that only some models have: offsets, ranges, fractions of outputs, names."""
-    return sum(map(len, _parts(model).values())) + len(_names_bytes(model.names))
+    """Bytes of an image that only some models have: what stands between input fractions and layers, and the names."""
+    return sum(map(len, _parts(model).values())) + len(_names_bytes(model))
 
 
 def image_size(units: Sequence[int], vectors: int) -> int:
@@ -284,28 +299,6 @@ def image_crc(image: bytes) -> int:
     return int(CRC.unpack_from(image, len(image) - CRC.size)[0])
 
 
-def _require(condition: bool, reason: Reason, detail: int = 0) -> None:
-    if not condition:
-        raise ImageError(reason, detail)
-
-
-class _Reader:
-    """Takes consecutive parts of the image's body; running over its end is a LENGTH error."""
-
-    def __init__(self, data: bytes, offset: int) -> None:
-        self.data, self.offset, self.end = data, offset, len(data) - CRC.size
-
-    def take(self, size: int, detail: int = 0) -> bytes:
-        _require(self.offset + size <= self.end, Reason.LENGTH, detail)
-        self.offset += size
-        return self.data[self.offset - size : self.offset]
-
-    def take_padded(self, size: int) -> bytes:
-        part = self.take(size + -size % 4)
-        _require(not any(part[size:]), Reason.PADDING)
-        return part[:size]
-
-
 def _valid_name(name: bytes) -> bool:
     text = name.rstrip(b"\0")
     return all(0x20 <= byte <= 0x7E for byte in text)
@@ -315,85 +308,89 @@ def _decode_names(text: bytes, counts: Sequence[int]) -> Names:
     """counts: inputs, outputs and classes of the model. What is no UTF-8 is replaced by U+FFFD: the node, which does
     not show them, does not look at it either."""
     named = text.rstrip(b"\0")
-    _require(len(_pad(named)) == len(text), Reason.PADDING)
-    _require(all(byte >= 0x20 or byte in (NAMES_GROUP, NAMES_NEXT) for byte in named), Reason.PADDING)
+    require(len(_pad(named)) == len(text), Reason.PADDING)
+    require(all(byte >= 0x20 or byte in (NAMES_GROUP, NAMES_NEXT) for byte in named), Reason.PADDING)
     parts = [part.split(bytes([NAMES_NEXT])) if part else [] for part in named.split(bytes([NAMES_GROUP]))]
-    _require(len(parts) == len(counts), Reason.PADDING)
+    require(len(parts) == len(counts), Reason.PADDING)
     for group, (part, count) in enumerate(zip(parts, counts, strict=True)):
-        _require(len(part) in (0, count) or (group == 1 and len(part) == 1), Reason.PADDING)
+        require(len(part) in (0, count) or (group == 1 and len(part) == 1), Reason.PADDING)
     return Names(*(tuple(name.decode("utf-8", "replace") for name in part) for part in parts))
 
 
-def _decode_layer(reader: _Reader, index: int, inputs: int) -> Layer:
+def _decode_layer(reader: Reader, index: int, inputs: int) -> Layer:
     head = LAYER.unpack(reader.take(LAYER.size, index))
     columns, rows, activation, acc_fraction, out_fraction, reserved = head
-    _require(columns == inputs and 1 <= rows <= UNITS_MAX, Reason.SIZES, index)
-    _require(activation in list(Activation), Reason.ACTIVATION, index)
-    _require(reserved == 0, Reason.PADDING, index)
-    _require(FRACTION_MIN <= out_fraction <= FRACTION_MAX, Reason.FRACTION, index)
+    require(columns == inputs and 1 <= rows <= UNITS_MAX, Reason.SIZES, index)
+    require(activation in list(Activation), Reason.ACTIVATION, index)
+    require(reserved == 0, Reason.PADDING, index)
+    require(FRACTION_MIN <= out_fraction <= FRACTION_MAX, Reason.FRACTION, index)
     if activation == Activation.STEP:
-        _require(out_fraction == STEP_OUT_FRACTION, Reason.FRACTION, index)
+        require(out_fraction == STEP_OUT_FRACTION, Reason.FRACTION, index)
     if activation in (Activation.SIGMOID, Activation.TANH):
-        _require(out_fraction == UNIT_OUT_FRACTION, Reason.FRACTION, index)
+        require(out_fraction == UNIT_OUT_FRACTION, Reason.FRACTION, index)
     stride = columns + columns % 2
     data = reader.take(rows * (4 + 2 * stride), index)
     bias = np.frombuffer(data, "<i4", rows).astype(np.int32)
     weights = np.frombuffer(data, "<i2", offset=4 * rows).reshape(rows, stride).astype(np.int16)
     layer = Layer(weights[:, :columns], bias, Activation(activation), acc_fraction, out_fraction)
-    _require(SHIFT_MIN <= layer.shift <= SHIFT_MAX, Reason.FRACTION, index)
-    _require(not weights[:, columns:].any(), Reason.PADDING, index)
+    require(SHIFT_MIN <= layer.shift <= SHIFT_MAX, Reason.FRACTION, index)
+    require(not weights[:, columns:].any(), Reason.PADDING, index)
     return layer
 
 
 def decode(image: bytes) -> Model:
     """The model of an image. Raises ImageError, in the same order and with the same reason as the node,
     for everything but the self-test, which `host.core.infer.self_test` runs."""
-    _require(len(image) >= HEADER.size + CRC.size, Reason.LENGTH)
+    require(len(image) >= HEADER.size + CRC.size, Reason.LENGTH)
     magic, version, flags, length, name, layers, inputs, outputs, vectors, led_output, led_threshold = (
         HEADER.unpack_from(image)
     )
-    _require(magic == IMAGE_MAGIC, Reason.MAGIC)
-    _require(IMAGE_VERSION_OLDEST <= version <= IMAGE_VERSION, Reason.VERSION)
-    _require(length == len(image) and length % 4 == 0 and length <= IMAGE_MAX, Reason.LENGTH)
-    _require(CRC.unpack_from(image, length - CRC.size)[0] == crc32(image[: -CRC.size]), Reason.CRC)
+    require(magic == IMAGE_MAGIC, Reason.MAGIC)
+    require(IMAGE_VERSION_OLDEST <= version <= IMAGE_VERSION, Reason.VERSION)
+    require(length == len(image) and length % 4 == 0 and length <= IMAGE_MAX, Reason.LENGTH)
+    require(CRC.unpack_from(image, length - CRC.size)[0] == crc32(image[: -CRC.size]), Reason.CRC)
     known = 0 if version == IMAGE_VERSION_OLDEST else sum(Flag)
-    _require(flags & ~known == 0 and _valid_name(name), Reason.PADDING)
-    _require(
+    require(flags & ~known == 0 and _valid_name(name), Reason.PADDING)
+    require(
         1 <= layers <= LAYERS_MAX and 1 <= inputs <= UNITS_MAX and 1 <= outputs <= UNITS_MAX, Reason.SIZES
     )
     led_class, classes = bool(flags & Flag.LED_CLASS), max(2, outputs)
     led_choices = classes if led_class else outputs
-    _require(1 <= vectors <= VECTORS_MAX and led_output < led_choices, Reason.SIZES)
-    _require(not led_class or outputs == 1 or led_threshold == 0, Reason.PADDING)
-    reader = _Reader(image, HEADER.size)
+    require(1 <= vectors <= VECTORS_MAX and led_output < led_choices, Reason.SIZES)
+    require(not led_class or outputs == 1 or led_threshold == 0, Reason.PADDING)
+    reader = Reader(image, HEADER.size, length - CRC.size)
     fractions = np.frombuffer(reader.take_padded(inputs), np.int8).tolist()
     for index, fraction in enumerate(fractions):
-        _require(FRACTION_MIN <= fraction <= FRACTION_MAX, Reason.FRACTION, index)
+        require(FRACTION_MIN <= fraction <= FRACTION_MAX, Reason.FRACTION, index)
     offsets: list[float] = []
     if flags & Flag.OFFSETS:
         offsets = np.frombuffer(reader.take(4 * inputs), "<f4").tolist()
         for index, offset in enumerate(offsets):
-            _require(math.isfinite(offset), Reason.FRACTION, index)
+            require(math.isfinite(offset), Reason.FRACTION, index)
     ranges = np.empty((0, 2), dtype=np.int16)
     if flags & Flag.RANGES:
         ranges = np.frombuffer(reader.take(4 * inputs), "<i2").reshape(inputs, 2)
         for index, (low, high) in enumerate(ranges.tolist()):
-            _require(low <= high, Reason.FRACTION, index)
+            require(low <= high, Reason.FRACTION, index)
     output_fractions: list[int] = []
     if flags & Flag.OUTPUT_FRACTIONS:
         output_fractions = np.frombuffer(reader.take_padded(outputs), np.int8).tolist()
         for index, fraction in enumerate(output_fractions):
-            _require(FRACTION_MIN <= fraction <= FRACTION_MAX, Reason.FRACTION, index)
+            require(FRACTION_MIN <= fraction <= FRACTION_MAX, Reason.FRACTION, index)
+    senses = senses_decode(reader, inputs) if flags & Flag.SENSES else None
+    decision = AT_ONCE
+    if flags & Flag.DECIDES:
+        decision = decision_decode(reader, led_threshold, led_class)
     stack: list[Layer] = []
     for index in range(layers):
         stack.append(_decode_layer(reader, index, stack[-1].outputs if stack else inputs))
-    _require(stack[-1].outputs == outputs, Reason.SIZES, layers)
+    require(stack[-1].outputs == outputs, Reason.SIZES, layers)
     table = np.frombuffer(reader.take_padded(2 * vectors * (inputs + outputs)), "<i2").astype(np.int16)
     table = table.reshape(vectors, inputs + outputs)
     names = Names()
     if flags & Flag.NAMES:
         names = _decode_names(reader.take(reader.end - reader.offset), [inputs, outputs, classes])
-    _require(reader.offset == reader.end, Reason.LENGTH)
+    require(reader.offset == reader.end, Reason.LENGTH)
     return Model(
         name=name.rstrip(b"\0").decode("ascii"),
         input_fraction=tuple(fractions),
@@ -408,4 +405,6 @@ def decode(image: bytes) -> Model:
         output_fraction=tuple(output_fractions),
         led_class=led_class,
         names=names,
+        senses=senses,
+        decision=decision,
     )

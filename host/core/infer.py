@@ -17,7 +17,9 @@ from host.core.fixed import (
     fixed_tanh,
     fixed_to_float,
 )
-from host.core.image import ImageError, Layer, Model
+from host.core.image import Layer, Model
+from host.core.reader import ImageError
+from host.core.senses import senses_self_test
 from host.core.wire import Activation, Reason
 
 
@@ -114,7 +116,10 @@ def dequantise_outputs(model: Scales, y: Int16) -> NDArray[np.float32]:
 
 
 def self_test(model: Model) -> None:
-    """Run the image's own vectors; the first that differs raises ImageError(SELF_TEST, its number)."""
+    """Run the image's own vectors, then what it expects of windows; the first that differs raises
+    ImageError(SELF_TEST, its number, or 256 and that of its input)."""
     wrong = (infer(model, model.vector_inputs) != model.vector_outputs).any(axis=1)
     if wrong.any():
         raise ImageError(Reason.SELF_TEST, int(np.argmax(wrong)))
+    if model.senses:
+        senses_self_test(model.senses)

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from host.core.fixed import Int16
-from host.core.image import ImageError, Model, decode
+from host.core.image import Model, decode
 from host.core.infer import self_test
+from host.core.reader import ImageError
 from host.core.wire import Reason
 from tests.programs import COMPILERS, SANITIZE, program
 
