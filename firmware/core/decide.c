@@ -48,7 +48,7 @@ bool decide_step(struct decide_state *state, const struct decide_config *config,
 {
     decide_tick(state, config, now);
     state->condition = condition;
-    state->history = state->history << 1 | condition;
+    state->history = state->history << 1 | (condition ? 1u : 0u);
     const bool vote = ones(state->history << (32 - config->of)) >= config->votes;
     if (vote != state->vote || !state->begun)
         state->since = now;
