@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from host.core.decide import Decider, Decision, decide_hysteresis
 from host.core.fixed import INT16_MAX, INT16_MIN
-from host.core.wire import DELAY_MAX, VOTES_MAX
+from host.core.image import Layer, Model
+from host.core.infer import decide_all, led
+from host.core.wire import DELAY_MAX, VOTES_MAX, Activation
 from tests.parity.twins import BUILDS, build_id
 from tests.programs import program
 
@@ -239,3 +241,24 @@ def test_hysteresis_at_its_ends() -> None:
         if off <= on:
             expected = True if output > on else False if output <= off else before
             assert decide_hysteresis(before, output, on, off) is expected
+
+
+def test_all_decisions_of_a_model_at_once() -> None:
+    """With two thresholds, with one, and by a class: decision by decision as the twin takes them."""
+    rng = np.random.default_rng(22)
+    layer = Layer(np.eye(3, dtype=np.int16), np.zeros(3, dtype=np.int32), Activation.IDENTITY, 0, 0)
+    zero = np.zeros((1, 3), dtype=np.int16)
+    model = Model("three", (0,) * 3, (layer,), 1, 20, zero, zero)
+    y = np.cumsum(rng.integers(-9, 10, (2000, 3)), axis=0).astype(np.int16)
+    times = np.cumsum(rng.integers(0, 9, 2000)).tolist()
+    for more in ({"led_threshold": 20}, {"led_threshold": 0, "led_class": True}):
+        for sequence, _ in cases()[:30]:
+            decision = replace(sequence.decision, threshold_off=None if "led_class" in more else 5)
+            model = replace(model, **more, decision=decision)
+            decider, expected = Decider(decision), []
+            for row, time in zip(y, times, strict=True):
+                condition = bool(led(model, row[np.newaxis])[0])
+                if decision.threshold_off is not None:
+                    condition = decide_hysteresis(decider.condition, int(row[1]), 20, 5)
+                expected.append(decider.step(condition, time))
+            assert decide_all(model, y, times).tolist() == expected

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from host.core.decide import Decider
 from host.core.fixed import (
     Int16,
     fixed_clips,
@@ -62,6 +63,26 @@ def led(model: Model, y: Int16) -> NDArray[np.bool_]:
     if model.led_class:
         return np.asarray(class_of(model, y) == model.led_output)
     return np.asarray(y[:, model.led_output] > model.led_threshold)
+
+
+def conditions(model: Model, y: Int16) -> NDArray[np.bool_]:
+    """What the model says at each row of outputs (samples, outputs), in their order, before votes, delays and latch:
+    `led`, with hysteresis where there is any. Between the two thresholds it is as before, at first Decision.before."""
+    off = model.decision.threshold_off
+    if model.led_class or off is None:
+        return led(model, y)
+    output = y[:, model.led_output]
+    decided = (output > model.led_threshold) | (output <= off)
+    last = np.maximum.accumulate(np.where(decided, np.arange(len(output)), -1))
+    return np.asarray(np.where(last < 0, model.decision.before, output[last] > model.led_threshold))
+
+
+def decide_all(model: Model, y: Int16, times: Sequence[int]) -> NDArray[np.bool_]:
+    """The decision at each row of outputs (samples, outputs), inferred one after the other at these times, in ms: what
+    a node decides that begins with the first."""
+    decider = Decider(model.decision)
+    said = [decider.step(c, t) for c, t in zip(conditions(model, y).tolist(), times, strict=True)]
+    return np.array(said, dtype=np.bool_)
 
 
 class Scales(Protocol):
