@@ -78,6 +78,14 @@ def test_wide_and_narrow_are_that() -> None:
     assert [layer.narrow for layer in formats[networks.WIDE]] == [False, False]
 
 
+def test_features_of_a_window(counts: board.Counts) -> None:
+    """The requirement for all of one channel and a band is 12,000."""
+    all_but_a_band, one_bin, a_bin_more, levels = counts.features.values()
+    assert all_but_a_band + one_bin <= 7_700
+    assert a_bin_more <= 1_900
+    assert levels <= 3_800
+
+
 @pytest.mark.parametrize(("kind", "limit"), [("int16", 2_050), ("float32", 3_350)])
 def test_a_request(counts: board.Counts, kind: str, limit: int) -> None:
     assert counts.request[kind] <= limit
@@ -171,7 +179,8 @@ def test_the_object(kinds: dict[str, Part], counts: board.Counts, capsys: pytest
     assert command.main(["--json"]) == 0
     printed = capsys.readouterr()
     figures = json.loads(printed.out)
-    assert figures.keys() == {"infer", "cycles", "request", "train", "wire", "pc", "data"}
+    assert figures.keys() == {"infer", "cycles", "features", "request", "train", "wire", "pc", "data"}
+    assert figures["features"] == counts.features
     assert {"10-7-10 narrow", "10-7-10 wide", "24-16-4"} <= figures["infer"].keys()
     assert figures["request"] == counts.request
     assert figures["request"].keys() == {"int16", "float32"}

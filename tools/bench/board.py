@@ -21,14 +21,16 @@ from host.core.image import Model, encode
 from host.core.infer import dequantise_outputs, infer, quantise_inputs
 from host.core.modbus import frame_valid, registers_of, write_read_pdu, write_registers_pdu
 from host.core.registers import bytes_registers, pack
-from host.core.wire import BAUD_MAX, BY_NAME, LAYERS_MAX, Activation, Command, Format, Gap, Loss
+from host.core.wire import BAUD_MAX, BY_NAME, LAYERS_MAX, RAW_MAX, Activation, Command, Format, Gap, Loss
 from host.progress import Progress, silent
 from tests.elf import Machine
 from tests.elf.chip import CCM, CCM_SIZE
 from tests.elf.cycles import Cycles
+from tests.elf.features import Features
 from tests.elf.flash import BASE, SIZE
 from tests.elf.inference import IMAGE, Inference
 from tests.elf.master import Master
+from tests.parity.features import Windows
 from tests.pdus import stage_frames
 from tools.bench.networks import NARROW, NETWORKS, WIDE, four_kib_image, he_network, small_models
 
@@ -66,6 +68,7 @@ class Deploy:
 class Counts:
     """Everything that is counted on the ELF, which `compiler` made. small, infer: instructions of an inference by
     model; cycles: of the same, estimated, with the image in RAM and in flash; error: the largest of 10-7-10 narrow;
+    features: instructions of what a window of 256 is made into;
     request: instructions of a function 23 with ten inputs, from its last byte to the first of the reply; frame: the
     same of 123 registers, and late_us how long the reply waits beyond the silence; functions: bytes of code; tables,
     variables: bytes that they have in flash and in RAM."""
@@ -75,6 +78,7 @@ class Counts:
     infer: dict[str, int]
     cycles: dict[str, tuple[int, int]]
     error: float
+    features: dict[str, int]
     request: dict[str, int]
     train: dict[str, Training]
     crc: int
@@ -118,6 +122,7 @@ def count(elf: Path, progress: Progress = silent) -> Counts:
         infer=infers,
         cycles=cycles,
         error=models[NARROW][1].error_observed,
+        features=features_instructions(elf),
         request=request,
         train=train,
         crc=crc,
@@ -173,6 +178,26 @@ def crc_instructions(elf: Path) -> int:
     """CRC-32 of 8 KiB."""
     data = bytes(range(256)) * 32
     return started(elf).call("crc32", data, len(data))[1]
+
+
+def features_instructions(elf: Path) -> dict[str, int]:
+    """Of a window of 256 in a ring of 8 channels, which wraps within it; each result is checked."""
+    rng, machine = np.random.default_rng(485), Features(started(elf))
+    raw, parts = rng.integers(0, RAW_MAX + 1, (1, 256)).astype(np.uint16), np.array([101], dtype=np.uint16)
+    analog = [Windows(raw, parts, stride=8, band=(5, high)) for high in (5, 6)]
+    counts = []
+    for windows in (*analog, Windows(raw, parts, stride=8, mask=1)):
+        numbers, measured, banded = machine.numerators(windows, 0)
+        if (numbers != windows.expected()[0]).any():
+            raise AssertionError(f"{windows}: {numbers} is not {windows.expected()[0]}")
+        counts.append((measured, banded))
+    (measured, one), (_, two), (digital, _) = counts
+    return {
+        "last to crossings of an analog channel": measured,
+        "a band of one bin": one,
+        "each further bin": two - one,
+        "level, count and frequency of a digital channel": digital,
+    }
 
 
 LEARNER, CONFIG, DATA, WORKSPACE = CCM, CCM + 0x400, CCM + 0x800, CCM + 0x1000

@@ -70,7 +70,7 @@ def _markdown_table(table: Table) -> str:
 
 
 def board_part(counts: Counts) -> Part:
-    """infer, request, train: instructions; cycles: of infer, estimated, with the image in flash."""
+    """infer, features, request, train: instructions; cycles: of infer, estimated, with the image in flash."""
     title = (
         f"Counted instruction by instruction on the board's own ELF ({counts.compiler}, -O2), in virtual time: "
         "the same on every computer. An instruction is not a cycle: loads, branches and the flash's wait states come "
@@ -79,6 +79,7 @@ def board_part(counts: Counts) -> Part:
     figures = {
         "infer": counts.small | counts.infer,
         "cycles": {name: in_flash for name, (_, in_flash) in counts.cycles.items()},
+        "features": counts.features,
         "request": counts.request,
         "train": {name: step.instructions for name, step in counts.train.items()},
     }
@@ -128,6 +129,12 @@ def _board_tables(counts: Counts) -> Iterator[Table]:
             f"*: {peers.HOW}.",
             "**: the first of our counts: instructions that were skipped in an IT block are not in it.",
         ],
+    )
+    yield Table(
+        "Features of a window of 256 samples, instructions",
+        ["features", "instructions"],
+        [[name, _n(value)] for name, value in counts.features.items()],
+        ["Of a ring of eight channels that wraps within the window."],
     )
     yield Table(
         "A request and its answer, instructions from last byte to first",
