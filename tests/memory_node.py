@@ -201,8 +201,9 @@ class MemoryNode:
         self._command("P")
 
     def factory(self) -> None:
-        """Power cycle of a healthy node, with a blank flash."""
+        """Power cycle of a healthy node on a board with all channels, with a blank flash."""
         self.health()
+        self.board()
         self._command("X")
         self.address = DEFAULT_ADDRESS
 

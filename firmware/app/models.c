@@ -6,10 +6,10 @@
 #include "app/words.h"
 #include "core/crc.h"
 
-/* The faults of a record that was kept: damaged, or refused by image_open or its self-test. */
+/* The faults of a record that was kept: damaged, refused by image_open or its self-test, or made for another board. */
 #define BAD_RECORD                                                                                           \
     (((2u << WIRE_REASON_SELF_TEST) - (1u << WIRE_REASON_MAGIC)) | 1u << WIRE_REASON_ROTTEN_MODEL |          \
-     1u << WIRE_REASON_ROTTEN_RUNNING)
+     1u << WIRE_REASON_ROTTEN_RUNNING | 1u << WIRE_REASON_SENSES | 1u << WIRE_REASON_DECIDES)
 #define AT(name) (WIRE_INPUT_##name - WIRE_INPUT_MODEL_CRC)
 #define IDENTITY_WORDS (AT(STAGED_CRC) + WIRE_INPUT_STAGED_CRC_SIZE)
 
@@ -23,6 +23,17 @@ static uint32_t image_crc(const uint8_t *image, size_t length)
 
 /* ------------------------------------------------------------------------------------------------- running */
 
+/* Whether an opened image can run here: the board has the channels of its inputs, and its self-test passes. */
+static enum wire_reason runs_here(const struct image *model, uint16_t *detail)
+{
+    for (unsigned i = 0; model->senses && i < model->inputs; i++)
+        if (senses_channels(model->sources + i, 1) & ~port_channels()) {
+            *detail = (uint16_t)i;
+            return WIRE_REASON_SENSES;
+        }
+    return image_self_test(model, detail);
+}
+
 /* Run the model that the store calls active. False when it is refused. */
 static bool run_active(struct models *models)
 {
@@ -31,7 +42,7 @@ static bool run_active(struct models *models)
     uint16_t detail;
     enum wire_reason reason = image_open(&model, active->payload, active->length, &detail);
     if (reason == WIRE_REASON_NONE)
-        reason = image_self_test(&model, &detail);
+        reason = runs_here(&model, &detail);
     if (reason != WIRE_REASON_NONE) {
         refusal_fault(models->refusal, reason, detail);
         return false;
@@ -113,7 +124,7 @@ static enum modbus_exception check_stage(struct models *models, uint32_t length,
     if (reason == WIRE_REASON_NONE && models->staged.crc != crc)
         reason = WIRE_REASON_CRC;
     if (reason == WIRE_REASON_NONE)
-        reason = image_self_test(&models->staged, &detail);
+        reason = runs_here(&models->staged, &detail);
     models->verified = reason == WIRE_REASON_NONE;
     refusal_note(models->refusal, reason, detail);
     return models->verified ? MODBUS_OK : MODBUS_DEVICE_FAILURE;
