@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,7 +15,8 @@ from host.core.image import Model, decode
 from host.core.infer import class_of, infer, led, self_test
 from host.core.reader import ImageError
 from host.core.registers import bytes_registers
-from host.core.wire import BY_NAME, UNITS_MAX, Command, Reason, Start, State, Table, Training
+from host.core.wire import BY_NAME, UNITS_MAX, Command, EventKind, Reason, Start, State, Table, Training
+from tests.sampler_model import SamplerModel
 from tests.store_model import StoreModel
 
 ADDRESS, VALUE, FAILURE, BUSY = 2, 3, 4, 6
@@ -36,7 +38,8 @@ WRITABLE += ["WATCHDOG", "WATCHDOG_FOR", "SAFE", "DEBOUNCE", "COMMAND", "LENGTH"
 WRITABLE += [
     row.name for row in wire.REGISTERS if row.table is Table.HOLDING and row.name.startswith("TRAIN_")
 ]
-WRITABLE += ["ARENA"]
+WRITABLE += ["ARENA", "SAMPLE_RATE", "SAMPLE_CHANNELS", "SAMPLE_FROM", "EVENT_FROM"]
+CALIBRATION = [931, 1197, 1504]
 INSIDE = {
     row.address + row.width * i + part
     for row in wire.REGISTERS
@@ -50,6 +53,16 @@ WRITABLE_ADDRESSES = {a for name in WRITABLE for a in range(BY_NAME[name].addres
 Settings = tuple[int, int, int, int, int, int, int, int]
 """Address, baud rate, format, gap; watchdog, what it waits for, what is safe, debounce."""
 KEPT_SETTINGS = struct.Struct("<IBBBxHHBBxx")
+
+
+class Event(NamedTuple):
+    """One that has no inputs."""
+
+    kind: EventKind
+    uptime: int
+    sample: int
+    detail: int
+    value: int
 
 
 class Refused(Exception):
@@ -103,6 +116,11 @@ class NodeModel:
         self.next_settings = self.settings
         self.saving = self.committing = self.reopen = self.restart = self.verified = False
         self.millis = self.inferences = 0
+        self.sampler = SamplerModel()
+        self.sampler.debounce_ms = self.settings[-1]
+        self.sample_from = self.event_from = 0
+        self.events: list[Event] = []
+        self._happened(EventKind.START, cause)
         self.reason, self.detail = Reason.NONE, 0
         self.coils = [0] * 5
         self.command = [0] * 5
@@ -120,6 +138,35 @@ class NodeModel:
         if self.models.active:
             self._run(self.models.active.payload)
         self._round()
+
+    # --------------------------------------------------------------------------------------- samples and events
+
+    def _happened(self, kind: EventKind, detail: int, value: int = 0) -> None:
+        self.events.append(Event(kind, self.millis, self.sampler.head, detail, value))
+
+    def _event_words(self) -> list[int]:
+        """EVENT_FROM ... EVENT_INPUTS."""
+        head = len(self.events)
+        oldest = max(0, head - wire.EVENTS)
+        ahead = (self.event_from - head) % (1 << 32) < 1 << 31
+        number = head if ahead else max(self.event_from, oldest)
+        event = Event(EventKind.NONE, 0, 0, 0, 0) if number == head else self.events[number]
+        words = [*_high_low(self.event_from), *_high_low(head), *_high_low(number)]
+        words += [*_high_low(event.uptime), *_high_low(event.sample), event.kind, event.detail]
+        return [*words, *_high_low(event.value), 0, *[0] * UNITS_MAX]
+
+    def _asked_words(self) -> list[int]:
+        return [*self.sampler.asked, *_high_low(self.sample_from)]
+
+    def _write_sampling(self, offset: int, values: Sequence[int]) -> None:
+        words = self._asked_words()
+        words[offset : offset + len(values)] = values
+        if not self.sampler.ask(words[0], words[1]):
+            raise self._refuse(Reason.SAMPLING)
+        self.sample_from = words[2] << 16 | words[3]
+
+    def _write_event_from(self, offset: int, values: Sequence[int]) -> None:
+        self.event_from = values[0] << 16 | values[1]
 
     # ---------------------------------------------------------------------------------------------------- neuron
 
@@ -163,6 +210,7 @@ class NodeModel:
         self.image, self.model = image, decode(image)
         for index in range(UNITS_MAX):
             self._quantise(index)
+        self._happened(EventKind.MODEL, 1, _crc(image))
         self._infer()
 
     def _infer(self) -> None:
@@ -206,6 +254,7 @@ class NodeModel:
         if self.reopen:
             self.reopen = False
             self.address = self.settings[0]
+            self.sampler.debounce_ms = self.settings[-1]
         if self.kept_settings.steps:  # what one store has begun, it ends: there is only one flash
             more = self.kept_settings.step()
         else:
@@ -311,6 +360,9 @@ class NodeModel:
                 "STAGE": bytes_registers(self.stage) if bulk else [],
                 "ARENA": bytes_registers(self.arena) if bulk else [],
                 "TRAIN_LAYERS": self.train_words,
+                "SAMPLE_RATE": self._asked_words(),
+                "SAMPLES_HEAD": self.sampler.scans_words(self.sample_from),
+                "EVENT_FROM": self._event_words(),
             }
         else:
             offsets = np.zeros(UNITS_MAX, dtype=np.float32)
@@ -327,6 +379,7 @@ class NodeModel:
                 "ADDRESS_IN_FORCE": self._in_force()[:5],
                 "IMAGE": bytes_registers(self.image) if bulk else [],
                 "TRAIN_STATE": [self.training, *[0] * 10],
+                "CHANNELS": [*self.sampler.now_words(), *CALIBRATION],
             }
         start = {name: BY_NAME[name].address for name in rows}
         return {start[name] + i: value & 0xFFFF for name, row in rows.items() for i, value in enumerate(row)}
@@ -362,6 +415,8 @@ class NodeModel:
         areas: list[tuple[str, Callable[[int, Sequence[int]], None]]] = [
             ("ARENA", self._write_arena),
             ("STAGE", self._write_stage),
+            ("EVENT_FROM", self._write_event_from),
+            ("SAMPLE_RATE", self._write_sampling),
             ("TRAIN_LAYERS", self._write_training),
             ("COMMAND", self._write_command),
             ("ADDRESS", self._write_settings),

@@ -17,7 +17,7 @@ from host.core.image import decode, encode
 from host.core.modbus import write_registers_pdu
 from host.core.registers import bytes_registers
 from host.core.wire import BY_NAME, DEFAULT_ADDRESS, REGISTERS, Command, Start, Table
-from tests.memory_node import ALL_WORK, MemoryNode, ModbusException
+from tests.memory_node import ALL_WORK, MemoryNode, ModbusException, Scan
 from tests.models import largest_models, random_model
 from tests.node_model import WEAR_BUCKET, WEAR_INTERVAL_MS, NodeModel, Refused
 from tests.pdus import command_pdu
@@ -209,6 +209,22 @@ class Traffic(RuleBasedStateMachine):
         pdu = struct.pack(">BHH", 5, address, 0xFF00 if value else 0)
         self.ask(pdu, expected)
 
+    @rule(
+        rate=st.sampled_from([1000, 1000, 1, 10_000, 0, 10_001]),
+        channels=st.sampled_from([0, 1, 0x3F, 0x100, 0xF05, 0xFFF, 0xFFF, 0x1000]),
+        number=st.one_of(st.integers(0, 100), st.integers(0, 0xFFFFFFFF)),
+    )
+    def ask_for_samples(self, rate: int, channels: int, number: int) -> None:
+        self.write(BY_NAME["SAMPLE_RATE"].address, [rate, channels, number >> 16, number & 0xFFFF])
+
+    @rule(analog=st.lists(st.integers(0, 4095), min_size=8, max_size=8), levels=st.lists(st.integers(0, 15)))
+    def scan(self, analog: list[int], levels: list[int]) -> None:
+        if self.model.sampler.channels:
+            self.node.scans(Scan(analog, level) for level in levels)
+            for level in levels:
+                self.model.sampler.scan(analog, level)
+            self.seen["scans"] += len(levels)
+
     # ------------------------------------------------------------------------------------------------- commands
 
     def stage(self, data: bytes) -> None:
@@ -362,5 +378,5 @@ def test_the_register_file() -> None:
     # Far below what is usual: another release of Hypothesis draws other traffic.
     assert seen["answered"] > 2000, seen
     assert min(seen["exception 2"], seen["exception 4"], seen["exception 6"], seen["lit"]) > 0, seen
-    assert seen["WEAR"] > 0, seen
+    assert min(seen["WEAR"], seen["SAMPLING"], seen["scans"]) > 0, seen
     assert seen["highest sequence"] >= 3, "no example went deep"

@@ -4,11 +4,13 @@
 
 /* --------------------------------------------------------------------------------------------------- boot */
 
-static void open_line(struct node *node)
+/* Bring in force what the settings say. */
+static void apply_settings(struct node *node)
 {
     const struct port_line line = settings_line(&node->parts.settings);
     node->server.address = line.address;
     port_rs485_open(&line, &node->parts.link);
+    sampler_debounce(&node->parts.sampler, node->parts.settings.in_force.debounce);
 }
 
 void node_boot(struct node *node)
@@ -44,7 +46,7 @@ void node_boot(struct node *node)
         .trainer = &parts->trainer,
     };
     node->server.data = registers_join(&node->registers, parts);
-    open_line(node);
+    apply_settings(node);
 }
 
 /* -------------------------------------------------------------------------------------------------- serve */
@@ -102,7 +104,7 @@ bool node_work(struct node *node)
     wear_step(&parts->wear);
     parts->refusal.waits = (parts->models.committing || parts->settings.saving) && !port_supply_good();
     if (settings_take_change(&parts->settings))
-        open_line(node);
+        apply_settings(node);
     const bool storing = step_stores(parts);
     if (!storing)
         models_check(&parts->models, training ? CHECK_BYTES_BESIDE : CHECK_BYTES);

@@ -105,6 +105,8 @@ static void sort_rows(struct registers *registers, struct parts *parts)
     } all[] = {
         {NULL, identity_rows, IDENTITY_ROWS},
         {&parts->refusal, refusal_rows, REFUSAL_ROWS},
+        {&parts->events, events_rows, EVENTS_ROWS},
+        {&parts->sampling, sampling_rows, SAMPLING_ROWS},
         {&parts->neuron, neuron_rows, NEURON_ROWS},
         {&parts->settings, settings_rows, SETTINGS_ROWS},
         {&parts->trainer, trainer_rows, TRAINER_ROWS},

@@ -326,7 +326,7 @@ enum wire_table {
 #define WIRE_HOLDING_EVENT_SAMPLE_SIZE 2u
 #define WIRE_HOLDING_EVENT_KIND 0x080Au /* read only: 0 NONE, 1 START, 2 DECISION, 3 CLIPPED, 4 BUS_LOST, 5 MODEL, 6 FAULT, 7 GAP, 8 LATE, 9 OVERRIDE */
 #define WIRE_HOLDING_EVENT_DETAIL 0x080Bu /* read only: cause of START, reason of FAULT; of others 1 as it begins, 0 as it ends */
-#define WIRE_HOLDING_EVENT_VALUE 0x080Cu /* read only: INFERENCES of DECISION, CRC-32 of MODEL, scans lost of GAP, windows missed of LATE */
+#define WIRE_HOLDING_EVENT_VALUE 0x080Cu /* read only: INFERENCES of DECISION, CRC-32 of MODEL, DETAIL of FAULT, scans lost of GAP, windows missed of LATE */
 #define WIRE_HOLDING_EVENT_VALUE_SIZE 2u
 #define WIRE_HOLDING_EVENT_COUNT 0x080Eu /* read only: inputs that it has, else 0 */
 #define WIRE_HOLDING_EVENT_INPUTS 0x080Fu /* read only: the neuron's inputs then, q */

@@ -223,7 +223,8 @@ REGISTERS: list[Register] = [
             "EVENT_VALUE",
             "u32",
             1,
-            "read only: INFERENCES of DECISION, CRC-32 of MODEL, scans lost of GAP, windows missed of LATE",
+            "read only: INFERENCES of DECISION, CRC-32 of MODEL, DETAIL of FAULT, scans lost of GAP, "
+            "windows missed of LATE",
         ),
         (0x080E, "EVENT_COUNT", "u16", 1, "read only: inputs that it has, else 0"),
         (0x080F, "EVENT_INPUTS", "i16", UNITS_MAX, "read only: the neuron's inputs then, q"),
