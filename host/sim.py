@@ -1,19 +1,26 @@
 """A simulated node that runs until Ctrl-C and shows its lamp.
 
 python -m host.sim [--link PATH] [--tcp PORT] [--flash FILE] [--nodes 1,2,..] [--pace]
+                   [--signal FILE.csv|CHANNEL=GENERATOR,..] [--once] [--fast] [--hops]
 """
 
 from __future__ import annotations
 
 import argparse
+import os.path
 import select
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
+from host.boards.usage import generators_help
 from host.cli.parser import Parser, file_name, program, whole
 from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, DEFAULT_ADDRESS
 from host.errors import NeuronError, command
+
+if TYPE_CHECKING:
+    from host.boards.signals import Signal
 
 
 def _node_list(text: str) -> list[int]:
@@ -30,6 +37,18 @@ def _node_list(text: str) -> list[int]:
             f"{text!r} is no list of addresses {ADDRESS_MIN}..{ADDRESS_MAX}, like 1,2"
         )
     return nodes
+
+
+def _signal(arguments: Sequence[str]) -> Signal:
+    """What --signal says, of a file or of generators."""
+    from host.boards.signals import generated, recorded
+
+    if len(arguments) == 1 and (os.path.isfile(arguments[0]) or arguments[0].endswith(".csv")):
+        from host.data.recording import read_recording
+
+        run = read_recording(arguments[0])
+        return recorded(run.rate, run.channels, run.samples, run.raw, arguments[0])
+    return generated([spec for argument in arguments for spec in argument.split(",")])
 
 
 def _say(text: str) -> None:
@@ -59,6 +78,12 @@ class Shown:
             _say(f"bus      {rest}")
         elif kind == "tcp":
             _say(f"bus      socket://{rest}")
+        elif kind == "hop":
+            _say(line)
+        elif kind == "ended":
+            _say(f"{node}   its signal has ended")
+        elif kind == "note":
+            print(f"note: {rest}", file=sys.stderr)
         else:
             _say(f"{kind}     {rest}")
 
@@ -78,6 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog=program("sim"),
         description="Run a simulated node until Ctrl-C and show its lamp. Every command of neuron485,\n"
         "and any Modbus client, can talk to it on the port that it prints.",
+        epilog="generators, in raw values of 0..4095, of a digital channel 0 and 1:\n" + generators_help(),
     )
     parser.add_argument(
         "--link", type=file_name, metavar="PATH", help="make PATH a symbolic link to the serial port"
@@ -92,16 +118,49 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--nodes", type=_node_list, default=[DEFAULT_ADDRESS], metavar="1,2,..", help="addresses on one bus"
     )
     parser.add_argument("--pace", action="store_true", help="let characters and erases take their real time")
+    senses = parser.add_argument_group("senses")
+    senses.add_argument(
+        "--signal",
+        type=file_name,
+        action="append",
+        metavar="FILE.csv|a0=sine:50,..",
+        help="what the channels see, again and again: a recording of host.record, or generators as below; it begins "
+        "whenever a node begins to sample",
+    )
+    senses.add_argument(
+        "--once", action="store_true", help="play the signal once; then nothing more is sampled"
+    )
+    senses.add_argument(
+        "--fast",
+        action="store_true",
+        help="play it once, by no clock but as fast as the node decides, then end; it waits for a model that senses",
+    )
+    senses.add_argument(
+        "--hops", action="store_true", help="a line for each window that a node decides: hop ADDRESS {...}"
+    )
     args = parser.parse_args(argv)
+    if (args.once or args.fast) and not args.signal:
+        parser.error("--once and --fast play a signal: give --signal")
     from host.boards.simulated import INTERRUPT_SECONDS, simulate
 
     with simulate(
-        nodes=args.nodes, link=args.link, tcp=args.tcp, flash=args.flash, pace=args.pace, on_line=Shown()
+        nodes=args.nodes,
+        link=args.link,
+        tcp=args.tcp,
+        flash=args.flash,
+        pace=args.pace,
+        signal=_signal(args.signal) if args.signal else None,
+        once=args.once,
+        fast=args.fast,
+        hops=args.hops,
+        on_line=Shown(),
     ) as sim:
         _say("         Ctrl-C ends it")
         while sim.running:
             sim.wait(lambda sim: False, timeout=INTERRUPT_SECONDS)
             _require_reader()
+    if args.fast and sim.exit_status == 0:
+        return 0
     raise NeuronError("the simulation ended by itself; its last line says why")
 
 

@@ -9,15 +9,20 @@ import hashlib
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from host.compiler import DIALECT, ROOT, WARNINGS, build_folder, c_sources, compile_c, compiler
 from host.core.wire import DEFAULT_ADDRESS
 from host.errors import NeuronError
+
+if TYPE_CHECKING:
+    from host.boards.signals import Signal
 
 SOURCES = ("firmware/core", "firmware/app", "firmware/port/native")
 START_TIMEOUT = 60.0
@@ -46,11 +51,15 @@ def build() -> Path:
 
 
 class Sim:
-    """A running simulation. `port` is the pty, `tcp` a host:port or None, `leds` the lamps by the addresses that the
-    nodes were started with."""
+    """A running simulation; files: descriptors that its program inherits. `port` is the pty, `tcp` a host:port or None,
+    `leds` the lamps by the addresses that the nodes were started with, `lines` what it said, but for windows."""
 
     def __init__(
-        self, arguments: Sequence[str], nodes: Sequence[int], on_line: Callable[[str], None]
+        self,
+        arguments: Sequence[str],
+        nodes: Sequence[int],
+        on_line: Callable[[str], None],
+        files: Sequence[int] = (),
     ) -> None:
         self.port = ""
         self.tcp: str | None = None
@@ -71,6 +80,7 @@ class Sim:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
+                pass_fds=files,
                 start_new_session=True,
             )
         except OSError as error:
@@ -94,7 +104,8 @@ class Sim:
     def _take(self, line: str) -> None:
         kind, _, rest = line.partition(" ")
         self._on_line(line)  # first: what has been waited for has been shown
-        self.lines.append(line)
+        if kind != "hop":  # there is no end of them
+            self.lines.append(line)
         if kind == "bus":
             self.port = rest
         elif kind == "tcp":
@@ -155,12 +166,21 @@ def simulate(
     tcp: int | None = None,
     flash: str | None = None,
     pace: bool = False,
+    signal: Signal | None = None,
+    once: bool = False,
+    fast: bool = False,
+    hops: bool = False,
     on_line: Callable[[str], None] = lambda line: None,
 ) -> Iterator[Sim]:
     """Run simulated nodes on one bus while the context lasts.
 
     link: symbolic link to the pty; tcp: port on 127.0.0.1, 0 for any; flash: file that keeps their flash (with
     several nodes `.ADDRESS` is added to its name); pace: characters take the time they take on a wire.
+
+    signal: what the channels of all nodes see, from its first scan on whenever a node begins to sample, again and
+    again; None: they are quiet. once: it ends, and then the node samples nothing more. fast: once, as fast as the nodes
+    decide, independent of any clock, and the simulation ends with it, by itself. hops: `on_line` gets a line for every
+    window that is decided, `hop ADDRESS JSON`.
     """
     arguments: list[str] = []
     if link is not None:
@@ -171,7 +191,13 @@ def simulate(
         arguments += ["--flash", flash]
     if pace:
         arguments.append("--pace")
-    sim = Sim(arguments, nodes, on_line)
+    arguments += [f"--{name}" for name, on in (("once", once), ("fast", fast), ("hops", hops)) if on]
+    with tempfile.TemporaryFile() as file:  # nameless: a simulation that is killed leaves nothing
+        if signal is not None:
+            file.write(signal.encode())
+            file.flush()
+            arguments += ["--signal", f"/dev/fd/{file.fileno()}"]
+        sim = Sim(arguments, nodes, on_line, [file.fileno()])
     try:
         sim.wait_ready()
         yield sim

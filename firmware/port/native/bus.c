@@ -4,7 +4,8 @@
  * sends with its driver off or its receiver on, that leaves its driver on, or that drives while another does,
  * ends the simulation with a message and exit status 3. Standard output, a line each: `bus PATH`, `tcp
  * HOST:PORT`, `node NAME BAUD FORMAT`, `address NAME ADDRESS` where it is another than its name, `led NAME
- * on|off`, `note TEXT`, and `fault TEXT`. A node's name is the address that it was started with. */
+ * on|off`, `hop NAME JSON` for a window that was decided, `ended NAME` with its signal, `note TEXT`, and `fault
+ * TEXT`. A node's name is the address that it was started with. */
 #define _GNU_SOURCE
 #define _DARWIN_C_SOURCE
 #include <errno.h>
@@ -28,7 +29,8 @@
 #define EXIT_FAULT 3
 #define NODES_MAX 32
 #define FOREVER UINT64_MAX
-#define REARM_US 100000u
+#define REARM_US 100000u /* the longest wait */
+#define LINGER_US 3000000u
 
 struct member {
     pid_t process;
@@ -40,6 +42,7 @@ struct member {
     uint64_t sent_at;   /* when its last stop bit leaves, FOREVER: nothing is leaving */
     uint8_t reply[EVENT_PAYLOAD_MAX];
     size_t reply_size;
+    bool ended; /* its signal has */
 };
 
 /* What the master has said and the line has not yet carried, when characters take their time. */
@@ -57,6 +60,7 @@ static struct {
     unsigned count;
     struct burst burst;
     uint32_t told_baud; /* the mismatch that was last noted */
+    uint64_t heard_at;  /* the master's last word, 0: none */
 } bus;
 
 static volatile sig_atomic_t stopping;
@@ -213,6 +217,16 @@ static bool handle_node(struct member *member)
     case EVENT_LED:
         say("led %u %s", member->address, message.payload[0] ? "on" : "off");
         break;
+    case EVENT_HOP:
+        say("hop %u %.*s", member->address, (int)message.size, (const char *)message.payload);
+        break;
+    case EVENT_NOTE:
+        say("note node %u: %.*s", member->address, (int)message.size, (const char *)message.payload);
+        break;
+    case EVENT_ENDED:
+        member->ended = true;
+        say("ended %u", member->address);
+        break;
     default:
         message.payload[message.size < EVENT_PAYLOAD_MAX ? message.size : EVENT_PAYLOAD_MAX - 1] = 0;
         fault(member, (const char *)message.payload);
@@ -256,6 +270,7 @@ static void start_node(struct member *member)
         .address = member->line.address ? member->line.address : member->address,
     };
     member->silent_at = member->sent_at = FOREVER;
+    member->ended = false;
     member->reply_size = 0;
 }
 
@@ -278,7 +293,8 @@ static bool read_master(int fd, bool serial)
         return size < 0 && (errno == EAGAIN || errno == EINTR || errno == EIO);
     burst->size = (size_t)size;
     burst->serial = serial;
-    burst->due = clock_us() + duration_us(&bus.members[0].line, burst->size);
+    bus.heard_at = clock_us();
+    burst->due = bus.heard_at + duration_us(&bus.members[0].line, burst->size);
     return true;
 }
 
@@ -301,6 +317,15 @@ static uint64_t next_event(void)
             next = member->silent_at;
     }
     return next;
+}
+
+/* A fast simulation is over with its signals, once a master that has just been at work has had its answers. */
+static bool over(void)
+{
+    for (unsigned i = 0; i < bus.count; i++)
+        if (!bus.members[i].ended)
+            return false;
+    return bus.options->fast && clock_us() - bus.heard_at >= LINGER_US;
 }
 
 /* `heard`: the master has spoken in this round, so no silence has passed, however late the round came. */
@@ -427,7 +452,7 @@ int bus_run(const struct options *options, unsigned *index)
         }
         bus.count++;
     }
-    while (!stopping)
+    while (!stopping && !over())
         if (round_of_the_bus(index))
             return bus.members[*index].events;
     leave(0);

@@ -10,7 +10,7 @@
 
 #include "port/port.h"
 
-#define EVENT_PAYLOAD_MAX 512u
+#define EVENT_PAYLOAD_MAX 2048u
 
 enum event {
     /* bus -> node */
@@ -24,6 +24,9 @@ enum event {
     EVENT_TRANSMIT,  /* characters to send */
     EVENT_LED,       /* one byte: lit or not */
     EVENT_FAULT,     /* text: the node broke a rule of the bus */
+    EVENT_NOTE,      /* text: what people should know */
+    EVENT_HOP,       /* text: a window that was decided, as JSON */
+    EVENT_ENDED,     /* its signal has, and all of it was decided */
 };
 
 struct event_direction {
@@ -48,12 +51,16 @@ bool events_get(int fd, struct event_message *message);
 
 /* How the simulation is run, from the command line. */
 struct options {
-    const char *link;  /* symbolic link to the pty, or NULL */
-    const char *flash; /* file that keeps the flash, or NULL */
-    int tcp;           /* TCP port on 127.0.0.1, 0: any free one, -1: none */
-    bool pace;         /* characters take their time */
-    bool until_eof;    /* end when standard input is closed */
-    uint8_t nodes[32]; /* their default addresses */
+    const char *link;   /* symbolic link to the pty, or NULL */
+    const char *flash;  /* file that keeps the flash, or NULL */
+    const char *signal; /* file that the channels see, or NULL: they are quiet */
+    bool once;          /* the signal is played once, not again and again */
+    bool fast;          /* once, as fast as the node decides; the simulation ends with it */
+    bool hops;          /* tell every window that is decided */
+    int tcp;            /* TCP port on 127.0.0.1, 0: any free one, -1: none */
+    bool pace;          /* characters take their time */
+    bool until_eof;     /* end when standard input is closed */
+    uint8_t nodes[32];  /* their default addresses */
     unsigned node_count;
 };
 

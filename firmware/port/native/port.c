@@ -18,13 +18,14 @@
 #include <unistd.h>
 
 #include "app/link.h"
+#include "port/native/converter.h"
 #include "port/native/events.h"
 
 #define FLASH_SIZE (PORT_SECTORS * PORT_SECTOR_SIZE)
 #define ERASE_US 250000u /* typical for 16 KiB, STM32F407 data sheet, table 41 */
 #define HELP                                                                                                 \
     "A simulated node. usage: %s [--nodes 1,2,..] [--link PATH] [--tcp PORT] [--flash FILE] [--pace] "       \
-    "[--until-eof]\n"
+    "[--signal FILE] [--once] [--fast] [--hops] [--until-eof]\n"
 
 static struct {
     struct options options;
@@ -73,12 +74,20 @@ static void parse_options(struct options *options, int argc, char **argv)
             options->pace = true;
         } else if (strcmp(name, "--until-eof") == 0) {
             options->until_eof = true;
+        } else if (strcmp(name, "--once") == 0) {
+            options->once = true;
+        } else if (strcmp(name, "--fast") == 0) {
+            options->fast = true;
+        } else if (strcmp(name, "--hops") == 0) {
+            options->hops = true;
         } else if (i + 1 == argc) {
             usage(argv[0]);
         } else if (strcmp(name, "--link") == 0) {
             options->link = argv[++i];
         } else if (strcmp(name, "--flash") == 0) {
             options->flash = argv[++i];
+        } else if (strcmp(name, "--signal") == 0) {
+            options->signal = argv[++i];
         } else if (strcmp(name, "--tcp") == 0) {
             char *end;
             const long number = strtol(argv[++i], &end, 10);
@@ -230,12 +239,14 @@ void port_init(int argc, char **argv)
     if (!port.options.flash)
         share_flash();
     share_kept();
+    converter_open(&port.options);
     port.events = bus_run(&port.options, &index); /* the parent stays in there; each node comes out of it */
     port.address = port.options.nodes[index];
     port.direction = (struct event_direction){.listening = true};
     port.start_us = clock_us();
     memcpy(port.uid, "simulated", 9);
     port.uid[WIRE_UID_BYTES - 1] = port.address;
+    converter_start(port.events);
     open_flash(index);
     port.kept += PORT_KEPT_WORDS * index;
 }
@@ -273,8 +284,8 @@ void port_idle(bool more)
 {
     struct pollfd waited = {.fd = port.events, .events = POLLIN};
     const bool waiting = more || port_flash_busy();
-    /* A lamp that blinks needs rounds without events. */
-    if (poll(&waited, 1, waiting ? 0 : 50) <= 0)
+    const int until_scan = converter_idle(more);
+    if (poll(&waited, 1, waiting ? 0 : until_scan) <= 0)
         return;
     struct event_message message;
     if (!events_get(port.events, &message))
