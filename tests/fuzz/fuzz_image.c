@@ -24,7 +24,7 @@ static void seal(uint8_t *bytes, size_t size)
 
 #define FLAGS                                                                                                \
     (WIRE_FLAG_RANGES | WIRE_FLAG_OFFSETS | WIRE_FLAG_OUTPUT_FRACTIONS | WIRE_FLAG_NAMES |                   \
-     WIRE_FLAG_LED_CLASS)
+     WIRE_FLAG_LED_CLASS | WIRE_FLAG_SENSES | WIRE_FLAG_DECIDES)
 
 static void put_right(uint8_t *bytes, size_t size, unsigned what)
 {
@@ -51,6 +51,34 @@ static void require_inside(const struct image *image, const void *part, size_t s
     require(start >= image->bytes && start + size <= image->bytes + image->length - sizeof(uint32_t));
 }
 
+static void require_sound_senses(const struct image *image)
+{
+    const unsigned window = image->senses->window;
+    require_inside(image, image->senses, sizeof *image->senses);
+    require_inside(image, image->sources, image->inputs * sizeof *image->sources);
+    require(window >= WIRE_WINDOW_MIN && window <= WIRE_WINDOW_MAX && (window & (window - 1)) == 0);
+    require(image->senses->rate >= WIRE_RATE_MIN && image->senses->rate <= WIRE_RATE_MAX);
+    require(image->senses->hop >= 1);
+    for (unsigned i = 0; i < image->inputs; i++) {
+        const struct senses_source *source = &image->sources[i];
+        require(source->channel < WIRE_CHANNELS || source->channel == WIRE_CHANNEL_BUS);
+        require(source->feature <= WIRE_FEATURE_FREQUENCY && source->shift <= WIRE_FEATURE_SHIFT_MAX);
+        require(source->band_high < window / 2 && source->band_high - source->band_low < WIRE_BAND_BINS_MAX);
+    }
+    const uint32_t channels = senses_channels(image->sources, image->inputs);
+    require(channels != 0 && channels < 1u << WIRE_CHANNELS);
+}
+
+static void require_sound_decision(const struct image *image)
+{
+    const struct decide_config *decision = &image->decision;
+    require(decision->votes >= 1 && decision->votes <= decision->of && decision->of <= WIRE_VOTES_MAX);
+    require(decision->on_delay <= WIRE_DELAY_MAX && decision->off_delay <= WIRE_DELAY_MAX &&
+            decision->hold <= WIRE_DELAY_MAX);
+    require(decision->threshold_off <= image->led_threshold);
+    require(!image->led_class || decision->threshold_off == image->led_threshold);
+}
+
 /* What image_open promises of an image that it accepts. */
 static void require_sound(const struct image *image)
 {
@@ -75,6 +103,9 @@ static void require_sound(const struct image *image)
         require_inside(image, image->input_range, image->inputs * 2 * sizeof *image->input_range);
     if (image->output_fraction)
         require_inside(image, image->output_fraction, image->outputs);
+    if (image->senses)
+        require_sound_senses(image);
+    require_sound_decision(image);
     require_inside(image, image->vectors,
                    image->vector_count * (size_t)(image->inputs + image->outputs) * sizeof *image->vectors);
 }
@@ -97,7 +128,8 @@ static void require_honest_vectors_pass(const struct image *image, uint8_t *byte
     struct image again;
     uint16_t detail;
     require(image_open(&again, bytes, size, &detail) == WIRE_REASON_NONE);
-    require(image_self_test(&again, &detail) == WIRE_REASON_NONE);
+    const enum wire_reason reason = image_self_test(&again, &detail);
+    require(reason == WIRE_REASON_NONE || (image->senses && detail >= WIRE_WINDOW_TEST));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from host.core.decide import Decision
 from host.core.image import Layer, Model, Names, encode
 from host.core.infer import infer
+from host.core.senses import Senses, Source
 from host.core.wire import (
     BY_NAME,
     LAYERS_MAX,
@@ -26,6 +28,7 @@ from host.core.wire import (
     UNITS_MAX,
     Activation,
     Command,
+    Feature,
 )
 
 FOLDER = Path(__file__).resolve().parent
@@ -80,6 +83,23 @@ def rich(sizes: Sequence[int], activation: Activation, vectors: int, name: str) 
     )
 
 
+def sensing(sizes: Sequence[int], name: str) -> Model:
+    """With inputs that come from channels, the second from the bus, and a decision that takes its time."""
+    plain = model(sizes, Activation.RELU, 1, name)
+    sources = [
+        Source(1, Feature.RMS, 12345, 14, -900),
+        None,
+        Source(2, Feature.BAND, 77, 9, 0, (2, 5)),
+        Source(9, Feature.FREQUENCY, 1, 0, 0),
+        Source(11, Feature.LEVEL, -300, 0, 5),
+    ]
+    return replace(
+        plain,
+        senses=Senses(1000, 16, 8, 485, tuple(sources[: plain.inputs])),
+        decision=Decision(-50, 2, 3, 10, 20, 30, latch=True),
+    )
+
+
 def sample_images() -> list[bytes]:
     return [
         encode(model([2, 1], Activation.STEP, 4, "one")),
@@ -97,6 +117,12 @@ def images() -> dict[str, bytes]:
     made["wide"] = encode(model([UNITS_MAX, 3, 1], Activation.RELU, 1, "wide"))
     made["rich-2-1"] = encode(rich([2, 1], Activation.SIGMOID, 2, "rich"))
     made["rich-3-5-3"] = encode(rich([3, 5, 3], Activation.RELU, 2, "rich"))
+    made["senses-1-2"] = encode(sensing([1, 2], "senses"))
+    made["senses-5-2"] = encode(sensing([5, 2], "senses"))
+    decides = replace(
+        rich([3, 4, 2], Activation.TANH, 2, "decides"), decision=Decision(votes=3, of=4, before=True)
+    )
+    made["decides-3-4-2"] = encode(decides)
     files = {name: bytes([FIX_ALL]) + image for name, image in made.items()}
     files["format-1"] = bytes([FIX_AS_FORMAT_1]) + made["tanh-3-5-2"]
     one = made["step-2-1"]
@@ -131,6 +157,7 @@ def frames() -> dict[str, bytes]:
     """Inputs of fuzz_frame: a start, then items."""
     at = {name: row.address for name, row in BY_NAME.items()}
     one, two = sample_images()
+    three = encode(sensing([2, 1], "three"))
 
     def stage(image: bytes) -> bytes:
         return write(at["STAGE"], struct.unpack(f">{len(image) // 2}H", image))
@@ -181,6 +208,13 @@ def frames() -> dict[str, bytes]:
         "restart": command(Command.RESTART) + work(1) + frame(3, 0, 1),
         "deploy": deploy(two) + work(120) + work(120) + floats,
         "install": stage(two) + install(two) + work(120) + work(120) + install(two) + floats,
+        "deploy-senses": deploy(three) + work(120) + work(120) + frame(4, at["WINDOWS"], 12) + floats,
+        "read-samples": frame(23, at["SAMPLES_HEAD"], 125, at["SAMPLE_FROM"], 2, b"\4\0\0\0\5"),
+        "read-events": frame(23, at["EVENTS_HEAD"], 77, at["EVENT_FROM"], 2, b"\4\0\0\0\0"),
+        "sample": write(at["SAMPLE_RATE"], [2000, 0x103]) + work(9) + frame(4, at["CHANNELS"], 33),
+        "acknowledge": frame(5, at["ACKNOWLEDGE"], 0xFF00)
+        + frame(2, 0, 16)
+        + frame(5, at["OVERRIDE"], 0xFF00),
         "deploy-cut": deploy(two) + work(20) + command(Command.RESTART) + stage(one),
         "rollback": right(Command.ROLLBACK) + work(200) + work(200) + right(Command.ROLLBACK) + work(50),
         "restage": item(RESTAGE) + right(Command.VERIFY) + right(Command.COMMIT) + work(255) + work(255),
