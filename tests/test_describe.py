@@ -11,9 +11,11 @@ import pytest
 
 from host import deploy
 from host.core.crc import crc32
+from host.core.decide import Decision
 from host.core.fixed import INT16_MAX, INT16_MIN
 from host.core.image import CRC, Model, encode, image_crc
-from host.core.wire import IMAGE_VERSION
+from host.core.senses import Senses, Source
+from host.core.wire import IMAGE_VERSION, Feature
 from tests.asked_models import FLOWERS
 from tests.e2e.scenario import AND
 
@@ -70,6 +72,46 @@ def test_the_same_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert (said["format"], said["classes"], said["led"]) == (2, ["rose", "iris", "tulip"], {"class": "iris"})
     assert said["layers"] == [{"inputs": 4, "outputs": 3, "activation": "identity"}]
     assert said["self_test"] == {"rows": 3, "passed": True}
+
+
+def test_senses_and_a_decision(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sources = (Source(0, Feature.RMS, 3, 8, -500), None, Source(9, Feature.COUNT, 1, 0, 0))
+    band = Source(3, Feature.BAND, 1, 12, 7, (5, 12))
+    model = replace(
+        FLOWERS,
+        senses=Senses(1000, 256, 100, 1, (*sources, band)),
+        decision=Decision(None, 3, 5, 100, 2000, 50, latch=True, before=True),
+    )
+    lines = described(encode(model), tmp_path, capsys).splitlines()
+    assert [line.split()[0] for line in lines[2:6]] == ["a0.rms", "width", "d1.count", "a3.band(5,12)"]
+    assert lines[-3:-1] == [
+        "  senses a0, a3, d1, 1000 scans a second: a window of 256 (0.256 s) every 100 (0.1 s)",
+        "  decides 3 of the last 5, on after 100 ms, off after 2000 ms, each for 50 ms at least, latched until it is "
+        "acknowledged, on before the first window",
+    ]
+    said = json.loads(described(encode(model), tmp_path, capsys, "--json"))
+    assert (said["senses"]["channels"], said["senses"]["sources"][1]) == (["a0", "a3", "d1"], None)
+    assert said["senses"]["sources"][3] == {
+        "channel": "a3",
+        "feature": "band",
+        "band": [5, 12],
+        "multiply": 1,
+        "shift": 12,
+        "offset": 7,
+    }
+    assert (said["decision"]["of"], said["decision"]["threshold_off"]) == (5, None)
+
+
+def test_another_threshold_for_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = replace(AND, decision=Decision(threshold_off=-1))
+    fraction = model.led_fraction
+    (line,) = [
+        x for x in described(encode(model), tmp_path, capsys).splitlines() if x.startswith("  decides")
+    ]
+    assert line == f"  decides off again at {-(2.0**-fraction):g} or below"
+    said = json.loads(described(encode(model), tmp_path, capsys, "--json"))
+    assert said["decision"]["threshold_off"] == -(2.0**-fraction)
+    assert said["senses"] is None
 
 
 def test_an_image_of_format_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

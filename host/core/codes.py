@@ -266,7 +266,8 @@ REASON_TEXT = {
     Reason.FRACTION: "fraction bits, or an input's offset or range, are out of range",
     Reason.ACTIVATION: "a layer has an unknown activation",
     Reason.PADDING: "a reserved field, padding byte or the name is not in its one allowed form",
-    Reason.SELF_TEST: "a self-test vector gave another output on the node",
+    Reason.SELF_TEST: "a self-test vector gave another output on the node, or, from detail 256 on, a window "
+    "another feature",
     Reason.NOT_VERIFIED: "COMMIT names an image that was not verified",
     Reason.NO_PREVIOUS: "there is no previous model of that CRC-32 to go back to",
     Reason.SETTINGS: "an address, baud rate, format or gap setting is out of range",

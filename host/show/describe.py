@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from host.core.fixed import INT16_MAX, INT16_MIN, Int16, fixed_to_float
 from host.core.image import HEADER, Model, image_crc
 from host.core.infer import dequantise_inputs
+from host.core.senses import CHANNEL_NAMES, Senses, Source
+from host.core.wire import Feature
 from host.errors import counted
 from host.node.staging import checked_image
 
@@ -46,6 +49,36 @@ def ranges(model: Model) -> list[tuple[float, float]]:
 def threshold(model: Model) -> float:
     """What parts the LED's output, or the two classes of a single one, in its own units."""
     return float(fixed_to_float(np.int16(model.led_threshold), model.led_fraction))
+
+
+def _senses(senses: Senses) -> dict[str, Any]:
+    return {
+        "rate": senses.rate,
+        "window": senses.window,
+        "hop": senses.hop,
+        "seed": senses.seed,
+        "channels": [name for channel, name in enumerate(CHANNEL_NAMES) if senses.channels >> channel & 1],
+        "sources": [_source(source) if source else None for source in senses.sources],
+    }
+
+
+def _source(source: Source) -> dict[str, Any]:
+    return {
+        "channel": CHANNEL_NAMES[source.channel],
+        "feature": source.feature.name.lower(),
+        "band": list(source.band) if source.feature is Feature.BAND else None,
+        "multiply": source.multiply,
+        "shift": source.shift,
+        "offset": source.offset,
+    }
+
+
+def _decision(model: Model) -> dict[str, Any]:
+    """Times in ms; threshold_off in the output's own units, of a class None."""
+    decision = model.decision
+    off = model.led_threshold if decision.threshold_off is None else decision.threshold_off
+    own = None if model.led_class else float(fixed_to_float(np.int16(off), model.led_fraction))
+    return {**asdict(decision), "threshold_off": own}
 
 
 def as_dict(image: bytes) -> dict[str, Any]:
@@ -91,6 +124,8 @@ def as_dict(image: bytes) -> dict[str, Any]:
         "target": model.names.outputs[0] if len(model.names.outputs) == 1 else None,
         "classes": classes,
         "led": lit,
+        "senses": _senses(model.senses) if model.senses else None,
+        "decision": _decision(model),
         "self_test": {"rows": len(model.vector_inputs), "passed": True},
     }
 
@@ -122,8 +157,36 @@ def as_lines(image: bytes) -> list[str]:
     if said["classes"]:
         text.append(f"  {len(said['classes'])} classes{_target(said)}: {', '.join(said['classes'])}")
     text.append(f"  the LED is lit when {_lit(said)}")
+    text += _sensed(said) + _decided(said)
     text.append(f"  self-test: {counted(said['self_test']['rows'], 'row')}, every output as the image says")
     return text
+
+
+def _sensed(said: dict[str, Any]) -> list[str]:
+    senses = said["senses"]
+    if not senses:
+        return []
+    rate, window, hop = senses["rate"], senses["window"], senses["hop"]
+    return [
+        f"  senses {', '.join(senses['channels'])}, {counted(rate, 'scan')} a second: "
+        f"a window of {window} ({window / rate:g} s) every {hop} ({hop / rate:g} s)"
+    ]
+
+
+def _decided(said: dict[str, Any]) -> list[str]:
+    """How the LED's condition becomes a decision, where that is not at once."""
+    d, off = said["decision"], said["decision"]["threshold_off"]
+    found = [f"off again at {off:g} or below"] if off != said["led"].get("threshold") else []
+    parts = [
+        (d["of"] > 1, f"{d['votes']} of the last {d['of']}"),
+        (d["on_delay"] > 0, f"on after {d['on_delay']} ms"),
+        (d["off_delay"] > 0, f"off after {d['off_delay']} ms"),
+        (d["hold"] > 0, f"each for {d['hold']} ms at least"),
+        (d["latch"], "latched until it is acknowledged"),
+        (d["before"], "on before the first " + ("window" if said["senses"] else "inputs")),
+    ]
+    found += [text for holds, text in parts if holds]
+    return [f"  decides {', '.join(found)}"] if found else []
 
 
 def _target(said: dict[str, Any]) -> str:
