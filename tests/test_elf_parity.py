@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from unicorn import arm_const as arm
 
 from host.core.crc import crc16, crc32
 from host.core.fixed import (
@@ -24,7 +25,23 @@ from host.core.fixed import (
 from host.core.image import Layer, Model, decode, encode, image_narrow
 from host.core.infer import class_of, infer, led
 from host.core.reader import ImageError
-from host.core.wire import SHIFT_MAX, SHIFT_MIN, SIGMOID_IN_FRACTION, TANH_IN_FRACTION, Activation, Reason
+from host.core.senses import Senses, Source
+from host.core.wire import (
+    ANALOG,
+    BAND_BINS_MAX,
+    DIGITAL,
+    RATE_MAX,
+    SHIFT_MAX,
+    SHIFT_MIN,
+    SIGMOID_IN_FRACTION,
+    TANH_IN_FRACTION,
+    UNITS_MAX,
+    WINDOW_MAX,
+    WINDOW_TEST,
+    Activation,
+    Feature,
+    Reason,
+)
 from tests.elf import Machine
 from tests.elf.firmware import firmware_elf
 from tests.elf.inference import Inference
@@ -238,3 +255,35 @@ def test_broken_images_are_refused_for_the_same_reason(machine: Machine) -> None
         assert Inference(machine, bytes(image)).reason == expected
         reasons.add(expected[0])
     assert len(reasons) >= 8
+
+
+def test_senses_of_random_models(machine: Machine) -> None:
+    rng = np.random.default_rng(12)
+    sensing = 0
+    while sensing < 40:
+        model = random_model(rng, largest=8, senses=True)
+        if model.senses is None:
+            continue
+        sensing += 1
+        check(machine, model, model.vector_inputs)
+        wrong = int(rng.choice([i for i, source in enumerate(model.senses.sources) if source]))
+        expected = list(model.senses.expected)
+        expected[wrong] ^= 1 << int(rng.integers(32))
+        senses = replace(model.senses, expected=tuple(expected))
+        inference = Inference(machine, encode(replace(model, senses=senses)))
+        assert inference.self_test() == (Reason.SELF_TEST, WINDOW_TEST + wrong)
+
+
+def test_the_stack_holds_a_window(machine: Machine) -> None:
+    """VERIFY comes to the self-test with 1 KiB of the 6 taken."""
+    bands = [Source(i % ANALOG, Feature.BAND, 1, 0, 0, (i + 1, i + BAND_BINS_MAX)) for i in range(8)]
+    levels = [Source(ANALOG + i, Feature.FREQUENCY, 1, 0, 0) for i in range(DIGITAL)]
+    senses = Senses(RATE_MAX, WINDOW_MAX, 1, 485, (*bands, *levels))
+    model = random_model(np.random.default_rng(13), inputs=len(senses.sources), largest=UNITS_MAX)
+    inference = Inference(machine, encode(replace(model, senses=senses)))
+    assert inference.reason == (Reason.NONE, 0)
+    low, high = machine.address("_stack_guard") + 32, machine.chip.engine.reg(arm.UC_ARM_REG_SP)
+    machine.write(low, b"\xa5" * (high - low))
+    assert inference.self_test() == (Reason.NONE, 0)
+    untouched = len(machine.read(low, high - low)) - len(machine.read(low, high - low).lstrip(b"\xa5"))
+    assert 2 * WINDOW_MAX < high - low - untouched < 2 * WINDOW_MAX + 512
