@@ -1,0 +1,202 @@
+"""Events: what happens gets a number, is kept for a while, and is read without loss; a loss is seen."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from host.core.image import encode
+from host.core.modbus import write_read_pdu
+from host.core.wire import (
+    BY_NAME,
+    EVENTS,
+    Command,
+    EventKind,
+    Reason,
+    Start,
+    Table,
+)
+from tests.memory_node import COMPILERS, MemoryNode, ModbusException, Scan
+from tests.models import random_model
+
+U32 = 1 << 32
+ADDRESS = 2
+FROM, HEAD = BY_NAME["EVENT_FROM"].address, BY_NAME["EVENTS_HEAD"].address
+SIZE = BY_NAME["EVENT_INPUTS"].end - HEAD
+ASKED = BY_NAME["SAMPLE_RATE"].address
+
+
+class Event(NamedTuple):
+    head: int
+    number: int
+    uptime: int
+    sample: int
+    kind: int
+    detail: int
+    value: int
+    inputs: tuple[int, ...]
+
+
+def read(node: MemoryNode, number: int) -> Event:
+    """One function 23."""
+    data = node.ask(write_read_pdu(FROM, [number >> 16, number & 0xFFFF], HEAD, SIZE))
+    words = [data[i] << 8 | data[i + 1] for i in range(2, len(data), 2)]
+    wide = [words[i] << 16 | words[i + 1] for i in (0, 2, 4, 6, 10)]
+    signed = tuple(word - 0x10000 if word & 0x8000 else word for word in words[13:])
+    assert not any(signed[words[12] :])
+    return Event(wide[0], wide[1], wide[2], wide[3], words[8], words[9], wide[4], signed[: words[12]])
+
+
+def follow(node: MemoryNode, number: int = 0) -> tuple[list[Event], int]:
+    """All events from a number on, as a recorder follows them, and how many it has lost."""
+    found, lost = [], 0
+    while True:
+        event = read(node, number)
+        lost += event.number - number
+        if event.kind == EventKind.NONE:
+            assert event == Event(event.head, event.head, 0, 0, 0, 0, 0, ())
+            return found, lost
+        found.append(event)
+        number = event.number + 1
+
+
+def gap(node: MemoryNode, lost: int) -> None:
+    """An event that a test can have whenever it wants."""
+    node.scans([Scan(missed=lost)])
+    node.advance(1000)
+    node.idle(1)
+
+
+@pytest.fixture(scope="module", params=COMPILERS)
+def shared(request: pytest.FixtureRequest) -> Iterator[MemoryNode]:
+    with MemoryNode(request.param) as node:
+        yield node
+
+
+@pytest.fixture
+def node(shared: MemoryNode) -> MemoryNode:
+    shared.factory()
+    return shared
+
+
+def test_a_start_is_the_first_event(node: MemoryNode) -> None:
+    assert follow(node) == ([Event(1, 0, 0, 0, EventKind.START, Start.POWER, 0, ())], 0)
+    node.write(ASKED, [1000, 1])
+    gap(node, 5)
+    for restart, cause in [(node.watchdog, Start.WATCHDOG), (node.power_cycle, Start.POWER)]:
+        restart()
+        assert [event[4:6] for event in follow(node)[0]] == [(EventKind.START, cause)]
+    node.work()
+    node.command(Command.RESTART)
+    node.work()
+    assert [event[4:6] for event in follow(node)[0]] == [(EventKind.START, Start.SOFTWARE)]
+
+
+def test_a_model_that_begins_to_run_is_an_event(node: MemoryNode) -> None:
+    rng = np.random.default_rng(1)
+    images = [encode(random_model(rng, largest=4)) for _ in range(2)]
+    crcs = [int.from_bytes(image[-4:], "little") for image in images]
+    node.advance(1234)
+    for image in images:
+        node.deploy(image)
+    node.write(BY_NAME["COMMAND"].address, [Command.ROLLBACK, 0, 0, crcs[0] >> 16, crcs[0] & 0xFFFF])
+    node.work()
+    node.deploy(images[0])
+    events = [event for event in follow(node)[0] if event.kind == EventKind.MODEL]
+    assert [event.value for event in events] == [*crcs, crcs[0]], "deployed once more, it runs already"
+    assert {(event.uptime, event.detail) for event in events} == {(1234, 1)}
+    node.power_cycle()
+    assert [event[4:7] for event in follow(node)[0]][:2] == [
+        (EventKind.START, Start.POWER, 0),
+        (EventKind.MODEL, 1, crcs[0]),
+    ]
+
+
+def test_what_is_wrong_is_an_event(node: MemoryNode) -> None:
+    node.health(dead_crystal=True)
+    node.power_cycle()
+    assert [event[4:7] for event in follow(node)[0]] == [
+        (EventKind.START, Start.POWER, 0),
+        (EventKind.FAULT, Reason.CRYSTAL, 0),
+    ]
+
+
+def test_a_model_that_rots_away_is_an_event(node: MemoryNode) -> None:
+    image = encode(random_model(np.random.default_rng(2), largest=4))
+    node.deploy(image)
+    node.rot(node.flash().index(image) + len(image) - 5, b"\x01")
+    node.idle(200)
+    assert [event[4:7] for event in follow(node)[0]][-2:] == [
+        (EventKind.FAULT, Reason.ROTTEN_RUNNING, 0),
+        (EventKind.MODEL, 0, 0),
+    ]
+
+
+def test_lost_scans_are_an_event_with_number_and_time(node: MemoryNode) -> None:
+    node.write(ASKED, [1000, 1])
+    node.scans([Scan([1], times=9)])
+    node.advance(70)
+    node.scans([Scan([1], missed=4)])
+    node.idle(1)
+    events, lost = follow(node)
+    assert events[1:] == [Event(2, 1, 70, 14, EventKind.GAP, 0, 4, ())]
+    assert lost == 0
+
+
+def test_the_newest_are_kept_and_an_overrun_is_seen(node: MemoryNode) -> None:
+    node.write(ASKED, [10_000, 1])
+    for count in range(1, 2 * EVENTS + 3):
+        gap(node, count)
+        head = count + 1
+        assert read(node, 0).head == head
+        oldest = max(0, head - EVENTS)
+        assert read(node, 0).number == oldest
+        assert read(node, oldest).number == oldest
+    events, lost = follow(node)
+    assert lost == oldest == EVENTS + 3
+    assert [event.number for event in events] == list(range(oldest, head))
+    assert [event.value for event in events] == list(range(oldest, head)), "event n is the gap of n scans"
+    assert read(node, head - 1).value == head - 1
+    for beyond in (head, head + 1, head + 1000, head + U32 // 2 - 1):
+        assert read(node, beyond) == Event(head, head, 0, 0, 0, 0, 0, ()), "not there yet"
+    assert read(node, U32 - 1).number == oldest, "a master that has been away for long"
+
+
+def test_a_master_that_keeps_up_loses_nothing(node: MemoryNode) -> None:
+    rng = random.Random(4)
+    node.write(ASKED, [10_000, 1])
+    number, values = 1, []
+    told = 0
+    for _ in range(60):
+        for _ in range(rng.choice([0, 1, 2, 3, 30, EVENTS])):
+            told += 1
+            gap(node, told)
+        events, lost = follow(node, number)
+        assert lost == 0
+        number += len(events)
+        values += [event.value for event in events]
+    assert values == list(range(1, told + 1))
+    assert told > EVENTS
+
+
+@pytest.mark.parametrize("part", [[1], [0, 1, 2]])
+def test_only_a_whole_from_can_be_written(node: MemoryNode, part: list[int]) -> None:
+    node.write(FROM, [0, 1])
+    for address in (FROM, FROM + 1, HEAD):
+        with pytest.raises(ModbusException) as error:
+            node.write(address, part)
+        assert error.value.code == ADDRESS
+    assert node.get("EVENT_FROM") == 1
+
+
+def test_any_part_can_be_read(node: MemoryNode) -> None:
+    rng = random.Random(6)
+    whole = node.read(Table.HOLDING, FROM, SIZE + 2)
+    for _ in range(30):
+        first = rng.randrange(SIZE + 2)
+        count = rng.randrange(1, SIZE + 3 - first)
+        assert node.read(Table.HOLDING, FROM + first, count) == whole[first : first + count]
