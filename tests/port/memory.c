@@ -8,6 +8,7 @@
 #include "app/sampler.h"
 
 struct memory memory;
+uint8_t memory_decided[MEMORY_DECIDED_SIZE];
 
 static void require(bool condition, const char *breach)
 {
@@ -220,8 +221,8 @@ void port_decided(const struct port_window *window)
         {window->output, window->outputs * sizeof *window->output},
     };
     for (unsigned i = 0; i < sizeof fields / sizeof *fields; i++) {
-        require(memory.decided_size + fields[i].size <= sizeof memory.decided, "too many windows, not taken");
-        memcpy(memory.decided + memory.decided_size, fields[i].bytes, fields[i].size);
+        require(memory.decided_size + fields[i].size <= sizeof memory_decided, "too many windows, not taken");
+        memcpy(memory_decided + memory.decided_size, fields[i].bytes, fields[i].size);
         memory.decided_size += fields[i].size;
     }
 }

@@ -37,11 +37,13 @@ struct memory {
     uint32_t channels;      /* that the board has */
     uint32_t sampled, rate; /* as last asked for */
     struct sampler *sampler;
-    uint8_t decided[MEMORY_DECIDED_SIZE]; /* the windows, one behind the other, until the caller takes them */
-    size_t decided_size;
+    size_t decided_size; /* bytes in memory_decided */
 };
 
 extern struct memory memory;
+
+/* The windows that were decided, one behind the other, until the caller takes them. */
+extern uint8_t memory_decided[MEMORY_DECIDED_SIZE];
 
 /* Start: all as at reset, with this flash. What is kept stays, unless the power was lost. */
 void memory_start(uint8_t *flash, enum wire_start cause);

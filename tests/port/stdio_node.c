@@ -144,9 +144,9 @@ static void scan(const uint8_t *record)
 static void answer_decided(void)
 {
     const size_t size = memory.decided_size < COMMAND_MAX ? memory.decided_size : COMMAND_MAX;
-    answer(memory.decided, size);
+    answer(memory_decided, size);
     memory.decided_size -= size;
-    memmove(memory.decided, memory.decided + size, memory.decided_size);
+    memmove(memory_decided, memory_decided + size, memory.decided_size);
 }
 
 static void feed(const uint8_t *bytes, size_t size, size_t damaged)
