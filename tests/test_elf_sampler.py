@@ -4,6 +4,7 @@ nothing that is read is torn. The objects are the firmware's own, on a bare proc
 
 from __future__ import annotations
 
+import random
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
@@ -45,7 +46,7 @@ class Bare:
                 self._uc.mem_write(segment["p_vaddr"], segment.data())
             symbols = reader.get_section_by_name(".symtab").iter_symbols()
             self._at = {symbol.name: symbol["st_value"] for symbol in symbols}
-        self.sampler = self._at["sampler"]
+        self.sampler, self.sampled = self._at["sampler"], self._at["sampled"]
         self.free = FREE
 
     def _enter(self, function: str, arguments: tuple[int, ...], stack: int) -> None:
@@ -247,6 +248,89 @@ def test_a_window_that_is_still_held_was_read_whole(bare: Bare, missed: int) -> 
     assert held == 0, "the scan that came took the place of its first"
     assert gone > 20
     assert bare.call("sampler_holds", bare.sampler, 0, head - 1, 0) & 1
+
+
+def window_of(bare: Bare, first: int, count: int, channel: int) -> list[int] | None:
+    """The samples of a window, as core/features reads them; None: refused."""
+    found = bare.call("sampler_window", bare.sampler, 0, first % U32, first >> 32, count, channel, bare.free)
+    if not found & 1:
+        return None
+    *parts, stride, mask = struct.unpack("<2I2IIHxx", bare.get(bare.free, 24))[:6]
+    words = [
+        struct.unpack("<H", bare.get(parts[part] + 2 * i * stride, 2))[0]
+        for part in range(2)
+        for i in range(parts[2 + part])
+    ]
+    assert len(words) == count
+    assert parts[2] > 0, "only the newer part may be empty"
+    return [bool(word & mask) for word in words] if mask else words
+
+
+@pytest.mark.parametrize("before", [0, U32 - 3000])
+def test_a_window_is_its_scans_or_nothing(bare: Bare, before: int) -> None:
+    """Anywhere in the ring and beyond its ends, with lost scans here and there."""
+    rng = random.Random(before)
+    channels = 0b0101_0010_0101  # A0, A2, A5, D0, D2
+    bare.call("sampler_bus", bare.sampler, channels, 1000)
+    capacity = SAMPLE_WORDS // 4
+    scans: dict[int, int | None] = {}
+    bare.scan(before, missed=before)
+    scans[before] = 0
+    head = before + 1
+    seen = {True: 0, False: 0}
+    for _ in range(60):
+        for _ in range(rng.randrange(1, 250)):
+            missed = rng.randrange(1, 4) if rng.random() < 0.002 else 0
+            scans.update({head + i: None for i in range(missed)})
+            head += missed
+            scans[head] = rng.randrange(16)
+            bare.scan(head, levels=scans[head] or 0, missed=missed)
+            head += 1
+        for _ in range(12):
+            count = rng.choice([1, 2, 64, 256, 1024])
+            first = head - rng.choice([count, rng.randrange(1, 6000), capacity, capacity + 1, count - 1, 0])
+            channel = rng.choice([0, 2, 5, 8, 10, 1, 9])
+            numbers = range(first, first + count)
+            there = channels >> channel & 1 and max(before, head - capacity) <= first <= head - count
+            whole = bool(there) and all(scans.get(number) is not None for number in numbers)
+            found = window_of(bare, max(first, 0), count, channel) if first >= 0 else None
+            assert (found is not None) == whole
+            seen[whole] += 1
+            if found is not None and channel < ANALOG:
+                assert found == [value(number, channel) for number in numbers]
+            elif found is not None:
+                assert found == [bool((scans[number] or 0) >> channel - ANALOG & 1) for number in numbers]
+            if there:
+                assert bare.call("sampler_holds", bare.sampler, 0, first % U32, first >> 32) & 1
+    assert min(seen.values()) > 100, seen
+
+
+def test_the_model_and_the_bus_share_the_sampler(bare: Bare) -> None:
+    """The model's rate goes first; its first window begins with the next scan."""
+
+    def in_force() -> tuple[int, int]:
+        channels, rate = struct.unpack("<2I", bare.get(bare.sampled, 8))
+        return channels, rate
+
+    bare.call("sampler_boot", bare.sampler)
+    assert bare.call("sampler_model", bare.sampler, 0, 0) == 0
+    assert in_force() == (0, 0)
+    assert bare.call("sampler_model", bare.sampler, 0b11, 500) == 0
+    assert in_force() == (0b11, 500)
+    bare.scan(0, missed=5)
+    assert bare.call("sampler_model", bare.sampler, 0b11, 500) == 6, "the same again: the ring goes on"
+    assert bare.call("sampler_holds", bare.sampler, 0, 5, 0) & 1
+    bare.call("sampler_bus", bare.sampler, 0b100, 1000)
+    assert in_force() == (0b111, 500)
+    assert not bare.call("sampler_holds", bare.sampler, 0, 5, 0) & 1
+    bare.scan(6)
+    assert bare.call("sampler_model", bare.sampler, 0b1000, 250) == 7
+    assert in_force() == (0b1100, 250)
+    bare.scan(7, missed=U32 - 8)
+    assert bare.call("sampler_model", bare.sampler, 0, 0) == U32, "all of its 64 bits"
+    assert in_force() == (0b100, 1000)
+    bare.call("sampler_bus", bare.sampler, 0, 1000)
+    assert in_force() == (0, 0)
 
 
 def test_a_frequency_is_that_before_the_rise_or_behind_it(bare: Bare) -> None:
