@@ -67,13 +67,14 @@ PART_OF_IT void forget_levels(struct sampler *sampler)
 
 PART_OF_IT void lose(struct sampler *sampler, uint32_t missed)
 {
+    const uint32_t end = sampler->end;
     uint32_t place = 0, held = 0;
     if (missed < sampler->capacity) {
         volatile uint16_t *ring = sampler->ring; /* else the compiler calls memset */
         place = GET(sampler->place);
         for (uint32_t words = missed * sampler->width; words > 0; words--) {
             ring[place++] = WIRE_SAMPLE_MISSING;
-            if (place == sampler->end)
+            if (place == end)
                 place = 0;
         }
         held = GET(sampler->held) + missed;
