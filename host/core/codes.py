@@ -283,7 +283,8 @@ REASON_TEXT = {
     Reason.SUPPLY: "the supply is below 2.9 V: nothing is written to the flash until it is higher",
     Reason.WEAR: "too many commits in a short time, which would wear the flash out: wait DETAIL min",
     Reason.CRYSTAL: "the crystal does not oscillate: the node runs from its internal oscillator",
-    Reason.SENSES: "the model wants a channel, rate, window or feature that the node does not have",
+    Reason.SENSES: "the model wants a channel, rate, window or feature that the node does not have; the detail is the "
+    "input, counted from 0",
     Reason.SENSED: "the input comes from a channel: set the coil OVERRIDE to write it",
     Reason.SAMPLING: "the rate or the channels are out of range, or the running model has fixed the rate",
     Reason.DECIDES: "the decision's threshold for off, votes, delays or hold are out of range",
