@@ -6,10 +6,12 @@ from __future__ import annotations
 import struct
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from host import deploy
 from host.core import features
 from host.core.decide import Decision
 from host.core.image import HEADER, Model, Names, decode, encode
@@ -37,6 +39,7 @@ from host.core.wire import (
     Reason,
 )
 from tests.e2e.scenario import AND, OR, crc_of
+from tests.e2e.stand_in import stand_in
 from tests.memory_node import MemoryNode
 from tests.models import random_model
 from tests.parity.twins import BUILDS, Twins, Verdict, build_id, python_verdict
@@ -351,3 +354,19 @@ def test_a_kept_model_of_another_board_makes_way_for_the_one_before_it(node: Mem
     assert (node.get("FAULTS"), node.get("DETAIL")) == (1 << Reason.SENSES, 0)
     node.deploy(encode(AND))
     assert (node.get("MODEL_CRC"), node.get("FAULTS")) == (crc_of(AND), 0)
+
+
+def test_a_deploy_says_which_input_has_no_channel(
+    node: MemoryNode, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "sensing.img"
+    file.write_bytes(encode(SENSING))
+    node.board(0b11)
+    with stand_in(node.answer) as port:
+        assert deploy.main([port, str(file)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "wants a channel" in line
+        assert "(reason SENSES, detail 3)" in line
+        node.board()
+        assert deploy.main([port, str(file)]) == 0
+    assert node.get("MODEL_CRC") == crc_of(SENSING)
