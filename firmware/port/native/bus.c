@@ -14,10 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/prctl.h>
@@ -25,9 +23,11 @@
 
 #include "port/native/master.h"
 #include "port/native/events.h"
+#include "port/native/waiting.h"
 
 #define EXIT_FAULT 3
 #define NODES_MAX 32
+#define BURST_MAX 512u
 #define FOREVER UINT64_MAX
 #define REARM_US 100000u /* the longest wait */
 #define LINGER_US 3000000u
@@ -47,7 +47,7 @@ struct member {
 
 /* What the master has said and the line has not yet carried, when characters take their time. */
 struct burst {
-    uint8_t bytes[EVENT_PAYLOAD_MAX];
+    uint8_t bytes[BURST_MAX];
     size_t size;
     uint64_t due;
     bool serial; /* came over the pty, which has a baud rate */
@@ -223,9 +223,10 @@ static bool handle_node(struct member *member)
     case EVENT_NOTE:
         say("note node %u: %.*s", member->address, (int)message.size, (const char *)message.payload);
         break;
-    case EVENT_ENDED:
-        member->ended = true;
-        say("ended %u", member->address);
+    case EVENT_PLAYING:
+        member->ended = !message.payload[0];
+        if (member->ended)
+            say("ended %u", member->address);
         break;
     default:
         message.payload[message.size < EVENT_PAYLOAD_MAX ? message.size : EVENT_PAYLOAD_MAX - 1] = 0;
@@ -347,78 +348,52 @@ static void run_due(bool heard)
     }
 }
 
-/* What is waited for: descriptors that can be read, those below 0 left out. */
-struct waited {
-    fd_set ready;
-    int highest;
-};
-
-static void await(struct waited *waited, int fd)
-{
-    if (fd < 0)
-        return;
-    FD_SET(fd, &waited->ready);
-    if (fd > waited->highest)
-        waited->highest = fd;
-}
-
-/* Wait until something can be read or the next event is due, to the microsecond: poll knows milliseconds only,
- * and each would be missing at the wire's pace. */
-static void wait_for(struct waited *waited)
+/* Until something can be read, or the next event is due. */
+static void wait_for(struct waiting *waiting)
 {
     const uint64_t next = next_event(), now = clock_us();
     uint64_t timeout = REARM_US;
     if (next != FOREVER)
         timeout = next <= now ? 0 : next - now;
-    const struct timespec limit = {.tv_sec = (time_t)(timeout / 1000000u),
-                                   .tv_nsec = (long)(timeout % 1000000u) * 1000};
-    const int ready = pselect(waited->highest + 1, &waited->ready, NULL, NULL, &limit, NULL);
-    if (ready <= 0)
-        FD_ZERO(&waited->ready);
-    if (ready == 0)
+    if (waiting_end(waiting, timeout))
         master_rearm(&bus.master);
-}
-
-static bool readable(const struct waited *waited, int fd)
-{
-    return fd >= 0 && FD_ISSET(fd, &waited->ready);
 }
 
 /* One round of the bus. True in a new node process. */
 static bool round_of_the_bus(unsigned *index)
 {
     struct master *master = &bus.master;
-    struct waited waited = {.highest = -1};
-    FD_ZERO(&waited.ready);
+    struct waiting waiting;
+    waiting_begin(&waiting);
     /* Nobody listens to the master while a node drives: its characters wait in the pty. */
     const bool deaf = bus.burst.size > 0 || driven();
-    await(&waited, bus.options->until_eof ? 0 : -1);
-    await(&waited, master->listener);
-    await(&waited, deaf ? -1 : master->pty);
-    await(&waited, deaf ? -1 : master->client);
+    waiting_for(&waiting, bus.options->until_eof ? 0 : -1);
+    waiting_for(&waiting, master->listener);
+    waiting_for(&waiting, deaf ? -1 : master->pty);
+    waiting_for(&waiting, deaf ? -1 : master->client);
     for (unsigned i = 0; i < bus.count; i++)
-        await(&waited, bus.members[i].events);
-    wait_for(&waited);
+        waiting_for(&waiting, bus.members[i].events);
+    wait_for(&waiting);
 
     char ignored[64];
-    if (bus.options->until_eof && readable(&waited, 0) && read(0, ignored, sizeof ignored) <= 0)
+    if (bus.options->until_eof && waiting_readable(&waiting, 0) && read(0, ignored, sizeof ignored) <= 0)
         leave(0);
     bool heard = false;
-    if (readable(&waited, master->pty)) {
+    if (waiting_readable(&waiting, master->pty)) {
         read_master(master->pty, true);
         heard = bus.burst.size > 0;
     }
-    if (!heard && readable(&waited, master->client)) {
+    if (!heard && waiting_readable(&waiting, master->client)) {
         if (!read_master(master->client, false)) {
             close(master->client);
             master->client = -1;
         }
         heard = bus.burst.size > 0;
     }
-    if (readable(&waited, master->listener))
+    if (waiting_readable(&waiting, master->listener))
         master_accept(master);
     for (unsigned i = 0; i < bus.count; i++)
-        if (readable(&waited, bus.members[i].events) && handle_node(&bus.members[i])) {
+        if (waiting_readable(&waiting, bus.members[i].events) && handle_node(&bus.members[i])) {
             *index = i;
             return true;
         }

@@ -62,6 +62,12 @@ const uint16_t *port_calibration(void)
 
 /* ------------------------------------------------------------------------------------------------ sampling */
 
+static void tell_playing(bool playing)
+{
+    const uint8_t payload = playing;
+    events_put(converter.events, EVENT_PLAYING, &payload, sizeof payload);
+}
+
 static void tell_rates(uint32_t rate)
 {
     const struct signal *signal = &converter.signal;
@@ -91,6 +97,8 @@ void port_sample(uint32_t channels, uint32_t rate, struct sampler *sampler)
     converter.end =
         converter.options->once || converter.options->fast ? signal_length(&converter.signal, rate) : 0;
     converter.told_end = false;
+    if (converter.end > 0)
+        tell_playing(true);
     tell_rates(rate);
 }
 
@@ -147,7 +155,7 @@ int converter_idle(bool more)
     if (ended()) {
         if (!more) {
             converter.told_end = true;
-            events_put(converter.events, EVENT_ENDED, NULL, 0);
+            tell_playing(false);
         }
         return more ? 0 : ROUND_MS;
     }

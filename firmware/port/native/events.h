@@ -26,7 +26,7 @@ enum event {
     EVENT_FAULT,     /* text: the node broke a rule of the bus */
     EVENT_NOTE,      /* text: what people should know */
     EVENT_HOP,       /* text: a window that was decided, as JSON */
-    EVENT_ENDED,     /* its signal has, and all of it was decided */
+    EVENT_PLAYING,   /* one byte: a signal that ends has begun; or has ended, and all of it was decided */
 };
 
 struct event_direction {

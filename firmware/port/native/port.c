@@ -100,6 +100,8 @@ static void parse_options(struct options *options, int argc, char **argv)
             usage(argv[0]);
         }
     }
+    if ((options->once || options->fast) && !options->signal)
+        usage(argv[0]);
 }
 
 /* -------------------------------------------------------------------------------------------------- flash */
