@@ -16,7 +16,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum kind {
-    /* 0 to 2: a frame, with the node's address and a right CRC put in */
+    /* 0 and 1: a frame, with the node's address and a right CRC put in */
+    SCANS = 2,       /* u8 times, u8 levels, u16 missed before, u16 analog...: if it samples */
     RAW_ADDRESS = 3, /* a frame, with a right CRC */
     RAW = 4,         /* bytes as they are */
     WORK = 5,        /* no bytes: `size` rounds of the main loop */
@@ -77,6 +78,7 @@ static void run_rounds(unsigned rounds)
         if (!more)
             break;
     }
+    memory.decided_size = 0; /* nobody asks for the windows */
 }
 
 static void work(unsigned rounds)
@@ -149,10 +151,23 @@ static void restage(void)
     memcpy(node.parts.models.stage, node.parts.neuron.model.bytes, node.parts.neuron.model.length);
 }
 
+static void scan(const uint8_t *bytes, size_t size)
+{
+    uint16_t words[1 + WIRE_ANALOG] = {0}; /* missed, analog */
+    if (size < 2 || !memory.sampled)
+        return;
+    memcpy(words, bytes + 2, size - 2 < sizeof words ? size - 2 : sizeof words);
+    for (unsigned i = 0; i < bytes[0]; i++)
+        memory_scan(words + 1, bytes[1], i == 0 ? words[0] : 0);
+}
+
 static void carry_out(unsigned kind, const uint8_t *bytes, size_t size)
 {
     uint8_t frame[MODBUS_FRAME_MAX];
     switch (kind) {
+    case SCANS:
+        scan(bytes, size);
+        break;
     case RAW:
         serve(bytes, size);
         break;

@@ -32,7 +32,7 @@ from host.core.wire import (
 )
 
 FOLDER = Path(__file__).resolve().parent
-SEALED, RAW_ADDRESS, RAW, WORK, RIGHT_COMMAND, RESTAGE = 0, 3, 4, 5, 6, 7
+SEALED, SCANS, RAW_ADDRESS, RAW, WORK, RIGHT_COMMAND, RESTAGE = 0, 2, 3, 4, 5, 6, 7
 """Kinds of items of a frame input, as tests/fuzz/fuzz_frame.c reads them."""
 WITH_MODELS = 1
 FIX_ALL, FIX_AS_FORMAT_1 = 0, 5
@@ -210,6 +210,14 @@ def frames() -> dict[str, bytes]:
         "install": stage(two) + install(two) + work(120) + work(120) + install(two) + floats,
         "deploy-senses": deploy(three) + work(120) + work(120) + frame(4, at["WINDOWS"], 12) + floats,
         "read-samples": frame(23, at["SAMPLES_HEAD"], 125, at["SAMPLE_FROM"], 2, b"\4\0\0\0\5"),
+        "samples": write(at["SAMPLE_RATE"], [2000, 0xF25])
+        + item(SCANS, b"\x40\x05\0\0" + bytes(range(16)))
+        + work(3)
+        + item(SCANS, b"\x03\x0a\x07\0" + bytes(range(16, 32)))
+        + write(at["SAMPLE_RATE"], [2000, 0xFFF, 0, 60])
+        + item(SCANS, b"\xff\0\xf0\x06" + bytes(16)) * 3
+        + frame(3, at["SAMPLES_HEAD"], 125)
+        + frame(4, at["CHANNELS"], 33),
         "read-events": frame(23, at["EVENTS_HEAD"], 77, at["EVENT_FROM"], 2, b"\4\0\0\0\0"),
         "sample": write(at["SAMPLE_RATE"], [2000, 0x103]) + work(9) + frame(4, at["CHANNELS"], 33),
         "acknowledge": frame(5, at["ACKNOWLEDGE"], 0xFF00)
