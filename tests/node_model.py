@@ -20,6 +20,9 @@ from tests.sampler_model import SamplerModel
 from tests.store_model import StoreModel
 
 ADDRESS, VALUE, FAILURE, BUSY = 2, 3, 4, 6
+WRITES = {5, 6, 15, 16, 22, 23}
+PATIENCE_MS = 10
+OVERRIDE = BY_NAME["OVERRIDE"].address
 BLINK_MS = 250
 WEAR_BUCKET, WEAR_INTERVAL_MS, MINUTE_MS = 250, 600_000, 60_000
 DEFAULTS = (
@@ -56,13 +59,14 @@ KEPT_SETTINGS = struct.Struct("<IBBBxHHBBxx")
 
 
 class Event(NamedTuple):
-    """One that has no inputs."""
+    """inputs: of DECISION and CLIPPED."""
 
     kind: EventKind
     uptime: int
     sample: int
     detail: int
     value: int
+    inputs: tuple[int, ...]
 
 
 class Refused(Exception):
@@ -129,6 +133,9 @@ class NodeModel:
         self.train_words = [0] * (BY_NAME["TRAIN_NAME"].end - BY_NAME["TRAIN_LAYERS"].address)
         self.training = Training.NONE
         self.staged = b""
+        self.due = self.lost = self.kept_lit = self.told_decision = self.told_clipped = False
+        self.heard = self.watched = 0
+        self.functions: set[int] = set()
         self.float_bits = [0] * UNITS_MAX
         self.q = [0] * UNITS_MAX
         self.outputs = [0] * UNITS_MAX
@@ -141,8 +148,17 @@ class NodeModel:
 
     # --------------------------------------------------------------------------------------- samples and events
 
-    def _happened(self, kind: EventKind, detail: int, value: int = 0) -> None:
-        self.events.append(Event(kind, self.millis, self.sampler.head, detail, value))
+    def _happened(self, kind: EventKind, detail: int, value: int = 0, *, inputs: bool = False) -> None:
+        q = tuple(self.q[: self.model.inputs]) if inputs and self.model else ()
+        self.events.append(Event(kind, self.millis, self.sampler.head, detail, value, q))
+
+    def tell(self) -> None:
+        """Before the next request, or in a round that has time: the decision and clipping, if they have changed."""
+        if self.told_decision != self.decision:
+            self._happened(EventKind.DECISION, int(self.decision), self.inferences, inputs=True)
+        if self.told_clipped != self.clipped:
+            self._happened(EventKind.CLIPPED, int(self.clipped), inputs=True)
+        self.told_decision, self.told_clipped = self.decision, self.clipped
 
     def _event_words(self) -> list[int]:
         """EVENT_FROM ... EVENT_INPUTS."""
@@ -150,10 +166,11 @@ class NodeModel:
         oldest = max(0, head - wire.EVENTS)
         ahead = (self.event_from - head) % (1 << 32) < 1 << 31
         number = head if ahead else max(self.event_from, oldest)
-        event = Event(EventKind.NONE, 0, 0, 0, 0) if number == head else self.events[number]
+        event = Event(EventKind.NONE, 0, 0, 0, 0, ()) if number == head else self.events[number]
         words = [*_high_low(self.event_from), *_high_low(head), *_high_low(number)]
         words += [*_high_low(event.uptime), *_high_low(event.sample), event.kind, event.detail]
-        return [*words, *_high_low(event.value), 0, *[0] * UNITS_MAX]
+        inputs = [*event.inputs, *[0] * UNITS_MAX][:UNITS_MAX]
+        return [*words, *_high_low(event.value), len(event.inputs), *inputs]
 
     def _asked_words(self) -> list[int]:
         return [*self.sampler.asked, *_high_low(self.sample_from)]
@@ -207,13 +224,15 @@ class NodeModel:
         return int(class_of(self.model, np.array([self.outputs[: self.model.outputs]], dtype=np.int16))[0])
 
     def _run(self, image: bytes) -> None:
-        self.image, self.model = image, decode(image)
+        self.tell()
+        self.image, self.model, self.due = image, decode(image), False
         for index in range(UNITS_MAX):
             self._quantise(index)
         self._happened(EventKind.MODEL, 1, _crc(image))
         self._infer()
 
     def _infer(self) -> None:
+        self.due = False
         if self.model is None:
             return
         y = infer(self.model, np.array([self.q[: self.model.inputs]], dtype=np.int16))
@@ -221,8 +240,13 @@ class NodeModel:
         self.decision = bool(led(self.model, y)[0])
         self.inferences += 1
 
+    @property
+    def _held(self) -> bool:
+        return bool(self.coils[BY_NAME["HOLD"].address])
+
     def _inputs_changed(self) -> None:
-        if not self.coils[BY_NAME["HOLD"].address]:
+        self.due = True
+        if not self._held:
             self._infer()
 
     @property
@@ -231,7 +255,33 @@ class NodeModel:
             return True
         if self.coils[BY_NAME["IDENTIFY"].address]:
             return self.millis // BLINK_MS % 2 == 0
+        safe = self.settings[6]
+        if self.lost and safe != wire.Safe.KEEP:
+            return safe == wire.Safe.ON or (safe == wire.Safe.HOLD and self.kept_lit)
         return self.decision
+
+    # ----------------------------------------------------------------------------------------------------- watchdog
+
+    def _become_lost(self, lost: bool) -> None:
+        if lost != self.lost:
+            self.lost, self.kept_lit = lost, self.decision
+            self._happened(EventKind.BUS_LOST, int(lost))
+
+    def served(self, function: int) -> None:
+        """A request to this node has come, alone or by broadcast, and the main loop came round after it."""
+        self.functions.add(function)
+        if self.millis - self.watched >= PATIENCE_MS:
+            self._watch()
+
+    def _watch(self) -> None:
+        self.watched = self.millis
+        limit = 100 * self.settings[4]
+        if self.functions if self.settings[5] == wire.WatchdogFor.FRAME else self.functions & WRITES:
+            self.heard = self.millis
+            self._become_lost(False)
+        self.functions.clear()
+        self._become_lost(limit > 0 and (self.lost or self.millis - self.heard >= limit))
+        self.tell()
 
     # ------------------------------------------------------------------------------------------------------ work
 
@@ -248,6 +298,7 @@ class NodeModel:
                 return
 
     def _round(self) -> bool:
+        self._watch()
         if self.restart:
             self.start(Start.SOFTWARE)
             return False
@@ -286,7 +337,7 @@ class NodeModel:
                 any(self.coils),
                 self.out_of_range,
                 False,
-                False,
+                self.lost,
                 False,
                 self.decision,
                 False,
@@ -377,6 +428,7 @@ class NodeModel:
                 "INPUT_OFFSET": self._float_words(offsets.view(np.uint32).tolist()),
                 "WATCHDOG_IN_FORCE": self._in_force()[5:],
                 "ADDRESS_IN_FORCE": self._in_force()[:5],
+                "WINDOWS": [0] * (BY_NAME["WINDOW_VALUES"].end - BY_NAME["WINDOWS"].address),
                 "IMAGE": bytes_registers(self.image) if bulk else [],
                 "TRAIN_STATE": [self.training, *[0] * 10],
                 "CHANNELS": [*self.sampler.now_words(), *CALIBRATION],
@@ -395,9 +447,13 @@ class NodeModel:
     def write_coils(self, address: int, values: Sequence[int]) -> None:
         if address + len(values) > len(self.coils):
             raise Refused(ADDRESS)
+        before = self.coils[OVERRIDE]
         self.coils[address : address + len(values)] = values
+        if self.coils[OVERRIDE] != before:
+            self._happened(EventKind.OVERRIDE, self.coils[OVERRIDE])
         self.coils[BY_NAME["ACKNOWLEDGE"].address] = 0
-        self._inputs_changed()
+        if self.due and not self._held:
+            self._infer()
 
     def broadcast(self, address: int, values: Sequence[int]) -> None:
         """A write to every node, whose exception nobody hears."""

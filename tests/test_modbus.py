@@ -17,7 +17,6 @@ from host.core.wire import BY_NAME, Command, Register, Table
 from tests.memory_node import MemoryNode, ModbusException
 from tests.models import random_model
 from tests.pdus import command_pdu
-from tests.unserved import SERVED, UNSERVED
 
 FUNCTION, ADDRESS, VALUE, FAILURE, BUSY = 1, 2, 3, 4, 6
 KNOWN = [1, 2, 3, 4, 5, 6, 8, 15, 16, 17, 22, 23, 43]
@@ -48,7 +47,7 @@ def state(node: MemoryNode) -> list[list[int]]:
 def areas(table: Table) -> list[tuple[int, int]]:
     """[start, end) of the rows of a table that touch each other: what one request may span."""
     joined: list[list[int]] = []
-    for row in sorted((row for row in SERVED if row.table is table), key=lambda row: row.address):
+    for row in sorted((row for row in wire.REGISTERS if row.table is table), key=lambda row: row.address):
         if row.name == "IMAGE":
             continue
         if joined and joined[-1][1] == row.address:
@@ -113,12 +112,7 @@ def test_read_registers_at_both_ends(node: MemoryNode, table: Table) -> None:
 
 def test_every_named_register_reads(node: MemoryNode) -> None:
     for row in wire.REGISTERS:
-        if row.name in UNSERVED:
-            function = {Table.HOLDING: 3, Table.INPUT: 4}[row.table]
-            assert node.refusal(pdu(function, row.address, min(row.size, 125))) == ADDRESS, (
-                "take it out of the list"
-            )
-        elif row.name == "IMAGE":
+        if row.name == "IMAGE":
             assert node.refusal(pdu(4, row.address, 1)) == ADDRESS, "there is no image yet"
         else:
             assert len(node.read(row.table, row.address, min(row.size, 125))) == min(row.size, 125)
@@ -172,7 +166,7 @@ def test_write_register(node: MemoryNode) -> None:
 def wide_rows() -> list[Register]:
     return [
         row
-        for row in SERVED
+        for row in wire.REGISTERS
         if row.table is Table.HOLDING and row.width == 2 and not row.text.startswith("read only")
     ]
 

@@ -14,14 +14,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from host.core.image import decode, encode
-from host.core.modbus import write_registers_pdu
+from host.core.modbus import READ_FUNCTION, write_registers_pdu
 from host.core.registers import bytes_registers
 from host.core.wire import BY_NAME, DEFAULT_ADDRESS, REGISTERS, Command, Start, Table
 from tests.memory_node import ALL_WORK, MemoryNode, ModbusException, Scan
 from tests.models import largest_models, random_model
 from tests.node_model import WEAR_BUCKET, WEAR_INTERVAL_MS, NodeModel, Refused
 from tests.pdus import command_pdu
-from tests.unserved import SERVED
 
 EXAMPLES, STEPS = 45, 100
 
@@ -29,7 +28,7 @@ EXAMPLES, STEPS = 45, 100
 def _watched() -> list[tuple[Table, int, int]]:
     """Spans of registers that one request may read: all but the stage and the image, which rules read in parts."""
     spans: list[tuple[Table, int, int]] = []
-    for row in sorted(SERVED, key=lambda row: (row.table, row.address)):
+    for row in sorted(REGISTERS, key=lambda row: (row.table, row.address)):
         if row.name in ("STAGE", "IMAGE", "ARENA"):
             continue
         table, start, count = spans[-1] if spans else (None, 0, 0)
@@ -94,6 +93,7 @@ class Traffic(RuleBasedStateMachine):
     def ask(self, pdu: bytes, expected: Callable[[], bytes]) -> None:
         """The node's reply is what the model says: an answer, or an exception."""
         self.node.address = self.model.address
+        self.model.tell()
         try:
             answer: Any = expected()
         except Refused as error:
@@ -102,6 +102,7 @@ class Traffic(RuleBasedStateMachine):
             found: Any = self.node.ask(pdu)
         except ModbusException as error:
             found = error.code
+        self.model.served(pdu[0])
         assert found == answer
         self.seen[f"exception {found}" if isinstance(found, int) else "answered"] += 1
 
@@ -242,7 +243,9 @@ class Traffic(RuleBasedStateMachine):
         for i in range(0, len(values), 123):
             part = values[i : i + 123]
             assert self.node.broadcast(write_registers_pdu(STAGE + i, part)) == b""
+            self.model.tell()
             self.model.broadcast(STAGE + i, part)
+            self.model.served(16)
             self.model.work(1)  # without a reply the line is quiet at once
 
     @rule(image=images, position=st.integers(0, 1 << 16), value=word)
@@ -292,6 +295,17 @@ class Traffic(RuleBasedStateMachine):
         self.write(BY_NAME["ADDRESS"].address, [address, baud >> 16, baud & 0xFFFF, line_format, gap, *watch])
         self.command(Command.SAVE_SETTINGS)
 
+    @rule(
+        watch=st.sampled_from([[1, 0, 0, 0], [1, 1, 1, 20], [600, 1, 2, 0], [0xFFFF, 0, 3, 1000]]),
+        milliseconds=st.sampled_from([99, 100, 60_000, 10**7]),
+    )
+    def fall_silent(self, watch: list[int], milliseconds: int) -> None:
+        self.write(BY_NAME["WATCHDOG"].address, watch)
+        self.command(Command.SAVE_SETTINGS)
+        self.work(ALL_WORK)
+        self.advance(milliseconds)
+        self.work(1)
+
     @rule(code=codes, length=st.sampled_from([0, 44, 8192, 8193, 0xFFFFFFFF]), crc=st.integers(0, 0xFFFFFFFF))
     def any_command(self, code: int, length: int, crc: int) -> None:
         self.command(code, length, crc)
@@ -304,7 +318,9 @@ class Traffic(RuleBasedStateMachine):
     @rule()
     def broadcast_a_command(self) -> None:
         assert self.node.broadcast(command_pdu(99)) == b""
+        self.model.tell()
         self.model.broadcast(BY_NAME["COMMAND"].address, [99, 0, 0, 0, 0])
+        self.model.served(16)
         self.model.work(1)
 
     # ----------------------------------------------------------------------------------------------------- time
@@ -326,7 +342,8 @@ class Traffic(RuleBasedStateMachine):
 
     @rule(
         milliseconds=st.one_of(
-            st.integers(0, 1000), st.sampled_from([WEAR_INTERVAL_MS - 1, WEAR_INTERVAL_MS, 10**7])
+            st.integers(0, 1000),
+            st.sampled_from([99, 100, 60_000, WEAR_INTERVAL_MS - 1, WEAR_INTERVAL_MS, 10**7]),
         )
     )
     def advance(self, milliseconds: int) -> None:
@@ -342,13 +359,19 @@ class Traffic(RuleBasedStateMachine):
     @invariant()
     def all_registers_agree(self) -> None:
         self.node.address = self.model.address
+        self.model.tell()
         registers = {table: self.model.registers(table, bulk=False) for table in Table}
         for table, start, count in WATCHED:
             expected = [registers[table][start + i] for i in range(count)]
             assert self.node.read(table, start, count) == expected, (table.name, hex(start))
+            events = len(self.model.events)
+            self.model.served(READ_FUNCTION[table])
+            if len(self.model.events) != events:
+                registers = {table: self.model.registers(table, bulk=False) for table in Table}
         assert self.node.lamp() == self.model.lamp
         self.seen[self.model.state.name] += 1
         self.seen[self.model.reason.name] += 1
+        self.seen["lost"] += self.model.lost
         self.seen["lit" if self.model.lamp else "dark"] += 1
         sequence = self.model.models.active.sequence if self.model.models.active else 0
         self.seen["highest sequence"] = max(self.seen["highest sequence"], sequence)
@@ -378,5 +401,5 @@ def test_the_register_file() -> None:
     # Far below what is usual: another release of Hypothesis draws other traffic.
     assert seen["answered"] > 2000, seen
     assert min(seen["exception 2"], seen["exception 4"], seen["exception 6"], seen["lit"]) > 0, seen
-    assert min(seen["WEAR"], seen["SAMPLING"], seen["scans"]) > 0, seen
+    assert min(seen["WEAR"], seen["SAMPLING"], seen["scans"], seen["lost"]) > 0, seen
     assert seen["highest sequence"] >= 3, "no example went deep"

@@ -10,6 +10,8 @@
 
 #define BLINK_MS 250u
 
+#define ACKNOWLEDGE (1u << WIRE_COIL_ACKNOWLEDGE)
+
 _Static_assert(WIRE_COIL_ACKNOWLEDGE == NEURON_COILS - 1, "the last coil");
 
 static bool coil(const struct neuron *neuron, unsigned number)
@@ -33,6 +35,14 @@ static float input_float(const struct neuron *neuron, unsigned index)
     return neuron->inputs_float[index];
 }
 
+static void set_clipped(struct neuron *neuron, uint64_t clipped)
+{
+    if (clipped == neuron->clipped)
+        return;
+    neuron->clipped = clipped;
+    neuron->news = true;
+}
+
 /* Take `count` inputs from their floats. One copy of it is enough. */
 static __attribute__((noinline)) void scale_inputs(struct neuron *neuron, unsigned first, unsigned count)
 {
@@ -45,24 +55,101 @@ static __attribute__((noinline)) void scale_inputs(struct neuron *neuron, unsign
         if ((q == INT16_MAX || q == INT16_MIN) && fixed_clips(value, fraction))
             clipped |= bits_of(i, 1);
     }
-    neuron->clipped = clipped;
+    set_clipped(neuron, clipped);
     neuron->integers &= ~bits_of(first, count);
+}
+
+/* ---------------------------------------------------------------------------------------------- deciding */
+
+static bool held(const struct neuron *neuron)
+{
+    return coil(neuron, WIRE_COIL_HOLD);
+}
+
+bool neuron_takes_windows(const struct neuron *neuron)
+{
+    return neuron->senses && !coil(neuron, WIRE_COIL_OVERRIDE);
+}
+
+static void tell(struct neuron *neuron, enum wire_event_kind kind, bool begins)
+{
+    const uint32_t value = kind == WIRE_EVENT_KIND_DECISION ? neuron->inferences : 0;
+    events_add(neuron->events, kind, begins, value, neuron->inputs, neuron->valid ? neuron->model.inputs : 0);
+}
+
+void neuron_tell(struct neuron *neuron)
+{
+    if (!neuron->news)
+        return;
+    neuron->news = false;
+    if (neuron->lit != neuron->lit_told)
+        tell(neuron, WIRE_EVENT_KIND_DECISION, neuron->lit);
+    neuron->lit_told = neuron->lit;
+    const bool clips = neuron_clipped(neuron);
+    if (clips != neuron->clips_told)
+        tell(neuron, WIRE_EVENT_KIND_CLIPPED, clips);
+    neuron->clips_told = clips;
+}
+
+static void follow_decision(struct neuron *neuron)
+{
+    const bool lit = neuron->decision.plain ? neuron->decision.condition : neuron->decision.on;
+    if (lit == neuron->lit)
+        return;
+    neuron->lit = lit;
+    neuron->news = true;
 }
 
 static void decide(struct neuron *neuron)
 {
+    neuron->due = false;
     if (!neuron->valid)
         return;
     infer(&neuron->model, neuron->inputs, neuron->outputs);
-    neuron->decision = infer_led(&neuron->model, neuron->outputs);
     neuron->inferences++;
+    struct decision *decision = &neuron->decision;
+    if (!decision->plain)
+        decision_take(decision, &neuron->model, neuron->outputs,
+                      neuron->senses ? neuron->now : port_millis());
+    else
+        decision->condition = infer_led(&neuron->model, neuron->outputs);
+    follow_decision(neuron);
 }
 
 static void inputs_changed(struct neuron *neuron)
 {
-    if (!coil(neuron, WIRE_COIL_HOLD))
+    if (held(neuron))
+        neuron->due = true;
+    else
         decide(neuron);
 }
+
+static void bus_changed_inputs(struct neuron *neuron)
+{
+    if (!neuron_takes_windows(neuron))
+        inputs_changed(neuron);
+}
+
+void neuron_sense(struct neuron *neuron, const int16_t *inputs, uint64_t clipped, uint32_t now)
+{
+    for (unsigned i = 0; i < neuron->model.inputs; i++)
+        if (neuron->sensed >> i & 1u)
+            neuron->inputs[i] = inputs[i];
+    neuron->integers |= neuron->sensed;
+    set_clipped(neuron, (neuron->clipped & ~neuron->sensed) | clipped);
+    neuron->now = now;
+    inputs_changed(neuron);
+}
+
+void neuron_tick(struct neuron *neuron, uint32_t now)
+{
+    neuron->now = now;
+    decision_tick(&neuron->decision, now);
+    if (!held(neuron))
+        follow_decision(neuron);
+}
+
+/* ------------------------------------------------------------------------------------------------ models */
 
 /* Those of the model, or 0. */
 static void take_scales(struct neuron *neuron, const struct image *model)
@@ -82,30 +169,57 @@ static void take_scales(struct neuron *neuron, const struct image *model)
         memset(neuron->output_fractions, model->layers[model->layer_count - 1].out_fraction, model->outputs);
 }
 
+/* The inputs that come from channels. */
+static uint64_t sensed_by(const struct image *model)
+{
+    uint64_t sensed = 0;
+    for (unsigned i = 0; model && model->senses && i < model->inputs; i++)
+        if (model->sources[i].channel != WIRE_CHANNEL_BUS)
+            sensed |= bits_of(i, 1);
+    return sensed;
+}
+
 /* Another model, or NULL: the same values at the new scales, and no outputs yet. */
 static __attribute__((cold)) void change_model(struct neuron *neuron, const struct image *model)
 {
     for (unsigned i = 0; i < WIRE_UNITS_MAX; i++)
         neuron->inputs_float[i] = input_float(neuron, i); /* at the old scales */
+    neuron->models++;
     neuron->valid = model != NULL;
     if (model)
         neuron->model = *model;
+    neuron->sensed = sensed_by(model);
+    neuron->senses = neuron->sensed != 0;
+    neuron->due = false;
+    neuron->news = true; /* other inputs may count for CLIPPED */
     take_scales(neuron, model);
     scale_inputs(neuron, 0, WIRE_UNITS_MAX);
     memset(neuron->outputs, 0, sizeof neuron->outputs);
+    decision_begin(&neuron->decision, model);
     events_add(neuron->events, WIRE_EVENT_KIND_MODEL, model != NULL, model ? model->crc : 0, NULL, 0);
 }
 
 void neuron_run(struct neuron *neuron, const struct image *model)
 {
+    neuron_tell(neuron);
     change_model(neuron, model);
-    decide(neuron);
+    if (neuron->senses)
+        follow_decision(neuron); /* until the first window */
+    else
+        decide(neuron);
 }
 
 void neuron_stop(struct neuron *neuron)
 {
+    neuron_tell(neuron);
     change_model(neuron, NULL);
-    neuron->decision = false;
+    follow_decision(neuron);
+}
+
+void neuron_boot(struct neuron *neuron, struct refusal *refusal, struct events *events)
+{
+    *neuron = (struct neuron){.refusal = refusal, .events = events};
+    decision_begin(&neuron->decision, NULL);
 }
 
 const struct image *neuron_model(const struct neuron *neuron)
@@ -137,14 +251,29 @@ bool neuron_lamp(const struct neuron *neuron)
         return true;
     if (coil(neuron, WIRE_COIL_IDENTIFY))
         return port_millis() / BLINK_MS % 2 == 0;
-    return neuron->decision;
+    return neuron->safe ? neuron->safe_lit : neuron->lit;
+}
+
+void neuron_safe(struct neuron *neuron, bool safe, bool lit)
+{
+    neuron->safe = safe;
+    neuron->safe_lit = lit;
 }
 
 void neuron_write_coils(struct neuron *neuron, unsigned mask, unsigned bits)
 {
-    mask &= ~(1u << WIRE_COIL_ACKNOWLEDGE); /* an order, which nothing keeps */
+    const bool overridden = coil(neuron, WIRE_COIL_OVERRIDE), acknowledged = bits & mask & ACKNOWLEDGE;
+    mask &= ~ACKNOWLEDGE; /* an order, which nothing keeps */
     neuron->coils = (uint8_t)((neuron->coils & ~mask) | (bits & mask));
-    inputs_changed(neuron); /* they may have, while HOLD was set */
+    if (coil(neuron, WIRE_COIL_OVERRIDE) != overridden)
+        events_add(neuron->events, WIRE_EVENT_KIND_OVERRIDE, !overridden, 0, NULL, 0);
+    if (acknowledged)
+        decision_acknowledge(&neuron->decision);
+    if (held(neuron))
+        return;
+    if (neuron->due)
+        decide(neuron);
+    follow_decision(neuron);
 }
 
 /* --------------------------------------------------------------------------------------------------- reads */
@@ -250,13 +379,27 @@ static enum modbus_exception read_inferences(const void *part, uint32_t offset, 
 
 /* -------------------------------------------------------------------------------------------------- writes */
 
+/* Whether the bus may write these inputs of a model that senses; REASON says why not. */
+static bool may_write(const struct neuron *neuron, unsigned first, unsigned count)
+{
+    if (!neuron_takes_windows(neuron) || !(neuron->sensed & bits_of(first, count)))
+        return true;
+    while (!(neuron->sensed >> first & 1u))
+        first++;
+    refusal_note(neuron->refusal, WIRE_REASON_SENSED, (uint16_t)first);
+    return false;
+}
+
 static enum modbus_exception write_inputs(void *part, uint32_t offset, uint16_t count, const uint16_t *values)
 {
     struct neuron *neuron = part;
-    neuron->clipped &= ~bits_of(offset, count);
+    if (neuron->senses && !may_write(neuron, offset, count))
+        return MODBUS_DEVICE_FAILURE;
+    if (neuron->clipped)
+        set_clipped(neuron, neuron->clipped & ~bits_of(offset, count));
     neuron->integers |= bits_of(offset, count);
     memcpy(neuron->inputs + offset, values, count * sizeof *values);
-    inputs_changed(neuron);
+    bus_changed_inputs(neuron);
     return MODBUS_OK;
 }
 
@@ -269,10 +412,12 @@ static enum modbus_exception write_inputs_float(void *part, uint32_t offset, uin
     for (uint16_t i = 0; i < count; i += 2)
         if (isnan(words_get_float(values + i)))
             return MODBUS_ILLEGAL_VALUE;
+    if (neuron->senses && !may_write(neuron, offset / 2, count / 2))
+        return MODBUS_DEVICE_FAILURE;
     for (uint16_t i = 0; i < count; i += 2)
         neuron->inputs_float[(offset + i) / 2] = words_get_float(values + i);
     scale_inputs(neuron, offset / 2, count / 2);
-    inputs_changed(neuron);
+    bus_changed_inputs(neuron);
     return MODBUS_OK;
 }
 

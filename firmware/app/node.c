@@ -24,12 +24,14 @@ void node_boot(struct node *node)
         .events = &parts->events,
         .refusal = &parts->refusal,
     };
-    parts->refusal.events = parts->neuron.events = &parts->events;
+    parts->refusal.events = &parts->events;
     if (!port_on_crystal())
         refusal_fault(&parts->refusal, WIRE_REASON_CRYSTAL, 0);
     wear_boot(&parts->wear, &parts->refusal);
     settings_boot(&parts->settings, &parts->refusal, &parts->wear);
+    watch_boot(&parts->watch, &parts->settings, &parts->neuron, &parts->events);
     trainer_init(&parts->trainer, port_arena());
+    neuron_boot(&parts->neuron, &parts->refusal, &parts->events);
     models_boot(&parts->models, &parts->neuron, &parts->trainer, &parts->refusal, &parts->wear);
     parts->commands = (struct commands){
         .refusal = &parts->refusal,
@@ -44,6 +46,13 @@ void node_boot(struct node *node)
         .models = &parts->models,
         .settings = &parts->settings,
         .trainer = &parts->trainer,
+        .watch = &parts->watch,
+    };
+    parts->hops = (struct hops){
+        .sampler = &parts->sampler,
+        .neuron = &parts->neuron,
+        .events = &parts->events,
+        .status = &parts->status,
     };
     node->server.data = registers_join(&node->registers, parts);
     apply_settings(node);
@@ -57,7 +66,13 @@ size_t node_serve(struct node *node, const uint8_t *request, size_t size, uint8_
     node->server.counters.overruns += (uint16_t)(overruns - node->overruns);
     node->overruns = overruns;
     node->registers.busy = false;
+    if (node->parts.neuron.news) /* of the last request, before this one undoes it */
+        neuron_tell(&node->parts.neuron);
+    const uint16_t heard = node->server.counters.server_messages;
     const size_t answered = modbus_serve(&node->server, request, size, reply);
+    /* A request that sets the counters to 0 is answered. */
+    if (answered > 0 || node->server.counters.server_messages != heard)
+        watch_hear(&node->parts.watch, request[1]);
     if (node->registers.busy && request[0] == MODBUS_BROADCAST)
         node->parts.link.missed++; /* nobody hears the exception */
     return answered;
@@ -90,15 +105,31 @@ static bool step_stores(struct parts *parts)
     return models_step(&parts->models) || settings_step(&parts->settings);
 }
 
+/* What waits for a quiet bus, but not for longer than that. */
+#define PATIENCE_MS 10u
+
+static void keep_watch(struct node *node)
+{
+    struct parts *parts = &node->parts;
+    node->watched = port_millis();
+    sampling_step(&parts->sampling);
+    watch_step(&parts->watch);
+    hops_follow(&parts->hops);
+    neuron_tell(&parts->neuron);
+}
+
 bool node_work(struct node *node)
 {
     struct parts *parts = &node->parts;
-    sampling_step(&parts->sampling);
-    const bool training = trainer_step(&parts->trainer);
+    const bool quiet = link_quiet(&parts->link);
+    if (quiet || port_millis() - node->watched >= PATIENCE_MS)
+        keep_watch(node);
+    const bool hopping = parts->neuron.senses && hops_step(&parts->hops);
+    const bool training = parts->trainer.state == WIRE_TRAINING_RUNNING && trainer_step(&parts->trainer);
+    if (!quiet)
+        return training || hopping; /* the bus comes first: no stall of the flash may fall into a frame */
     if (!training)
         models_take_learnt(&parts->models);
-    if (!link_quiet(&parts->link))
-        return training; /* the bus comes first: no stall of the flash may fall into a frame */
     if (parts->commands.restart)
         port_reset();
     wear_step(&parts->wear);
@@ -108,7 +139,7 @@ bool node_work(struct node *node)
     const bool storing = step_stores(parts);
     if (!storing)
         models_check(&parts->models, training ? CHECK_BYTES_BESIDE : CHECK_BYTES);
-    return storing || training;
+    return storing || training || hopping;
 }
 
 void node_show(struct node *node)

@@ -16,6 +16,7 @@ struct node {
     struct registers registers;
     struct modbus_server server;
     uint16_t overruns; /* of the link, as far as the server has counted them */
+    uint32_t watched;  /* port_millis when it last looked after what may wait for a quiet bus */
 };
 
 /* Settings and model from the flash, then listen. */

@@ -1,9 +1,12 @@
 /* The node as a sum of parts. Each owns its state: others read it, or call the part's own functions.
  *
+ *     hops                 window by window, from the channels to the neuron
  *     commands, status     what the bus may ask for, and what it is told
  *     models               stage, verify, commit, rollback
+ *     watch                whether the bus still asks
  *     neuron  settings  trainer
  *     sampling             the channels, as the bus asks for them and sees them
+ *     decision             (the neuron's) from what the model says to what lights the LED
  *     wear                 whether the flash may be written
  *     refusal              why something was not done
  *     events               what has happened
@@ -14,6 +17,7 @@
 
 #include "app/commands.h"
 #include "app/events.h"
+#include "app/hops.h"
 #include "app/identity.h"
 #include "app/link.h"
 #include "app/models.h"
@@ -24,6 +28,7 @@
 #include "app/settings.h"
 #include "app/status.h"
 #include "app/trainer.h"
+#include "app/watch.h"
 #include "app/wear.h"
 
 struct parts {
@@ -37,8 +42,10 @@ struct parts {
     struct settings settings;
     struct trainer trainer;
     struct models models;
+    struct watch watch;
     struct commands commands;
     struct status status;
+    struct hops hops;
 };
 
 #endif

@@ -113,6 +113,7 @@ static void sort_rows(struct registers *registers, struct parts *parts)
         {&parts->models, models_rows, MODELS_ROWS},
         {&parts->commands, commands_rows, COMMANDS_ROWS},
         {&parts->status, status_rows, STATUS_ROWS},
+        {&parts->hops, hops_rows, HOPS_ROWS},
     };
     unsigned joined = 0;
     for (unsigned i = 0; i < sizeof all / sizeof *all; i++)

@@ -9,8 +9,11 @@
 
 void sampling_step(struct sampling *sampling)
 {
-    const uint32_t lost = sampling->sampler->lost - sampling->told, now = port_millis();
-    if (lost == 0 || (sampling->told != 0 && now - sampling->told_ms < GAPS_MS))
+    const uint32_t lost = sampling->sampler->lost - sampling->told;
+    if (lost == 0)
+        return;
+    const uint32_t now = port_millis();
+    if (sampling->told != 0 && now - sampling->told_ms < GAPS_MS)
         return;
     sampling->told += lost;
     sampling->told_ms = now;

@@ -30,12 +30,16 @@ unsigned status_bits(const struct status *status)
            (unsigned)(status->refusal->faults != 0) << WIRE_DISCRETE_FAULT |
            (unsigned)(state(status) != WIRE_STATE_IDLE) << WIRE_DISCRETE_BUSY |
            (unsigned)status->models->verified << WIRE_DISCRETE_STAGED |
-           (unsigned)neuron->decision << WIRE_DISCRETE_DECISION |
+           (unsigned)neuron->lit << WIRE_DISCRETE_DECISION |
            (unsigned)neuron_clipped(neuron) << WIRE_DISCRETE_CLIPPED |
            (unsigned)attention(status) << WIRE_DISCRETE_ATTENTION |
            (unsigned)(neuron->coils != 0) << WIRE_DISCRETE_HELD |
            (unsigned)neuron_out_of_range(neuron) << WIRE_DISCRETE_OUT_OF_RANGE |
-           (unsigned)neuron->decision << WIRE_DISCRETE_CONDITION;
+           (unsigned)neuron->senses << WIRE_DISCRETE_SENSING |
+           (unsigned)status->watch->lost << WIRE_DISCRETE_BUS_LOST |
+           (unsigned)decision_latched(&neuron->decision) << WIRE_DISCRETE_LATCHED |
+           (unsigned)neuron->decision.condition << WIRE_DISCRETE_CONDITION |
+           (unsigned)decision_waiting(&neuron->decision) << WIRE_DISCRETE_WAITING;
 }
 
 static enum modbus_exception read_state(const void *part, uint32_t offset, uint16_t count, uint16_t *values)

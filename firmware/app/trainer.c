@@ -284,7 +284,7 @@ static void end_epoch(struct trainer *trainer)
 
 bool trainer_step(struct trainer *trainer)
 {
-    if (trainer->state != WIRE_TRAINING_RUNNING || trainer_learnt(trainer))
+    if (trainer_learnt(trainer))
         return false;
     const enum learn_progress progress =
         trainer->wide ? learn64_sample(&trainer->learner.wide) : learn32_sample(&trainer->learner.narrow);

@@ -64,7 +64,7 @@ void trainer_resume(struct trainer *trainer);
 /* End what is under way, without an image. */
 void trainer_stop(struct trainer *trainer);
 
-/* Take one sample. True while there is more to do. */
+/* Take one sample, while it is running. True while there is more to do. */
 bool trainer_step(struct trainer *trainer);
 
 /* The training has come to its end and waits for trainer_finish. */

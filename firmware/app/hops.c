@@ -1,0 +1,183 @@
+#include "app/hops.h"
+
+#include <string.h>
+
+#include "app/words.h"
+#include "core/features.h"
+#include "port/port.h"
+
+/* ----------------------------------------------------------------------------------------------------- begin */
+
+/* Another model runs, or none. */
+static void begin(struct hops *hops)
+{
+    const struct image *model = neuron_model(hops->neuron);
+    const bool senses = hops->neuron->senses;
+    hops->models = hops->neuron->models;
+    hops->skipped = hops->decided = hops->missed = 0;
+    memset(&hops->last, 0, sizeof hops->last);
+    memset(hops->wanted, 0, sizeof hops->wanted);
+    for (unsigned i = 0; senses && i < model->inputs; i++)
+        if (model->sources[i].channel != WIRE_CHANNEL_BUS)
+            hops->wanted[model->sources[i].channel] |= 1u << model->sources[i].feature;
+    hops->first = sampler_model(hops->sampler, senses ? senses_channels(model->sources, model->inputs) : 0,
+                                senses ? model->senses->rate : 0);
+}
+
+/* --------------------------------------------------------------------------------------------------- measure */
+
+/* What a window gives: numerators, inputs, and which of these were cut. */
+struct measured {
+    uint32_t features[WIRE_UNITS_MAX];
+    int16_t inputs[WIRE_UNITS_MAX];
+    uint64_t clipped;
+};
+
+static void take_channel(struct measured *measured, const struct image *model, unsigned channel,
+                         const struct features_window *window, const struct features *found)
+{
+    for (unsigned i = 0; i < model->inputs; i++) {
+        const struct senses_source *source = &model->sources[i];
+        if (source->channel != channel)
+            continue;
+        const uint32_t numerator =
+            source->feature == WIRE_FEATURE_BAND
+                ? features_band(window, found->value[WIRE_FEATURE_MEAN], source->band_low, source->band_high)
+                : found->value[source->feature];
+        bool clipped;
+        measured->features[i] = numerator;
+        measured->inputs[i] =
+            features_input(numerator, source->multiply, source->shift, source->offset, &clipped);
+        measured->clipped |= (uint64_t)clipped << i;
+    }
+}
+
+/* False where the ring does not have the window whole, from the beginning of the work to its end. */
+static bool measure(const struct hops *hops, struct measured *measured)
+{
+    const struct image *model = neuron_model(hops->neuron);
+    memset(measured, 0, sizeof *measured);
+    for (unsigned channel = 0; channel < WIRE_CHANNELS; channel++) {
+        struct features_window window;
+        struct features found;
+        if (!hops->wanted[channel])
+            continue;
+        if (!sampler_window(hops->sampler, hops->first, model->senses->window, channel, &window))
+            return false;
+        features_measure(&window, hops->wanted[channel], model->senses->rate, &found);
+        take_channel(measured, model, channel, &window, &found);
+    }
+    return sampler_holds(hops->sampler, hops->first);
+}
+
+/* ----------------------------------------------------------------------------------------------------- decide */
+
+/* Since the first scan of all, ms; wraps. */
+static uint32_t time_of(uint64_t number, uint32_t rate)
+{
+    return (uint32_t)(number * 1000u / rate);
+}
+
+static void show(const struct hops *hops)
+{
+    const struct hops_window *last = &hops->last;
+    const struct image *model = neuron_model(hops->neuron);
+    port_decided(&(struct port_window){
+        .sample = last->sample,
+        .inputs = model->inputs,
+        .outputs = model->outputs,
+        .features = last->features,
+        .input = last->inputs,
+        .output = last->outputs,
+        .decision = last->bits >> WIRE_DISCRETE_DECISION & 1u,
+        .lit = last->bits >> WIRE_DISCRETE_LED & 1u,
+    });
+}
+
+static void decide(struct hops *hops, const struct measured *measured, uint64_t sample, uint32_t rate)
+{
+    struct hops_window *last = &hops->last;
+    const struct neuron *neuron = hops->neuron;
+    if (hops->skipped)
+        events_add(hops->events, WIRE_EVENT_KIND_LATE, 0, hops->skipped, NULL, 0);
+    hops->skipped = 0;
+    hops->decided++;
+    neuron_sense(hops->neuron, measured->inputs, measured->clipped, time_of(sample, rate));
+    neuron_tell(hops->neuron);
+    last->sample = (uint32_t)sample;
+    last->bits = (uint16_t)status_bits(hops->status);
+    memcpy(last->features, measured->features, sizeof last->features);
+    memcpy(last->inputs, neuron->inputs, sizeof last->inputs);
+    memcpy(last->outputs, neuron->outputs, sizeof last->outputs);
+    show(hops);
+}
+
+/* The window is there, or was: it is measured, or not to be had. */
+static void hop(struct hops *hops, uint64_t sample, const struct senses *senses)
+{
+    struct measured measured;
+    const bool whole = measure(hops, &measured);
+    hops->first += senses->hop;
+    if (whole) {
+        decide(hops, &measured, sample, senses->rate);
+    } else {
+        hops->missed++;
+        hops->skipped++;
+    }
+}
+
+void hops_follow(struct hops *hops)
+{
+    const struct neuron *neuron = hops->neuron;
+    if (hops->models != neuron->models)
+        begin(hops);
+    if (!neuron->senses && !neuron->decision.plain)
+        neuron_tick(hops->neuron, port_millis());
+}
+
+bool hops_step(struct hops *hops)
+{
+    if (hops->models != hops->neuron->models)
+        return false; /* it has not been followed yet */
+    const struct senses *senses = neuron_model(hops->neuron)->senses;
+    const uint64_t head = sampler_head(hops->sampler), last = hops->first + senses->window - 1;
+    if (head > last && neuron_takes_windows(hops->neuron)) {
+        hop(hops, last, senses);
+        return true;
+    }
+    if (head > last) /* they go by unseen */
+        hops->first += ((head - last - 1) / senses->hop + 1) * senses->hop;
+    if (head > 0)
+        neuron_tick(hops->neuron, time_of(head - 1, senses->rate));
+    return false;
+}
+
+/* -------------------------------------------------------------------------------------------------- registers */
+
+#define AT(name) (WIRE_INPUT_##name - WIRE_INPUT_WINDOWS)
+#define WORDS (AT(WINDOW_VALUES) + WIRE_INPUT_WINDOW_VALUES_SIZE)
+_Static_assert(WIRE_INPUT_WINDOW_VALUES_SIZE == 4 * WIRE_UNITS_MAX,
+               "room for each value of the largest model");
+
+static enum modbus_exception read_window(const void *part, uint32_t offset, uint16_t count, uint16_t *values)
+{
+    const struct hops *hops = part;
+    uint16_t words[WORDS] = {0}, *next = words + AT(WINDOW_VALUES);
+    if (hops->neuron->senses && hops->models == hops->neuron->models) { /* those of this very model */
+        const struct image *model = neuron_model(hops->neuron);
+        words_put32(words + AT(WINDOWS), hops->decided);
+        words_put32(words + AT(WINDOW_SAMPLE), hops->last.sample);
+        words[AT(WINDOW_BITS)] = hops->last.bits;
+        words[AT(WINDOWS_MISSED)] = hops->missed;
+        for (unsigned i = 0; i < model->inputs; i++, next += 2)
+            words_put32(next, hops->last.features[i]);
+        memcpy(next, hops->last.inputs, model->inputs * sizeof *next);
+        memcpy(next + model->inputs, hops->last.outputs, model->outputs * sizeof *next);
+    }
+    memcpy(values, words + offset, count * sizeof *values);
+    return MODBUS_OK;
+}
+
+const struct row hops_rows[] = {
+    {WIRE_TABLE_INPUT, WIRE_INPUT_WINDOWS, WORDS, read_window, NULL},
+};

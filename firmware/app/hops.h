@@ -1,0 +1,51 @@
+/* From the board's channels to the neuron: every hop of a model that senses, a window of scans becomes its inputs, and
+ * it decides, with no master.
+ *
+ * The first window of a model begins with the scan that is next when the model begins; every hop scans another does. They
+ * are decided in order, one a round, however late, as long as the ring holds them. One that it no longer holds, or in
+ * which a scan is missing, is not decided; those after it are where they would have been. While OVERRIDE is set none is
+ * measured, nor counted. */
+#ifndef NEURON485_APP_HOPS_H
+#define NEURON485_APP_HOPS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "app/events.h"
+#include "app/neuron.h"
+#include "app/rows.h"
+#include "app/sampler.h"
+#include "app/status.h"
+#include "core/wire.h"
+
+struct hops {
+    struct sampler *sampler;
+    struct neuron *neuron;
+    struct events *events;
+    const struct status *status;
+    uint32_t models; /* the neuron's: how many had begun when this was set up for one */
+    uint32_t
+        wanted[WIRE_CHANNELS]; /* features that the model wants of a channel, enum wire_feature n in bit n */
+    uint64_t first;            /* number of the first scan of the next window */
+    uint32_t skipped;          /* windows since the last that was decided */
+    uint16_t missed;           /* since the model began, like `decided`; both wrap */
+    uint32_t decided;
+    struct hops_window {
+        uint32_t sample; /* number of its last scan; wraps */
+        uint16_t bits;   /* the discrete inputs after it */
+        uint32_t features[WIRE_UNITS_MAX];
+        int16_t inputs[WIRE_UNITS_MAX], outputs[WIRE_UNITS_MAX];
+    } last; /* window that was decided */
+};
+
+/* Sample what the running model wants, from when another began; of a model of the bus, let time pass for its decision. */
+void hops_follow(struct hops *hops);
+
+/* In every round while the model senses: decide the next window if it is there, and let time pass for the decision. True
+ * where another may be there already. */
+bool hops_step(struct hops *hops);
+
+#define HOPS_ROWS 1u
+extern const struct row hops_rows[HOPS_ROWS];
+
+#endif
