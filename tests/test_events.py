@@ -20,6 +20,7 @@ from host.core.wire import (
     Start,
     Table,
 )
+from tests.e2e.scenario import AND
 from tests.memory_node import COMPILERS, MemoryNode, ModbusException, Scan
 from tests.models import random_model
 
@@ -116,6 +117,24 @@ def test_a_model_that_begins_to_run_is_an_event(node: MemoryNode) -> None:
     ]
 
 
+def test_a_decision_that_changes_is_an_event_with_its_inputs(node: MemoryNode) -> None:
+    node.deploy(encode(AND))
+    expected = []
+    for a, b in [(0, 0), (1, 1), (1, 1), (0, 1), (1, 0), (1, 1), (0, 0)]:
+        node.advance(7)
+        before = node.get("DECISION")
+        node.write(BY_NAME["INPUTS_FLOAT"].address, [0x3F80 * a, 0, 0x3F80 * b, 0])
+        node.work()
+        if (a and b) != before:
+            inputs = tuple(node.read(Table.HOLDING, BY_NAME["INPUTS"].address, 2))
+            assert any(inputs) == bool(a or b)
+            expected.append(
+                (node.get("UPTIME"), 0, EventKind.DECISION, a and b, node.get("INFERENCES"), inputs)
+            )
+    assert len(expected) == 4
+    assert [event[2:] for event in follow(node)[0] if event.kind == EventKind.DECISION] == expected
+
+
 def test_what_is_wrong_is_an_event(node: MemoryNode) -> None:
     node.health(dead_crystal=True)
     node.power_cycle()
@@ -130,10 +149,8 @@ def test_a_model_that_rots_away_is_an_event(node: MemoryNode) -> None:
     node.deploy(image)
     node.rot(node.flash().index(image) + len(image) - 5, b"\x01")
     node.idle(200)
-    assert [event[4:7] for event in follow(node)[0]][-2:] == [
-        (EventKind.FAULT, Reason.ROTTEN_RUNNING, 0),
-        (EventKind.MODEL, 0, 0),
-    ]
+    events = [event[4:7] for event in follow(node)[0] if event.kind != EventKind.DECISION]
+    assert events[-2:] == [(EventKind.FAULT, Reason.ROTTEN_RUNNING, 0), (EventKind.MODEL, 0, 0)]
 
 
 def test_lost_scans_are_an_event_with_number_and_time(node: MemoryNode) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
+from host.core.image import encode
 from host.core.modbus import write_read_pdu
+from host.core.senses import Senses, Source
 from host.core.wire import (
     ANALOG,
     BY_NAME,
@@ -20,9 +23,11 @@ from host.core.wire import (
     SAMPLES_MAX,
     Command,
     EventKind,
+    Feature,
     Reason,
     Table,
 )
+from tests.e2e.scenario import AND
 from tests.memory_node import COMPILERS, MemoryNode, ModbusException, Scan
 from tests.sampler_model import U32, SamplerModel
 
@@ -259,6 +264,34 @@ def test_what_the_board_cannot_sample_is_refused_and_changes_nothing(
     assert node.read(Table.HOLDING, ASKED, 4) == before
     assert node.sampled() == (0, 0)
     assert node.get("CHANNELS") == board
+
+
+def test_a_running_model_fixes_the_rate_and_its_channels(pair: Pair) -> None:
+    node = pair.node
+    source = Source(0, Feature.MEAN, 1, 4, 0)
+    node.write(ASKED, [200, A1])
+    node.deploy(encode(replace(AND, senses=Senses(500, 16, 8, 485, (source, source)))))
+    assert node.sampled() == (A0 | A1, 500)
+    assert node.get("SAMPLING_RATE") == 500
+    for rate in (100, 1000):
+        with pytest.raises(ModbusException) as error:
+            node.write(ASKED, [rate])
+        assert error.value.code == FAILURE
+        assert node.get("REASON") == Reason.SAMPLING
+    assert node.read(Table.HOLDING, ASKED, 2) == [200, A1]
+    node.write(ASKED, [200, D0])
+    assert node.sampled() == (A0 | D0, 500), "the rate is not asked for anew"
+    node.scan([7], 1, times=3)
+    node.write(ASKED, [500, 0])
+    assert node.sampled() == (A0, 500)
+    assert node.read(Table.HOLDING, HEAD, 4) == [0, 3, 0, 3], (
+        "another scan: the ring is empty, the numbers go on"
+    )
+    node.scan([9], times=2)
+    node.write(ASKED, [500, A0])
+    assert pair.read(0)[:7] == [0, 5, 0, 3, A0, 9, 9], "what is sampled anyway changes nothing"
+    node.deploy(encode(AND))
+    assert node.sampled() == (A0, 500)
 
 
 @pytest.mark.parametrize(
