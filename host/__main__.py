@@ -12,6 +12,7 @@ from host.core.wire import WIRE_VERSION
 from host.errors import command
 
 COMMANDS = {
+    "record": "write down what a node's channels measure, with labels, to train on it",
     "train": "train a model, turn it into fixed point, send it to a node",
     "convert": "turn a model of scikit-learn, PyTorch or ONNX into an image, send it to a node",
     "deploy": "send a saved model to a node, go back, fetch, or say what runs there or what is inside",

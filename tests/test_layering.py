@@ -98,7 +98,7 @@ FLOORS = (
     ("show",),
     ("cli",),
     ("lessons",),
-    ("train", "convert", "deploy", "predict", "settings", "sim", "lesson", "__main__"),
+    ("train", "record", "convert", "deploy", "predict", "settings", "sim", "lesson", "__main__"),
 )
 """The rooms of host/, from the ground up. What is imported lies in the same room, or on a lower floor."""
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -27,3 +27,8 @@ def mask_of(names: Iterable[str]) -> int:
 def names_of(mask: int) -> tuple[str, ...]:
     """The channels of a mask, in the order of their numbers; bits beyond them are nobody's."""
     return tuple(name for number, name in enumerate(NAMES) if mask >> number & 1)
+
+
+def ordered(names: Iterable[str]) -> tuple[str, ...]:
+    """The same channels in the order of their numbers."""
+    return names_of(mask_of(names))

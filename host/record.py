@@ -1,0 +1,134 @@
+"""Record what a node's channels measure.
+
+python -m host.record PORT FILE.csv --channels a0,a1,d0 --rate 1000              until Ctrl-C
+python -m host.record PORT FILE.csv --seconds 60                                 the same file goes on
+python -m host.record PORT FILE.csv --channels a0 --rate 1000 --keys n=normal,w=worn
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from host.cli.line import line_of
+from host.cli.recording import NO_LABEL, labels_of, parse
+from host.errors import NeuronError, command, counted
+from host.show.terminal import console, note, progress, say, warn
+
+if TYPE_CHECKING:
+    import argparse
+
+    from host.data.recorder import Recorder
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parse(argv)
+    from host.data.recorded import Recorded, begin
+    from host.data.recorder import Around, Recorder
+    from host.node.samples import start_sampling
+
+    if args.keys:
+        from host.show.keyboard import require_keyboard
+
+        require_keyboard()
+    labels = labels_of(args)
+    begun = begin(args.file, args.channels, args.rate, dict(args.scale), labelled=labels is not None)
+    around = None if args.before is args.after is None else Around(args.before or 0, args.after or 0)
+    with line_of(args).open(args.port) as node:
+        names = begun.channels + (labels.channels if labels else ())
+        sampling = start_sampling(node, names, begun.rate)
+        recorder = Recorder(
+            node,
+            Recorded(begun, sampling.rate),
+            sampling,
+            labels=labels,
+            seconds=args.seconds,
+            around=around,
+            say=lambda line: warn([line]),
+        )
+        _record(recorder, args)
+    return 0
+
+
+def _record(recorder: Recorder, args: argparse.Namespace) -> None:
+    """Until it is done, or ended; what was got is kept and told."""
+    try:
+        _watch(recorder, args)
+        recorder.finish(ask=True)
+    except KeyboardInterrupt:
+        recorder.finish(ask=True)
+        _report(recorder, args)
+        raise KeyboardInterrupt(f"after {_kept(recorder)}") from None
+    except NeuronError as error:
+        with suppress(NeuronError):  # the first is the cause
+            recorder.finish(ask=False)
+        if not recorder.file.added:
+            raise
+        raise NeuronError(f"{error}; {_kept(recorder)} so far") from error
+    _report(recorder, args)
+
+
+def _watch(recorder: Recorder, args: argparse.Namespace) -> None:
+    """Draw a bar, and take the keys."""
+    from host.data.blocks import DATA_MAX
+    from host.show.keyboard import keyboard, no_keyboard
+
+    file, known = recorder.file, {**(args.keys or {}), NO_LABEL: ""}
+    with (keyboard if args.keys else no_keyboard)() as pressed:
+        if args.keys:
+            words = ", ".join(f"{key} {word}" for key, word in args.keys.items())
+            note([f"keys: {words}, space for none; Ctrl-C ends it"])
+        with progress(None if args.json else console()) as update:
+            while not recorder.done:
+                pause = recorder.step()
+                if recorder.wanted is None:
+                    update("record, MB", file.size >> 20, DATA_MAX >> 20)
+                else:
+                    update("record, samples", recorder.passed, recorder.wanted)
+                for key in pressed(pause):
+                    if key in known:
+                        number = recorder.mark(known[key])
+                        note([f"{known[key] or 'no label'} from sample {number} on"])
+
+
+def _kept(recorder: Recorder) -> str:
+    return f"{counted(recorder.file.added, 'sample')}, kept in {recorder.file.path}"
+
+
+def _report(recorder: Recorder, args: argparse.Namespace) -> None:
+    """What was recorded now."""
+    file = recorder.file
+    lost = sum(count for _, count in file.gaps)
+    if args.json:
+        import json
+
+        print(
+            json.dumps(
+                {
+                    "file": file.path,
+                    "channels": file.channels,
+                    "rate": file.rate,
+                    "samples": file.added,
+                    "gaps": len(file.gaps),
+                    "lost": lost,
+                    "labels": file.labels,
+                    "events": len(file.events),
+                    "total": file.scans,
+                }
+            )
+        )
+        return
+    words = ", ".join(f"{count} {word or 'without label'}" for word, count in file.labels.items())
+    gaps = f", {counted(len(file.gaps), 'gap')} with {counted(lost, 'sample')} lost" if lost else ""
+    more = f", {file.scans} in all" if file.scans > file.added else ""
+    say(
+        console(),
+        f"Recorded {counted(file.added, 'sample')} of {','.join(file.channels)} at {file.rate} a second into "
+        f"{file.path}{f': {words}' if words else ''}{more}{gaps}",
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
