@@ -98,7 +98,7 @@ def test_it_says_its_version(bin_folder: Path, tmp_path: Path) -> None:
 def test_every_command_is_there_and_says_its_name(bin_folder: Path, tmp_path: Path) -> None:
     listed = run(bin_folder / "neuron485", "--help", cwd=tmp_path)
     names = re.findall(r"^  (\w+) {2,}", listed.partition("commands:\n")[2], re.MULTILINE)
-    assert names == ["train", "convert", "deploy", "predict", "settings", "sim", "lesson"]
+    assert names == ["record", "train", "convert", "deploy", "predict", "settings", "sim", "lesson"]
     for name in names:
         assert run(bin_folder / "neuron485", name, "--help", cwd=tmp_path).startswith(
             f"usage: neuron485 {name} "

@@ -1,12 +1,11 @@
 """Recording: what stands in the files, whatever happens to the node, the line, the disk or the one who records.
 
-The line is counted in characters, and time is what they take: how much it carries is computed, never measured.
+How much a line carries is tests/test_record_line.py's.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -14,18 +13,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from host.core.wire import EventKind, Gap
-from host.data.labels import ByChannel, ByMarks, Fixed, Labels
-from host.data.recorded import Recorded, begin
-from host.data.recorder import CHECK_SECONDS, Around, Recorder
-from host.data.recording import Recording, beside, read_recording
+from host.core.wire import EventKind
+from host.data.labels import ByChannel, ByMarks, Fixed
+from host.data.recorder import CHECK_SECONDS, Around
+from host.data.recording import beside
 from host.errors import NeuronError
 from host.node import client
 from host.node.client import NoAnswer
-from host.node.node import Node
-from host.node.samples import TURN, start_sampling
+from host.node.samples import TURN
+from tests.desk import Desk
 from tests.ring_node import UID, RingNode, value
-from tests.virtual_link import VirtualLink
 
 SIX = tuple(f"a{i}" for i in range(6))
 
@@ -38,123 +35,6 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "run.csv"
-
-
-class Desk:
-    """A node, a line of which the characters are counted, and who records there. said: what was said of losses."""
-
-    def __init__(
-        self, path: Path, *, baud: int = 115200, gap: Gap = Gap.TRUE_CHARACTERS, node: RingNode | None = None
-    ) -> None:
-        self.path, self.fake = path, node or RingNode()
-        self.said: list[str] = []
-        self.clock, self._owed = 0.0, 0.0
-        self.link = VirtualLink(self.fake, baud=baud, gap=gap, passes=self._pass)
-        self.node = Node(self.link, 1)
-        self.idle = 0.0
-
-    def _pass(self, seconds: float) -> None:
-        self.clock += seconds
-        self._owed += seconds * self.fake.rate
-        scans, self._owed = int(self._owed), self._owed % 1
-        self.fake.advance(scans)
-
-    def begin(
-        self,
-        channels: tuple[str, ...] = ("a0",),
-        rate: int | None = 1000,
-        labels: Labels | None = None,
-        scale: dict[str, tuple[float, float, str]] | None = None,
-        **options: Any,
-    ) -> Recorder:
-        begun = begin(str(self.path), channels, rate, scale or {}, labelled=labels is not None)
-        names = begun.channels + (labels.channels if labels else ())
-        sampling = start_sampling(self.node, names, begun.rate)
-        file = Recorded(begun, sampling.rate)
-        return Recorder(
-            self.node, file, sampling, labels=labels, say=self.said.append, now=lambda: self.clock, **options
-        )
-
-    def run(self, recorder: Recorder, seconds: float | None = None) -> None:
-        """Until it is done, or for so long."""
-        end = None if seconds is None else self.clock + seconds
-        while not recorder.done and (end is None or self.clock < end):
-            pause = recorder.step()
-            self.idle += pause
-            self.link.wait(pause)
-
-    def record(self, *arguments: Any, **options: Any) -> Recorder:
-        """From the beginning to the end."""
-        recorder = self.begin(*arguments, **options)
-        self.run(recorder)
-        recorder.finish(ask=True)
-        return recorder
-
-    def notes(self) -> dict[str, Any]:
-        return dict(json.loads(beside(self.path).read_text()))
-
-    def found(self) -> Recording:
-        """The file, each of whose values must be the node's."""
-        found = read_recording(self.path)
-        expected = [
-            [value(number % TURN, name) for name in found.channels] for number in found.samples.tolist()
-        ]
-        assert found.raw.tolist() == expected
-        return found
-
-
-# ---------------------------------------------------------------------------------------------------- throughput
-
-LINES = {
-    "1 at 4 kHz, 115,200": (("a0",), 4000, 115_200, Gap.TRUE_CHARACTERS, 0.10),
-    "the same, the standard's silence": (("a0",), 4000, 115_200, Gap.STANDARD, 0.01),
-    "6 at 600 Hz, 115,200": (SIX, 600, 115_200, Gap.TRUE_CHARACTERS, 0.19),
-    "the same, the standard's silence ": (SIX, 600, 115_200, Gap.STANDARD, 0.10),
-    "6 at 3 kHz, 1 Mbit/s": (SIX, 3000, 1_000_000, Gap.TRUE_CHARACTERS, 0.53),
-    "the same, the standard's silence  ": (SIX, 3000, 1_000_000, Gap.STANDARD, 0.02),
-}
-"""Channels, rate, baud, silence between frames; the share of the time that the line has left."""
-
-
-@pytest.mark.parametrize("line", LINES)
-def test_the_line_carries_it_without_a_gap(path: Path, line: str) -> None:
-    """All requests of a recorder, its checks too, with the silence before each frame. A recorder that is behind fills
-    each request: what is left is all the time in which it waits."""
-    channels, rate, baud, gap, left = LINES[line]
-    desk = Desk(path, baud=baud, gap=gap)
-    recorder = desk.record(channels, rate, seconds=8)
-    assert (recorder.file.added, recorder.file.gaps, desk.said) == (8 * rate, [], [])
-    assert len(desk.found().runs()) == 1
-    assert left <= desk.idle / desk.link.seconds < left + 0.02
-
-
-def test_a_request_carries_as_much_as_modbus_allows(path: Path) -> None:
-    desk = Desk(path)
-    recorder = desk.begin()
-    desk.link.wait(1)
-    before = desk.link.characters
-    recorder.step()
-    # FC23: address, function, 4 words, count, SAMPLE_FROM, CRC; its answer with 125 registers
-    assert desk.link.characters - before == (2 + 8 + 1 + 4 + 2) + (3 + 250 + 2)
-    recorder.step()
-    recorder.finish(ask=True)
-    assert recorder.file.added == 240
-
-
-def test_a_line_that_is_too_slow_gives_long_runs_and_says_what_helps(path: Path) -> None:
-    desk = Desk(path, baud=115_200, gap=Gap.STANDARD)
-    recorder = desk.record(SIX, 2000, seconds=12)
-    found = desk.found()
-    assert recorder.file.added + sum(count for _, count in recorder.file.gaps) == 12 * 2000
-    runs = [run.stop - run.start for run in found.runs()]
-    assert len(runs) == len(recorder.file.gaps) + (
-        recorder.file.last + 1 == recorder.passed + found.samples[0]
-    )
-    assert min(runs[:-1]) > 500
-    assert desk.said[0].endswith(
-        ": the line was too slow; host.settings --new-gap true, more --baud, fewer channels or a lower --rate help"
-    )
-    assert [list(gap) for gap in recorder.file.gaps] == desk.notes()["gaps"]
 
 
 # --------------------------------------------------------------------------------------------------- what is lost

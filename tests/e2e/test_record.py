@@ -1,0 +1,245 @@
+"""host.record as people start it: what it prints, what it keeps when it is ended, the terminal that it gives back."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from host import record
+from host.compiler import ROOT
+from host.core.wire import EventKind
+from host.data.recording import Recording, beside, read_recording
+from host.errors import EXIT_FAILURE, EXIT_INTERRUPTED
+from tests.e2e.stand_in import Answer, exception, silence, stand_in
+from tests.patience import ANSWER, PATIENCE
+from tests.ring_node import RingNode, value
+
+PATIENT = ("--timeout", str(ANSWER))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run.csv"
+
+
+def found(path: Path) -> Recording:
+    """The file, each of whose values must be the node's."""
+    found = read_recording(path)
+    rows = zip(found.samples.tolist(), found.raw.tolist(), strict=True)
+    assert all(raw == [value(number, name) for name in found.channels] for number, raw in rows)
+    return found
+
+
+def test_seconds_are_counted_in_samples(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with stand_in(RingNode(pace=150)) as port:
+        command = [port, str(path), "--channels", "d0,a1", "--rate", "500", "--seconds", "3", *PATIENT]
+        assert record.main(command) == 0
+        assert capsys.readouterr().out == f"Recorded 1500 samples of a1,d0 at 500 a second into {path}\n"
+        again = [port, str(path), "--seconds", "1", "--json", *PATIENT]
+        assert record.main(again) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert json.loads(out) == {
+        "file": str(path),
+        "channels": ["a1", "d0"],
+        "rate": 500,
+        "samples": 500,
+        "gaps": 0,
+        "lost": 0,
+        "labels": {},
+        "events": 0,
+        "total": 2000,
+    }
+    assert [run.stop - run.start for run in found(path).runs()] == [1500, 500]
+
+
+def test_every_gap_is_a_line_and_is_counted(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    node = RingNode(pace=100)
+    node.lose([*range(200, 250), 700])
+    with stand_in(node) as port:
+        command = [port, str(path), "--channels", "a0", "--rate", "1000", "--seconds", "1", "--label", "on"]
+        assert record.main([*command, "--scale", "a0=0.0805,-20,mA", "--json", *PATIENT]) == 0
+    out, err = capsys.readouterr()
+    assert err.splitlines() == [
+        "warning: 50 samples lost from number 200 on (0.05 s)",
+        "warning: 1 sample lost from number 700 on (0.001 s)",
+    ]
+    said = json.loads(out)
+    assert (said["samples"], said["gaps"], said["lost"], said["rate"]) == (949, 2, 51, 1000)
+    assert said["labels"] == {"on": 949}
+    assert found(path).scale == {"a0": (0.0805, -20.0, "mA")}
+
+
+def test_only_around_events(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    node = RingNode()
+
+    def before(pdu: bytes) -> None:
+        node.advance(500)
+        if node.number == 3000:
+            node.happen(EventKind.DECISION, 1)
+
+    node.before = before
+    with stand_in(node) as port:
+        command = [port, str(path), "--channels", "a0", "--rate", "10000", "--seconds", "1"]
+        assert record.main([*command, "--before", "100", "--after", "20", "--json", *PATIENT]) == 0
+    assert json.loads(capsys.readouterr().out)["samples"] == 120
+    assert found(path).samples.tolist() == list(range(2900, 3020))
+    (event,) = json.loads(beside(path).read_text())["events"]
+    assert (event["kind"], event["sample"]) == ("DECISION", 3000)
+
+
+REFUSED: dict[str, tuple[Answer, str]] = {
+    "no node": (silence, "no answer from address 1"),
+    "an older node": (exception(2, after_handshake=True), "the node's firmware does not sample channels"),
+    "a node without channels": (RingNode(board=0), "the node's board has no channels to sample"),
+    "a board without it": (RingNode(board=2), "the node's board has no a0: its channels are a1"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_node_that_cannot_leaves_no_file(path: Path, what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    answer, said = REFUSED[what]
+    with stand_in(answer) as port:
+        command = [port, str(path), "--channels", "a0", "--rate", "1000"]
+        assert (
+            record.main([*command, "--timeout", "0.05" if answer is silence else str(ANSWER)]) == EXIT_FAILURE
+        )
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"error: {said}")
+    assert os.listdir(path.parent) == []
+
+
+@pytest.mark.parametrize("command", ["--channels a0 --rate 10 --keys n=normal", ""])
+def test_what_cannot_be_done_is_said_before_a_node_is_asked(path: Path, command: str) -> None:
+    asked = [sys.executable, "-m", "host.record", "/dev/there-is-no-such-port", str(path), *command.split()]
+    made = subprocess.run(asked, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=ROOT)
+    assert made.returncode == EXIT_FAILURE
+    (line,) = made.stderr.splitlines()
+    assert ("keys are read from a terminal" if command else "say what to record with --channels") in line
+
+
+# ------------------------------------------------------------------------------------------------- while it runs
+
+
+class Running:
+    """The command at a terminal of its own. said: what it has printed on stderr."""
+
+    def __init__(self, *arguments: str) -> None:
+        ours, theirs = pty.openpty()
+        self.terminal, self._theirs = ours, theirs
+        self.before = termios.tcgetattr(theirs)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "host.record", *PATIENT, *arguments],
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+        )
+        self.said = ""
+
+    def wait(self, text: str) -> None:
+        """Until it has said so."""
+        assert self.process.stderr is not None
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.said:
+            assert time.monotonic() < deadline, self.said
+            if select.select([self.process.stderr], [], [], 1)[0]:
+                data = os.read(self.process.stderr.fileno(), 4096)
+                assert data, self.said
+                self.said += data.decode()
+
+    def press(self, key: str) -> None:
+        os.write(self.terminal, key.encode())
+
+    def end(self) -> int:
+        """Its exit status; the terminal is as it was."""
+        out, err = self.process.communicate(timeout=PATIENCE)
+        self.out, self.said = out.decode(), self.said + err.decode()
+        assert termios.tcgetattr(self._theirs) == self.before
+        return self.process.returncode
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[Running]:
+    it = Running(*arguments)
+    try:
+        yield it
+    finally:
+        it.process.kill()
+        it.process.communicate()
+        os.close(it.terminal)
+        os.close(it._theirs)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_keys_label_what_comes_and_the_terminal_is_given_back(path: Path, number: signal.Signals) -> None:
+    with stand_in(RingNode(pace=20)) as port:
+        arguments = (
+            port,
+            str(path),
+            "--channels",
+            "a0",
+            "--rate",
+            "1000",
+            "--keys",
+            "n=normal,w=worn",
+            "--json",
+        )
+        with running(*arguments) as it:
+            it.wait("note: keys: n normal, w worn, space for none; Ctrl-C ends it\n")
+            for key, word in (("n", "normal"), ("x", ""), ("w", "worn"), (" ", "no label"), ("w", "worn")):
+                it.press(key)
+                if word:
+                    it.wait(f"note: {word} from sample ")
+                    it.wait(" on\n")
+                    it.said = ""
+                    size = path.stat().st_size if path.exists() else 0
+                    until(lambda size=size: path.exists() and path.stat().st_size > size)  # type: ignore[misc]
+            it.process.send_signal(number)
+            assert it.end() == EXIT_INTERRUPTED
+    said = json.loads(it.out)
+    assert it.said == f"stopped: after {said['samples']} samples, kept in {path}\n"
+    rows = found(path)
+    assert len(rows.samples) == said["samples"]
+    words = [word for i, word in enumerate(rows.labels or ()) if not i or word != (rows.labels or ())[i - 1]]
+    assert words == ["", "normal", "worn", "", "worn"]
+    assert set(said["labels"]) == {"", "normal", "worn"}
+
+
+def test_a_node_that_falls_silent_gives_the_terminal_back(path: Path) -> None:
+    node = RingNode(pace=20)
+    deaf = False
+
+    def answer(pdu: bytes) -> bytes | None:
+        return None if deaf else node(pdu)
+
+    with stand_in(answer) as port:
+        arguments = ("--channels", "a0", "--rate", "1000", "--keys", "n=normal")
+        with running(port, str(path), *arguments, "--timeout", "0.1") as it:
+            until(path.exists)
+            deaf = True
+            assert it.end() == EXIT_FAILURE
+    rows = len(found(path).samples)
+    *_, line = it.said.splitlines()
+    assert line.startswith("error: no answer from address 1 on ")
+    assert line.endswith(f"; {rows} samples, kept in {path} so far")
