@@ -19,7 +19,7 @@ from host.data.recorder import CHECK_SECONDS, Around
 from host.data.recording import beside
 from host.errors import NeuronError
 from host.node import client
-from host.node.client import NoAnswer
+from host.node.client import NoAnswer, NodeError
 from host.node.samples import TURN
 from tests.desk import Desk
 from tests.ring_node import UID, RingNode, value
@@ -287,6 +287,18 @@ def test_a_node_that_falls_silent_leaves_what_was_got(path: Path) -> None:
     recorder.finish(ask=False)
     assert 3300 < len(desk.found().samples) == recorder.file.added
     assert desk.notes()["samples"] == recorder.file.added
+
+
+@pytest.mark.parametrize("around", [None, Around(10, 10)])
+def test_a_node_that_takes_no_more_samples_is_not_waited_for(path: Path, around: Around | None) -> None:
+    desk = Desk(path)
+    recorder = desk.begin(rate=1, around=around)
+    desk.run(recorder, 20)
+    desk.fake.advance = lambda scans: None  # type: ignore[method-assign]
+    with pytest.raises(NodeError, match="the node takes no more samples"):
+        desk.run(recorder)
+    recorder.finish(ask=False)
+    assert recorder.file.added == (0 if around else 20)
 
 
 def test_a_file_that_could_not_be_read_again_is_not_written(

@@ -24,6 +24,8 @@ CHECK_SECONDS = 2.0
 """How long scans are held, at most."""
 PAUSE_SECONDS = 0.25
 """Between two looks at a node that has little to say."""
+STILL_SECONDS = 5.0
+"""A node that takes no scan for so long, at the lowest rate too, takes none any more."""
 SHORT_GAP = "host.settings --new-gap true, "
 
 
@@ -75,7 +77,7 @@ class Recorder:
         self._first, self._ranges = self._ring.next, []
         link = self._node.link
         self._answer = (5 + 2 * RING.count) * character_seconds(link.baud, link.line_format)
-        self._looked, self._checked = self._now(), self._now()
+        self._looked = self._checked = self._moved = self._now()
 
     # ------------------------------------------------------------------------------------------------- how far
 
@@ -106,7 +108,15 @@ class Recorder:
         try:
             if self._now() >= self._checked + CHECK_SECONDS:
                 self._confirm()
-            return self._step()
+            head = self._ring.head
+            pause = self._step()
+            if self._ring.head > head:
+                self._moved = self._now()
+            elif self._now() > self._moved + STILL_SECONDS:
+                raise NodeError(
+                    "the node takes no more samples, though it says that it does: has its signal ended?"
+                )
+            return pause
         except Changed as error:
             self._begin_anew(error)
             return 0.0

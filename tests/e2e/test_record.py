@@ -15,9 +15,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from host import record
+from host.boards.signals import recorded
+from host.boards.simulated import simulate
 from host.compiler import ROOT
 from host.core.wire import EventKind
 from host.data.recording import Recording, beside, read_recording
@@ -98,6 +101,39 @@ def test_only_around_events(path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert found(path).samples.tolist() == list(range(2900, 3020))
     (event,) = json.loads(beside(path).read_text())["events"]
     assert (event["kind"], event["sample"]) == ("DECISION", 3000)
+
+
+def test_the_simulated_node_is_recorded_as_its_signal_is(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The firmware itself, in real time; what it loses by that is said and counted, and all else is its signal."""
+    numbers = np.arange(512)
+    raw = np.stack([numbers * 8, numbers, numbers >> 6 & 1], axis=1)
+    channels = ("a0", "a3", "d1")
+    with simulate(signal=recorded(1000, channels, numbers, raw, "a signal")) as sim:
+        command = [sim.port, str(path), "--label-channel", "d1=off,on", "--json", *PATIENT]
+        assert record.main([*command, "--channels", "a0,a3", "--rate", "1000", "--seconds", "1.5"]) == 0
+        assert record.main([*command, "--seconds", "0.5"]) == 0
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["samples"] + one["lost"] for one in said] == [1500, 500]
+    got = read_recording(path)
+    assert (got.raw == raw[got.samples % 512, :2]).all()
+    assert len(got.samples) == said[-1]["total"]
+    assert got.labels == tuple(("off", "on")[level] for level in raw[got.samples % 512, 2])
+
+
+def test_a_signal_that_has_ended_is_not_waited_for(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    numbers = np.arange(3000)
+    with simulate(signal=recorded(1000, ("a0",), numbers, numbers[:, None], "a signal"), once=True) as sim:
+        command = [sim.port, str(path), "--channels", "a0", "--rate", "1000", *PATIENT]
+        assert record.main(command) == EXIT_FAILURE
+    got = read_recording(path)
+    assert (got.raw[:, 0] == got.samples).all()
+    lost = sum(count for _, count in json.loads(beside(path).read_text())["gaps"])
+    assert got.samples[0] + len(got.samples) + lost == 3000
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("error: the node takes no more samples, though it says that it does")
+    assert line.endswith(f"; {len(got.samples)} samples, kept in {path} so far")
 
 
 REFUSED: dict[str, tuple[Answer, str]] = {
