@@ -84,7 +84,7 @@ def _watch(recorder: Recorder, args: argparse.Namespace) -> None:
             while not recorder.done:
                 pause = recorder.step()
                 if recorder.wanted is None:
-                    update("record, MB", file.size >> 20, DATA_MAX >> 20)
+                    update("record, kB", file.size >> 10, DATA_MAX >> 10)
                 else:
                     update("record, samples", recorder.passed, recorder.wanted)
                 for key in pressed(pause):

@@ -199,6 +199,7 @@ def test_every_command_says_so(command: str, bare: Path) -> None:
         "host.deploy": ["/dev/none"],
         "host.lesson": ["1"],
         "host.predict": ["/dev/none", "1"],
+        "host.record": ["/dev/none", "it.csv", "--channels", "a0"],
         "host.settings": ["/dev/none"],
     }.get(command, [])
     assert "is not installed for this Python" in one_line(run(command, *arguments, python=bare))
