@@ -94,7 +94,8 @@ def _watch(recorder: Recorder, args: argparse.Namespace) -> None:
 
 
 def _kept(recorder: Recorder) -> str:
-    return f"{counted(recorder.file.added, 'sample')}, kept in {recorder.file.path}"
+    file = recorder.file
+    return f"{counted(file.added, 'sample')}, kept in {file.path}" if file.added else "no sample"
 
 
 def _report(recorder: Recorder, args: argparse.Namespace) -> None:
@@ -118,6 +119,11 @@ def _report(recorder: Recorder, args: argparse.Namespace) -> None:
                     "total": file.scans,
                 }
             )
+        )
+        return
+    if not file.added:
+        warn(
+            ["nothing was recorded" + "; no event came" * (args.before is not None or args.after is not None)]
         )
         return
     words = ", ".join(f"{count} {word or 'without label'}" for word, count in file.labels.items())

@@ -216,6 +216,11 @@ def test_a_file_is_not_there_before_the_node_has_samples(path: Path) -> None:
     assert path.read_bytes() == b""
 
 
+def test_less_than_a_scan_is_refused(path: Path) -> None:
+    with pytest.raises(NeuronError, match=r"--seconds 0\.01 is less than a scan at 10 a second"):
+        Desk(path).begin(rate=10, seconds=0.01)
+
+
 def test_a_full_disk_leaves_whole_lines(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk(path)
     recorder = desk.begin()

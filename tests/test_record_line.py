@@ -89,6 +89,6 @@ def test_a_line_that_is_too_slow_gives_long_runs_and_says_what_helps(node: Memor
     )
     assert min(runs[:-1]) > 500
     assert desk.said[0].endswith(
-        ": the line was too slow; host.settings --new-gap true, more --baud, fewer channels or a lower --rate help"
+        ": the line was too slow; the node's setting --new-gap true, more --baud, fewer channels or a lower --rate help"
     )
     assert [list(gap) for gap in recorder.file.gaps] == desk.notes()["gaps"]

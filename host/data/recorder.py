@@ -26,7 +26,6 @@ PAUSE_SECONDS = 0.25
 """Between two looks at a node that has little to say."""
 STILL_SECONDS = 5.0
 """A node that takes no scan for so long, at the lowest rate too, takes none any more."""
-SHORT_GAP = "host.settings --new-gap true, "
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,8 @@ class Recorder:
         self._node, self._say, self._now = node, say, now
         self._names = file.channels + (labels.channels if labels else ())
         self.wanted = None if seconds is None else round(seconds * sampling.rate)
+        if self.wanted == 0:
+            raise NeuronError(f"--seconds {seconds:g} is less than a scan at {sampling.rate} a second")
         self._around, self._ranges = around, list[tuple[int, int]]()
         most = max(0, sampling.kept - sampling.rate // 2)  # half a second, until it is known of
         if around and around.before > most:
@@ -210,7 +211,8 @@ class Recorder:
         link = self._node.link
         shorter = silence_seconds(link.baud, link.line_format, Gap.TRUE_CHARACTERS)
         has_shorter = silence_seconds(link.baud, link.line_format, link.gap) > shorter
-        return f": the line was too slow; {SHORT_GAP * has_shorter}more --baud, fewer channels or a lower --rate help"
+        silence = "the node's setting --new-gap true, " * has_shorter
+        return f": the line was too slow; {silence}more --baud, fewer channels or a lower --rate help"
 
     def _drop(self, error: Changed) -> None:
         """What is held is of a node that no longer samples so."""

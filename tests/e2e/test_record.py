@@ -136,6 +136,16 @@ def test_a_signal_that_has_ended_is_not_waited_for(path: Path, capsys: pytest.Ca
     assert line.endswith(f"; {len(got.samples)} samples, kept in {path} so far")
 
 
+def test_where_nothing_happened_nothing_is_written(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    node = RingNode()
+    node.before = lambda pdu: node.advance(500)
+    with stand_in(node) as port:
+        command = [port, str(path), "--channels", "a0", "--rate", "10000", "--seconds", "0.1", "--after", "9"]
+        assert record.main([*command, *PATIENT]) == 0
+    assert capsys.readouterr() == ("", "warning: nothing was recorded; no event came\n")
+    assert os.listdir(path.parent) == []
+
+
 REFUSED: dict[str, tuple[Answer, str]] = {
     "no node": (silence, "no answer from address 1"),
     "an older node": (exception(2, after_handshake=True), "the node's firmware does not sample channels"),
