@@ -5,11 +5,37 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from host.core.pcg32 import Pcg32
+
+if TYPE_CHECKING:
+    from host.data.recording import Recording
+    from host.models.sensed import Sensed
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Where samples come from that are windows of recordings. numerators: int64 (samples, inputs), of which `x` says
+    the values; of: (samples,) which of the recordings; first: (samples,) the number of the window's first scan."""
+
+    sensed: Sensed
+    numerators: NDArray[np.int64]
+    of: NDArray[np.int64]
+    first: NDArray[np.int64]
+    recordings: tuple[Recording, ...]
+
+    def part(self, chosen: Sequence[int]) -> Windows:
+        return replace(self, numerators=self.numerators[chosen], of=self.of[chosen], first=self.first[chosen])
+
+    def columns(self, chosen: Sequence[int]) -> Windows:
+        inputs = tuple(self.sensed.inputs[number] for number in chosen)
+        return replace(
+            self, sensed=replace(self.sensed, inputs=inputs), numerators=self.numerators[:, chosen]
+        )
 
 
 @dataclass(frozen=True)
@@ -19,7 +45,8 @@ class Dataset:
     y: (samples,), or (samples, outputs) where there are several: a column a target, or, where a target says one of
     three or more classes, a column a class (one-hot). Two classes are one column: 0 and 1, or -1 and 1 for a step.
     targets_named: the columns of the file that y comes from; classes: their names in the order of `labels`, empty
-    where targets are numbers; dropped: inputs left out, since they are the same in every row.
+    where targets are numbers; dropped: inputs left out, since they are the same in every row; windows: of samples that
+    come from recordings.
     """
 
     name: str
@@ -31,6 +58,7 @@ class Dataset:
     note: str = ""
     classes: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    windows: Windows | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -60,11 +88,23 @@ class Dataset:
         first = self.targets[:, 0]
         return np.asarray(first > (0.0 if first.min() < 0 else 0.5), np.int64)
 
+    @property
+    def numerators(self) -> NDArray[np.int64] | None:
+        """(samples, inputs) of which x says the values; None of samples that were not measured by windows."""
+        return self.windows.numerators if self.windows else None
+
     def part(self, indices: Sequence[int]) -> Dataset:
         """Some of the samples, in the order that they had."""
         chosen = sorted(indices)
         rows = tuple(self.rows[index] for index in chosen)
-        return replace(self, x=self.x[chosen], y=self.y[chosen], rows=rows)
+        windows = self.windows.part(chosen) if self.windows else None
+        return replace(self, x=self.x[chosen], y=self.y[chosen], rows=rows, windows=windows)
+
+    def columns(self, chosen: Sequence[int]) -> Dataset:
+        """The same samples with some of the inputs."""
+        inputs = tuple(self.inputs[number] for number in chosen)
+        windows = self.windows.columns(chosen) if self.windows else None
+        return replace(self, inputs=inputs, x=self.x[:, chosen], windows=windows)
 
 
 def _built_in(name: str, inputs: str, samples: list[list[float]]) -> Dataset:

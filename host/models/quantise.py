@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from host.core.decide import Decision
 from host.core.fixed import INT16_MAX, INT16_MIN, VALUE_MAX, Int16
 from host.core.image import Layer, Model, Names, image_size, parts_size
 from host.core.infer import dequantise_inputs, infer, quantise_inputs
@@ -20,8 +21,10 @@ from host.errors import NeuronError
 from host.models.dense import Dense, Float
 from host.models.formats import Ranges, absorb, input_scales, quantise_layer
 from host.models.report import Report, report_of
+from host.models.sensed import Int64, Sensed, integers
 
 NO_NAMES = Names()
+PLAIN = Decision()
 
 AWAY = 4
 """Data lie away from 0 where the nearest is so many times as far from it as they are wide: from there on twice as far
@@ -54,6 +57,10 @@ def quantise(
     led_class: bool = False,
     names: Names = NO_NAMES,
     shared_outputs: bool = False,
+    sensed: Sensed | None = None,
+    numerators: Int64 | None = None,
+    decision: Decision = PLAIN,
+    off_threshold: float | None = None,
 ) -> tuple[Model, Report]:
     """The fixed-point model of float layers, and what was lost. x: (samples, inputs), the training data.
 
@@ -63,6 +70,9 @@ def quantise(
     nearest_threshold: one beyond what the output can show becomes the nearest that it can.
     names: of inputs, outputs and classes; where they do not fit beside SELF_TEST_LEAST vectors they are left out, and
     Report.notes say so. shared_outputs: all outputs of a linear last layer have one scale, not the finest of each.
+    sensed, numerators: how the node itself measures the inputs, and what x was made of, (samples, inputs). decision:
+    how the LED follows; off_threshold: in output units, what the output must fall to for it to go out; None: as
+    led_threshold.
     """
     data = np.asarray(x, dtype=np.float64)
     ranges = list(ranges) if ranges is not None else default_ranges(data)
@@ -70,7 +80,7 @@ def quantise(
     for index, layer in enumerate(layers):
         if not (np.isfinite(layer.weights).all() and np.isfinite(layer.bias).all()):
             raise NeuronError(f"layer {index} has a weight that is not a finite number")
-    offsets, inputs = input_scales(ranges)
+    offsets, inputs = sensed.scales(ranges) if sensed else input_scales(ranges)
     span, fixed = inputs, list[Layer]()
     for index, layer in enumerate(absorb(layers, offsets)):
         own = index + 1 == len(layers) and layer.activation is Activation.IDENTITY and not shared_outputs
@@ -90,13 +100,18 @@ def quantise(
         output_fraction=tuple(span.fraction.tolist()),
         led_class=led_class,
         names=names,
+        decision=decision,
     )
+    if sensed:
+        model = replace(model, senses=sensed.senses(model))
     if not led_class or model.outputs == 1:
         threshold = _led_threshold(led_threshold, model.led_fraction, nearest_threshold)
         model = replace(model, led_threshold=threshold)
+    if off_threshold is not None:
+        model = _with_hysteresis(model, off_threshold)
     model, notes = _with_room_for_names(model)
-    model = _with_vectors(model, data, ranges)
-    return model, report_of(model, layers, data, ranges, notes)
+    model = _with_vectors(model, data, ranges, numerators)
+    return model, report_of(model, layers, data, ranges, notes, numerators)
 
 
 def check_shape(units: Sequence[int], x: Float, ranges: Ranges) -> None:
@@ -124,6 +139,22 @@ def check_shape(units: Sequence[int], x: Float, ranges: Ranges) -> None:
             f"the image takes {most} bytes, longer than the {IMAGE_MAX} bytes that a node keeps; "
             "use fewer inputs or units"
         )
+
+
+def _with_hysteresis(model: Model, off_threshold: float) -> Model:
+    """The LED goes out where its output is not above this."""
+    if model.led_class:
+        raise NeuronError(
+            "--off-threshold is of an output that lights the LED above a threshold, not of the class that is the "
+            "largest: leave it out, or give --led-threshold too"
+        )
+    off = _led_threshold(off_threshold, model.led_fraction, False)
+    if off > model.led_threshold:
+        on = np.ldexp(float(model.led_threshold), -model.led_fraction)
+        raise NeuronError(
+            f"--off-threshold {off_threshold:g} is above the LED's threshold of {on:g}: turn them round"
+        )
+    return replace(model, decision=replace(model.decision, threshold_off=off))
 
 
 def _led_threshold(threshold: float, fraction: int, nearest: bool) -> int:
@@ -163,10 +194,10 @@ def _with_self_test(model: Model, rows: Int16) -> Model:
     return replace(model, vector_inputs=rows, vector_outputs=infer(model, rows))
 
 
-def _with_vectors(model: Model, x: Float, ranges: Ranges) -> Model:
+def _with_vectors(model: Model, x: Float, ranges: Ranges, numerators: Int64 | None) -> Model:
     """The model with its self-test: data rows, spread over all of them, then corners of the ranges."""
     room = _room(model)
-    rows = _distinct(_stable(model, x))
+    rows = _distinct(_stable(model, x) if numerators is None else integers(model, x, numerators))
     rows = rows[np.linspace(0, len(rows) - 1, min(room, len(rows))).round().astype(int)]
     ends = [[high for _, high in ranges], [low for low, _ in ranges]]
     corners = [*ends, *itertools.islice(itertools.product(*ranges), VECTORS_MAX)]

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from host.core.fixed import INT16_MIN, Int16
 from host.core.image import Model, encode, image_lowest, image_narrow
-from host.core.infer import dequantise_outputs, infer, infer_layer, quantise_inputs
+from host.core.infer import dequantise_outputs, infer, infer_layer
 from host.core.wire import Activation
 from host.models.bounds import error_bounds, float32_step
 from host.models.dense import Dense, Float, reference
 from host.models.formats import Ranges
+from host.models.sensed import Int64, integers
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,17 @@ it. Beyond, the bound speaks of what affine arithmetic does not know, no more of
 
 
 def report_of(
-    model: Model, layers: Sequence[Dense], x: Float, ranges: Ranges, notes: Sequence[str] = ()
+    model: Model,
+    layers: Sequence[Dense],
+    x: Float,
+    ranges: Ranges,
+    notes: Sequence[str] = (),
+    numerators: Int64 | None = None,
 ) -> Report:
-    """What the model, quantised from these float layers, cost on the data x (samples, inputs) and in the ranges."""
+    """What the model, quantised from these float layers, cost on the data x (samples, inputs) and in the ranges.
+    numerators: of x, where it was measured in windows."""
     sums, outputs = reference(layers, x)
-    q = quantise_inputs(model, x)
+    q = integers(model, x, numerators)
     sum_bound, bound = error_bounds(model, layers, ranges)
     decisions: list[Decision] = []
     unlisted = Unlisted()
@@ -133,7 +140,9 @@ def report_of(
 
 def _coarse(model: Model, ranges: Ranges) -> list[str]:
     """Inputs whose float32 values, as they travel, lie farther apart than the model's own steps."""
-    said = []
+    said: list[str] = []
+    if model.senses is not None:  # nothing travels
+        return said
     for index, ((low, high), fraction) in enumerate(zip(ranges, model.input_fraction, strict=True)):
         step, own = float(float32_step(max(abs(low), abs(high)))), 2.0**-fraction
         if step > own:
@@ -151,9 +160,10 @@ def _to_list(sums: Float, unchanged: NDArray[np.bool_]) -> NDArray[np.intp]:
     return np.sort(np.lexsort((nearness, unchanged))[:DECISIONS_MAX])
 
 
-def fixed_outputs(model: Model, x: Float) -> Float:
-    """What the fixed-point model says of inputs (rows, inputs), both in their own units."""
-    return dequantise_outputs(model, infer(model, quantise_inputs(model, x))).astype(np.float64)
+def fixed_outputs(model: Model, x: Float, numerators: Int64 | None = None) -> Float:
+    """What the fixed-point model says of inputs (rows, inputs), both in their own units. numerators: as for
+    host.models.sensed.integers."""
+    return dequantise_outputs(model, infer(model, integers(model, x, numerators))).astype(np.float64)
 
 
 def fixed_sums(model: Model, x: Int16) -> Float:
