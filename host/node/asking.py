@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from host.core.decide import Decision
 from host.core.fixed import Int16
 from host.core.image import image_crc
 from host.core.infer import (
@@ -21,6 +22,7 @@ from host.core.infer import (
 )
 from host.core.registers import unpack
 from host.core.wire import BY_NAME
+from host.errors import listed
 from host.node.client import NodeError
 from host.node.node import Node, Result
 from host.node.proof import set_coils
@@ -105,6 +107,12 @@ class OnNode(Twin):
         super().__init__(running_image(node, identity))
         self._node, self._coils = node, set_coils(node)
         self._last: list[int] = []
+        self._at_once = self.model.decision == Decision()  # otherwise the lamp is also a matter of time
+        if self.model.senses and "OVERRIDE" not in self._coils:
+            raise NodeError(
+                f"the node measures {listed(self.model.names.inputs, 3)} itself: set the coil OVERRIDE to give it "
+                "rows, or ask the model's image file"
+            )
         if "HOLD" in self._coils:
             raise NodeError(
                 "coil HOLD is set: the node's outputs stay as they were, whatever its inputs; clear it"
@@ -125,7 +133,7 @@ class OnNode(Twin):
                 (result.outputs[0] == answers.y[row]).all()
                 and result.classes[0] == answers.classes[row]
                 and result.out_of_range[0] == answers.flagged[row]
-                and (result.held or result.led[0] == answers.led[row])
+                and (result.held or not self._at_once or result.led[0] == answers.led[row])
             )
             if same:
                 return bool(result.led[0])
@@ -153,7 +161,11 @@ class OnNode(Twin):
         return result
 
     def warnings(self) -> list[str]:
-        said = [f"coil {coil} is set: the lamp does not follow the neuron" for coil in self._coils]
+        said = [
+            f"coil {coil} is set: "
+            f"{'the node leaves its channels aside' if coil == 'OVERRIDE' else 'the lamp does not follow the neuron'}"
+            for coil in self._coils
+        ]
         row = BY_NAME["INPUTS"]
         if unpack(row, self._node.read_words(row, len(self._last))) != self._last:
             said.append("the node's inputs have changed again: another master writes them")

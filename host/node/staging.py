@@ -41,7 +41,8 @@ class Deployed:
 
     crc: CRC-32 of its image; sequence: the node's commit number; already: it ran there before, and nothing was
     written; warnings: what else is to be known of the node; rows: what it was proven by, where that was given; proving:
-    the seconds of `seconds` that this took.
+    the seconds of `seconds` that this took; senses: it takes its inputs from its channels, so that none were given to
+    it: its self-test, features of windows included, is the proof.
     """
 
     address: int
@@ -52,6 +53,7 @@ class Deployed:
     warnings: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
     proving: float = 0.0
+    senses: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, without the rows."""
@@ -67,7 +69,12 @@ class Deployed:
         """What runs there now, for people."""
         already = "it ran there already: nothing was written; the model to go back to stays"
         running = f"running: CRC-32 {self.crc:08x}, sequence {self.sequence}, after {self.seconds:.1f} s"
-        return [already] * self.already + [running + ("" if proven else ", not proven")]
+        how = (
+            ", proven by its own self-test, windows included"
+            if self.senses
+            else ("" if proven else ", not proven")
+        )
+        return [already] * self.already + [running + how]
 
 
 def stage(node: Node, image: bytes, progress: Progress = silent) -> None:
@@ -158,7 +165,7 @@ def deploy(
     Until the commit's last word the node runs the old model, and after any failure too; each failure is a
     NeuronError of one line. The node has tested itself by all of the image's vectors before it commits; at the end its
     outputs over the bus equal ours for one of them, or for the rows x (rows, inputs) in their own units, unless that
-    is not to be proven.
+    is not to be proven, or the node measures its inputs itself.
     """
     return _deploy(node, image, False, progress, prove, x)
 
@@ -174,15 +181,18 @@ def _deploy(
     node: Node, image: bytes, staged: bool, progress: Progress, prove: bool, x: ArrayLike | None
 ) -> Deployed:
     from host.core.image import image_crc
+    from host.core.load import require_in_time
     from host.node import proof
 
     began = time.monotonic()
     model, crc = checked_image(image), image_crc(image)
+    require_in_time(model)
+    prove = prove and model.senses is None  # rows are not for a node that measures its inputs
     if staged:
         order = _Order(Command.COMMIT, "commit the image", crc)
     else:
         order = _Order(Command.INSTALL, "take the image", crc, len(image))
-    q, took = (proof.vector_of(model), []) if x is None else proof.quantised(model, x)
+    q, took = (proof.vector_of(model), []) if x is None or not prove else proof.quantised(model, x)
     found: list[int] = []
     rows: list[Row] = []
     proving = 0.0
@@ -225,7 +235,15 @@ def _deploy(
         raise NodeError(f"the node runs {_running(running)} now: another master has changed its model")
     seconds = time.monotonic() - began
     return Deployed(
-        node.address, crc, running.sequence, seconds, already, tuple(warnings), tuple(rows), proving
+        node.address,
+        crc,
+        running.sequence,
+        seconds,
+        already,
+        tuple(warnings),
+        tuple(rows),
+        proving,
+        model.senses is not None,
     )
 
 
