@@ -34,20 +34,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.save:
         from host.files import replace_file, require_writable
 
-        require_writable(args.save, {"--data": args.data, "--resume": args.resume})
+        require_writable(args.save, read_by(args))
     if args.save_float:
         from host.files import require_writable
 
-        require_writable(args.save_float, {"--data": args.data, "--save": args.save})
+        require_writable(args.save_float, {**read_by(args), "--resume": None, "--save": args.save})
     if args.plot or args.show:
         from host.show import picture
 
-        beside = {
-            "--data": args.data,
-            "--save": args.save,
-            "--save-float": args.save_float,
-            "--resume": args.resume,
-        }
+        beside = {**read_by(args), "--save": args.save, "--save-float": args.save_float}
         picture.check(args.plot, show=args.show, beside=beside)
     out = None if args.json else console()
     plans = [plan_of(args, name, out) for name in models_of(args)]
@@ -90,6 +85,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         models = [*(one.as_dict() for one in trained[:-1]), last.as_dict(scores)]
         print(json.dumps({**models[-1], **there, "models": models}, allow_nan=False))
     return 0
+
+
+def read_by(args: argparse.Namespace) -> dict[str, str | None]:
+    """Files that a training reads, by the option that names them."""
+    numbers = {
+        f"--data{f' (number {number})' if number > 1 else ''}": path
+        for number, path in enumerate(args.data or (), 1)
+    }
+    if args.window is not None:
+        from host.data.recording import beside
+
+        numbers |= {f"what belongs to {path}": str(beside(path)) for path in numbers.values()}
+    return {**numbers, "--resume": args.resume}
 
 
 def plan_of(args: argparse.Namespace, model: str, out: Console | None) -> Plan:
@@ -156,12 +164,13 @@ def train_there(node: Node, trained: Trained, out: Console | None) -> dict[str, 
 def deploy_to(
     node: Node, trained: Trained, out: Console | None, *, staged: bool = False, prove: bool = True
 ) -> tuple[dict[str, Any], dict[str, Scores]]:
-    """Deploy, or commit what is staged; unless nothing is to be proven, by the data's rows. For JSON, and what the node
-    scored in the part that it was asked."""
+    """Deploy, or commit what is staged; unless nothing is to be proven, or the node measures its inputs itself, by the
+    data's rows. For JSON, and what the node scored in the part that it was asked."""
     from host.node.staging import commit_staged, deploy
     from host.training.scores import question_of
 
     question = question_of(trained.parts)
+    prove = prove and trained.model.senses is None
     with progress(out, keep=True) as update:
         deployed = (commit_staged if staged else deploy)(
             node, trained.image, progress=update, prove=prove, x=question.x

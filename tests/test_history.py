@@ -15,8 +15,9 @@ from host.show.subject import training_subject
 from host.train import main
 from host.training import fit as fit_module
 from host.training.fit import FIRST, KEPT_MAX, KEPT_MIN, KEPT_NUMBERS, Epoch, fit
+from host.training.options import Options
 from host.training.pipeline import train
-from host.training.plan import Options, make_plan
+from host.training.plan import make_plan
 from host.training.trained import overfitting
 
 LINE = Config((1, 1), (Activation.IDENTITY,), epochs=10**9)

@@ -54,8 +54,9 @@ from host.training.onboard import (
     train_on_board,
     wish_of,
 )
+from host.training.options import Options
 from host.training.pipeline import train
-from host.training.plan import Options, make_plan
+from host.training.plan import make_plan
 from host.training.samples import Samples
 from tests.patience import PATIENCE
 

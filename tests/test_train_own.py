@@ -16,8 +16,10 @@ from host.data.dataset import Dataset
 from host.data.split import split
 from host.errors import NeuronError
 from host.training import plan as planning
+from host.training import reading
+from host.training.options import Options
 from host.training.pipeline import train as trained_by
-from host.training.plan import Options, make_plan
+from host.training.plan import make_plan
 from host.training.samples import balanced
 from host.training.stability import stable_rate
 from tests.training import run
@@ -54,9 +56,9 @@ def labelled(counts: dict[str, int]) -> Dataset:
 def test_each_part_has_its_share_of_every_class(counts: dict[str, int]) -> None:
     data = labelled(counts)
     for seed in range(5):
-        parts = split(data, planning.HOLD_OUT, seed)
+        parts = split(data, reading.HOLD_OUT, seed)
         assert sorted(row for part in parts for row in part.rows) == list(data.rows)
-        for share, part in zip(planning.HOLD_OUT, parts, strict=True):
+        for share, part in zip(reading.HOLD_OUT, parts, strict=True):
             found = Counter(part.labels.tolist())
             for number, count in enumerate(counts.values()):
                 assert abs(found[number] - count * share / 100) <= 1
@@ -98,7 +100,7 @@ def test_nothing_looks_at_the_test_part_but_the_score(tmp_path: Path, model: str
 
 
 def planned(monkeypatch: pytest.MonkeyPatch, data: Dataset, model: str, **options: Any) -> planning.Plan:
-    monkeypatch.setattr(planning, "_data_of", lambda options, progress: data)
+    monkeypatch.setattr(reading, "_data_of", lambda options, progress: data)
     return make_plan(Options(model, data="d.csv", **options))
 
 

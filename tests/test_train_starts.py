@@ -9,8 +9,9 @@ import pytest
 from host import train
 from host.core.pcg32 import Pcg32
 from host.core.wire import Activation
+from host.training.options import Options
 from host.training.pipeline import train as trained_by
-from host.training.plan import Options, make_plan
+from host.training.plan import make_plan
 from host.training.starts import random_start
 from tests.training import run
 

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from host.core.infer import infer, led, quantise_inputs
+from host.training.options import Options
 from host.training.pipeline import train
-from host.training.plan import Options, make_plan
+from host.training.plan import make_plan
 from host.training.scores import question_of
 from host.training.stability import mean_loss
 from host.training.trained import Trained

@@ -23,11 +23,19 @@ from host.cli.parser import (
     spoken,
     whole,
 )
+from host.cli.sensing import (
+    DECISION_OPTIONS,
+    add_decision_options,
+    add_recording_options,
+    decision_of,
+    recordings_conflict,
+    windowing_of,
+)
 from host.core.wire import LAYERS_MAX, UNITS_MAX
 from host.training.recipes import ALGORITHMS, CLASS_WEIGHTS, DTYPES, HIDDEN_ACTIVATIONS, LOSSES, RECIPES
 
 if TYPE_CHECKING:
-    from host.training.plan import Options
+    from host.training.options import Options
 
 EXAMPLES = """\
 examples:
@@ -41,6 +49,9 @@ examples:
   python -m host.train --model wxb --algorithm grid --grid 0,4,0.1
   python -m host.train --model mlp --data iris.csv --target species --tries 5
   python -m host.train --model wxb --data prices.csv --target price --drop id
+  python -m host.train --model logistic --data run1.csv --data run2.csv
+      --window 256 --hop 128 --features a0.rms,a0.p2p --votes 3/5 --deploy PORT
+                          recordings of host.record: the node then decides alone
 """
 
 
@@ -81,8 +92,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     _add_what(parser)
     _add_columns(parser)
+    add_recording_options(parser)
     _add_how(parser)
     _add_node(parser)
+    add_decision_options(parser)
     _add_pictures(parser)
     add_line_options(parser)
     add_json_option(parser)
@@ -100,11 +113,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def options_of(args: argparse.Namespace, model: str) -> Options:
     """What these arguments ask for, with that model."""
-    from host.training.plan import Options  # with it comes numpy, which --help does without
+    from host.training.options import Options  # with it comes numpy, which --help does without
 
     return Options(
         model=model,
-        data=args.data,
+        data=args.data[0] if args.data and args.window is None else None,
+        recordings=tuple(args.data) if args.data and args.window is not None else (),
+        windowing=windowing_of(args),
         target=args.target,
         drop=args.drop,
         columns=args.columns,
@@ -135,6 +150,8 @@ def options_of(args: argparse.Namespace, model: str) -> Options:
         ranges=args.range,
         led=args.led,
         led_threshold=args.led_threshold,
+        off_threshold=args.off_threshold,
+        decision=decision_of(args),
         full_history=args.full_history,
         resume=args.resume,
     )
@@ -156,15 +173,17 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--data",
         type=file_name,
+        action="append",
         metavar="FILE.csv",
-        help="a header row, then a sample a row; without --target the last column is the target",
+        help="a header row, then a sample a row; without --target the last column is the target; with --window a "
+        "recording, and --data may be repeated",
     )
     what.add_argument(
         "--split",
         type=shares,
         metavar="70,15,15",
-        help="training, validation and test, chosen by --seed (default for a file of 20 rows and more: 64,16,20; "
-        "100,0 holds nothing out)",
+        help="training, validation and test, chosen by --seed, of recordings blocks of time (default for 20 rows and "
+        "more: 64,16,20; 100,0 holds nothing out)",
     )
     what.add_argument(
         "--split-seed", type=whole(0, 2**32 - 1), metavar="N", help="choose the split by this, not by --seed"
@@ -293,6 +312,7 @@ MODEL_OPTIONS = (
     "range",
     "led",
     "led_threshold",
+    *DECISION_OPTIONS,
     "loss",
     "grid",
     "standardise",
@@ -351,8 +371,10 @@ def _conflict(args: argparse.Namespace, parser: argparse.ArgumentParser) -> str 
 
     if args.model is None and (given := _given(args, parser, MODEL_OPTIONS)):
         return f"{given} needs --model wx or --model and, or another model"
-    if args.data is None and (given := _given(args, parser, COLUMN_OPTIONS)):
+    if args.data is None and (given := _given(args, parser, (*COLUMN_OPTIONS, "window"))):
         return f"{given} needs a file: give --data FILE.csv"
+    if problem := recordings_conflict(args, lambda options: _given(args, parser, options)):
+        return problem
     if args.columns and (both := set(args.columns) & {*(args.target or ()), *(args.drop or ())}):
         return f"--columns {min(both)} is in --target or --drop too"
     if args.drop and (both := set(args.drop) & {*(args.target or ()), *(args.categorical or ())}):

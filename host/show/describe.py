@@ -157,7 +157,7 @@ def as_lines(image: bytes) -> list[str]:
     if said["classes"]:
         text.append(f"  {len(said['classes'])} classes{_target(said)}: {', '.join(said['classes'])}")
     text.append(f"  the LED is lit when {_lit(said)}")
-    text += _sensed(said) + _decided(said)
+    text += _sensed(said) + decided_in_words(said)
     text.append(f"  self-test: {counted(said['self_test']['rows'], 'row')}, every output as the image says")
     return text
 
@@ -173,8 +173,8 @@ def _sensed(said: dict[str, Any]) -> list[str]:
     ]
 
 
-def _decided(said: dict[str, Any]) -> list[str]:
-    """How the LED's condition becomes a decision, where that is not at once."""
+def decided_in_words(said: dict[str, Any]) -> list[str]:
+    """How the LED's condition becomes a decision, where that is not at once. said: as `as_dict`."""
     d, off = said["decision"], said["decision"]["threshold_off"]
     found = [f"off again at {off:g} or below"] if off != said["led"].get("threshold") else []
     parts = [

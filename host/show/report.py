@@ -12,6 +12,7 @@ from host.data.dataset import BUILT_IN
 from host.errors import counted
 from host.models.dense import reference
 from host.show import scored, tables
+from host.show.describe import as_dict, decided_in_words
 from host.show.terminal import can_draw, say
 from host.training.stability import mean_loss
 from host.training.trained import Trained, overfitting
@@ -134,7 +135,8 @@ def result_in_words(trained: Trained) -> list[str]:
             lines = [f"  largest error of an output on the data: {error:.4g}"]
     if data is BUILT_IN["wx"]:
         lines.append(f"  for x = 4 that is {float(reference(trained.layers, np.array([[4.0]]))[0][0, 0])!r}")
-    lit = f"the LED is lit {led_in_words(trained)}"
+    decides = [line.strip() for line in decided_in_words(as_dict(trained.image))]
+    lit = "; ".join([f"the LED is lit {led_in_words(trained)}", *decides])
     if len(trained.parts) > 1 or not trained.classes:  # what was held out is not counted with what was learnt
         return [*lines, *tables.wrapped(lit)]
     right = verdict(trained.plan.lamp.classes(outputs), data.labels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from host.core.decide import Decision
 from host.errors import counted
 from host.show.tables import INDENT, NAME_WIDTH, aligned, shortened, wrapped
 from host.training.scores import Question, Scores, confused
@@ -38,7 +39,21 @@ def scores_in_words(trained: Trained) -> list[str]:
         lines += ["", *_each_class(fixed, trained.classes, last)]
     elif "targets" in fixed:
         lines += ["", *_each_target(trained, last)]
-    return [*lines, "", f"{INDENT}{trained.changed.in_words()}"]
+    return [*lines, "", f"{INDENT}{trained.changed.in_words()}", *_decided(trained)]
+
+
+def _decided(trained: Trained) -> list[str]:
+    """How often the lamp is right in windows of recordings."""
+    found = trained.decided
+    if found is None:
+        return []
+    alone, decided = (percent(part / found.windows) for part in (found.alone, found.decided))
+    if trained.model.decision == Decision():
+        return wrapped(f"lamp right in {alone} of the {found.part} part's windows")
+    how = ", and never acknowledged" if trained.model.decision.latch else ""
+    return wrapped(
+        f"lamp right in {decided} of the {found.part} part's windows as decided{how}, in {alone} by each window alone"
+    )
 
 
 def _table(trained: Trained, measures: dict[str, str], shown: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from host.core.load import too_slow
 from host.errors import counted, listed
 from host.models.changed import CHANGED_MAX
 from host.models.dense import Float
@@ -38,8 +39,10 @@ def doubts(trained: Trained) -> list[str]:
         _no_test_part(trained),
         _unseen_classes(trained),
         _seen_before(trained),
+        _one_stretch(trained),
         _unused_inputs(trained),
         _beyond_the_ranges(trained) or _lost_in_fixed_point(trained),
+        too_slow(trained.model),
     )
     checks = (_nothing_to_learn, _on_the_edge, _not_converged, _no_use)  # the first that has something to say
     cause = next(filter(None, (check(trained) for check in checks)), "")
@@ -69,7 +72,7 @@ def _unseen_classes(trained: Trained) -> str:
 def _seen_before(trained: Trained) -> str:
     """Rows of the test part that have been learnt from: what is right there may be memory."""
     test = trained.parts.get("test")
-    if test is None or not trained.plan.own_data:
+    if test is None or not trained.plan.own_data or test.windows is not None:  # windows share no scan
         return ""
     learnt = {row.tobytes() for row in trained.parts["training"].x}
     again = sum(row.tobytes() in learnt for row in test.x)
@@ -78,6 +81,21 @@ def _seen_before(trained: Trained) -> str:
     return (
         f"{again} of {counted(len(test), 'test row')} have inputs of training rows too: "
         "what is right there may be memory"
+    )
+
+
+def _one_stretch(trained: Trained) -> str:
+    """Recordings in which a class and a time are the same thing: what tells them apart may be either."""
+    windows, data = trained.data.windows, trained.data
+    if windows is None or not data.classes or "test" not in trained.parts:
+        return ""
+    labels = data.labels
+    begins = np.concatenate([[True], (np.diff(labels) != 0) | (np.diff(windows.of) != 0)])
+    if (np.bincount(labels[begins], minlength=len(data.classes)) > 1).any():
+        return ""
+    return (
+        "each class was recorded in one stretch, of which the test part is the end: that it is told there says nothing "
+        "of another day; record each once more"
     )
 
 

@@ -59,6 +59,10 @@ def train(plan: Plan, progress: Progress | None = None) -> Trained:
         nearest_threshold=plan.threshold_may_move,
         names=Names(data.inputs, data.targets_named, data.classes) if plan.own_data else Names(),
         shared_outputs=plan.shared_outputs,
+        sensed=data.windows.sensed if data.windows else None,
+        numerators=samples.seen_numerators,
+        decision=plan.decision,
+        off_threshold=plan.off_threshold,
     )
     trained = Trained(
         plan=plan,

@@ -9,19 +9,19 @@ from typing import TypeVar
 
 import numpy as np
 
+from host.core.decide import Decision
 from host.core.learn import Config
 from host.core.pcg32 import Pcg32
 from host.core.wire import Activation, Loss
-from host.data.columns import Choice, read_data
-from host.data.dataset import BUILT_IN, Dataset, synthetic
+from host.data.dataset import Dataset
 from host.data.scaler import scaler_of
-from host.data.split import split
-from host.data.targets import Answers
 from host.errors import NeuronError, counted
 from host.models.lamp import Lamp
 from host.models.quantise import check_shape, default_ranges
 from host.progress import Progress, silent
 from host.training import grid
+from host.training.options import Options
+from host.training.reading import HOLD_OUT_FROM, read
 from host.training.recipes import (
     HIDDEN,
     HIDDEN_ACTIVATIONS,
@@ -42,58 +42,6 @@ from host.training.starts import random_start
 
 
 @dataclass(frozen=True)
-class Options:
-    """What somebody asked for; None, or what the field begins with: as the recipe says.
-
-    model: a key of RECIPES; data: a CSV file; target, drop, columns, categorical: names of its columns: what to learn,
-    what to leave out, the only inputs, inputs of text to be taken one-hot; missing: "drop" the rows with empty cells;
-    task: "classes" or "numbers", what the targets are; layers: units of mlp, inputs first; activation: of the layers
-    between, as HIDDEN_ACTIVATIONS names them; class_weight: one of CLASS_WEIGHTS; split: shares of training, validation
-    and test, None: of a file of HOLD_OUT_FROM rows HOLD_OUT; split_seed: of the split alone; standardise: None: of a
-    file, unless init or grid give parameters of raw inputs; loss, algorithm, dtype: as host.training.recipes names
-    them; l2: as in host.core.learn; grid: low, high, step of each parameter or of all; init: the parameters to start
-    from; seed: of start, split and shuffling; tries: starts, of which the best is kept; ranges: low, high of each input
-    or of all; led: the class, or the target, that lights the LED; full_history: keep the loss of every epoch, however
-    many; resume: a file of host.training.saved to go on from.
-    """
-
-    model: str
-    data: str | None = None
-    target: list[str] | None = None
-    drop: list[str] | None = None
-    columns: list[str] | None = None
-    categorical: list[str] | None = None
-    missing: str | None = None
-    task: str | None = None
-    layers: list[int] | None = None
-    bias: bool = True
-    activation: str | None = None
-    class_weight: str | None = None
-    split: list[float] | None = None
-    split_seed: int | None = None
-    standardise: bool | None = None
-    algorithm: str | None = None
-    loss: str | None = None
-    rate: float | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
-    shuffle: bool = False
-    tolerance: float | None = None
-    patience: int | None = None
-    l2: float | None = None
-    dtype: str = "float64"
-    grid: list[float] | None = None
-    init: list[float] | None = None
-    seed: int | None = None
-    tries: int = 1
-    ranges: list[float] | None = None
-    led: str | None = None
-    led_threshold: float | None = None
-    full_history: bool = False
-    resume: str | None = None
-
-
-@dataclass(frozen=True)
 class Plan:
     """A training, decided.
 
@@ -102,6 +50,7 @@ class Plan:
     them, none for a grid; axes: the points of a grid search, an axis a parameter; patience: epochs without a lower
     validation loss, 0 for ever; ranges: (low, high) of each input as declared, None: by the data; lamp: what lights the
     LED; threshold_may_move: nobody asked for its threshold, so the nearest that the output can show will do;
+    off_threshold, decision: how it goes out, and how it follows, as Options has them;
     full_history: the loss of every epoch is to be kept, and a neuron's parameters; resumed: what it goes on from;
     notes: what is to be known of how it begins.
     """
@@ -119,6 +68,8 @@ class Plan:
     ranges: list[tuple[float, float]] | None
     lamp: Lamp
     threshold_may_move: bool
+    off_threshold: float | None
+    decision: Decision
     full_history: bool
     resumed: Saved | None
     notes: tuple[str, ...]
@@ -145,12 +96,12 @@ class Plan:
 
 def make_plan(options: Options, progress: Progress = silent) -> Plan:
     """Decide; NeuronError where the options do not go with the data or with each other."""
-    recipe, data = recipe_of(options), _data_of(options, progress)
+    recipe, material = recipe_of(options), read(options, progress)
+    data = material.data
     config = _config_of(recipe, data, options)
-    shares = _shares_of(data, options)
-    _require_use(data, config, shares, options)
+    _require_use(data, config, material.shares, options)
     resumed = load(options.resume) if options.resume else None
-    samples = _samples_of(data, config, shares, options)
+    samples = _samples_of(data, material.parts, config, options)
     if resumed:
         require_fits(resumed, options.resume or "", options.model, data, config)
         samples = replace(samples, input_scaler=resumed.input_scaler, target_scaler=resumed.target_scaler)
@@ -168,7 +119,7 @@ def make_plan(options: Options, progress: Progress = silent) -> Plan:
         name=options.model,
         recipe=replace(recipe, kind=_kind_of(recipe, config)),
         data=data,
-        own_data=options.data is not None,
+        own_data=options.own_data,
         samples=samples,
         algorithm=algorithm_of(options),
         config=config,
@@ -178,6 +129,8 @@ def make_plan(options: Options, progress: Progress = silent) -> Plan:
         ranges=ranges,
         lamp=_lamp_of(options, config, samples.parts["training"]),
         threshold_may_move=options.led_threshold is None,
+        off_threshold=options.off_threshold,
+        decision=options.decision,
         full_history=options.full_history,
         resumed=resumed,
         notes=tuple(notes(resumed, config, samples.parts) if resumed else ()),
@@ -205,7 +158,7 @@ def _require_room_for_history(config: Config) -> None:
 
 
 def recipe_of(options: Options) -> Recipe:
-    if options.data:
+    if options.own_data:
         return OWN[options.model]
     other = options.model == "mlp" and options.layers not in (None, [10, 7, 10])
     return MLP_OTHER if other else RECIPES[options.model]
@@ -215,70 +168,6 @@ def algorithm_of(options: Options) -> str:
     return options.algorithm or recipe_of(options).algorithm
 
 
-def _data_of(options: Options, progress: Progress) -> Dataset:
-    """The CSV file, or the built-in set of the model."""
-    name = options.model
-    layers = options.layers if name == "mlp" else None
-    if options.data:
-        data = read_data(options.data, *_wishes_of(options, layers), progress)
-    elif name != "mlp":
-        data = BUILT_IN[name]
-    elif layers is None or (layers[0], layers[-1]) == (10, 10):
-        data = synthetic()
-    elif (layers[0], layers[-1]) == (2, 1):
-        data = BUILT_IN["xor"]
-    else:
-        raise NeuronError(
-            f"there is no built-in set of {counted(layers[0], 'input')} and {counted(layers[-1], 'output')}, "
-            "only 10-..-10 and 2-..-1 (XOR): give --data FILE.csv"
-        )
-    inputs, outputs = data.x.shape[1], data.targets.shape[1]
-    if layers and (layers[0] not in (inputs, inputs + len(data.dropped)) or layers[-1] != outputs):
-        beside = f"{len(data.classes)} classes" if data.classes else counted(outputs, "target")
-        raise NeuronError(
-            f"--layers {'-'.join(map(str, layers))}, but {data.name} has {counted(inputs, 'input')} beside {beside}"
-        )
-    return data
-
-
-TASKS = {"wx": "numbers", "wxb": "numbers", "and": "classes", "logistic": "classes"}
-"""What a model answers; an mlp what its data mean."""
-
-
-def _wishes_of(options: Options, layers: Sequence[int] | None) -> tuple[Choice, Answers]:
-    """How a file is to be read."""
-    task = TASKS.get(options.model)
-    if options.task and task and options.task != task:
-        raise NeuronError(
-            f"--task {options.task}: --model {options.model} learns {task}; logistic and mlp learn classes, wxb and "
-            "mlp numbers"
-        )
-    choice = Choice(
-        target=options.target or (),
-        drop=options.drop or (),
-        only=options.columns or (),
-        categorical=options.categorical or (),
-        drop_missing=options.missing == "drop",
-        outputs=layers[-1] if layers else 1,
-        inputs=layers[0] if layers else None,
-    )
-    step = RECIPES[options.model].activation is Activation.STEP
-    one_hot = layers is not None and layers[-1] == 2
-    return choice, Answers(options.task or task, -1.0 if step else 0.0, one_hot)
-
-
-HOLD_OUT_FROM = 20
-"""Rows of a file from which some are held out."""
-HOLD_OUT = (64.0, 16.0, 20.0)
-"""In percent: to train with, to choose the epoch by, to judge by."""
-
-
-def _shares_of(data: Dataset, options: Options) -> Sequence[float] | None:
-    """Of the parts, None where all rows are to be learnt from."""
-    usual = HOLD_OUT if options.data and len(data) >= HOLD_OUT_FROM else None
-    return _given(options.split, usual)
-
-
 def _require_use(data: Dataset, config: Config, shares: Sequence[float] | None, options: Options) -> None:
     """NeuronError where an option would do nothing with these data."""
     if options.patience and not (shares and shares[1]):
@@ -286,9 +175,11 @@ def _require_use(data: Dataset, config: Config, shares: Sequence[float] | None, 
     if options.split_seed is not None and not shares:
         raise NeuronError("--split-seed goes with --split: here all rows are learnt from")
     given = options.init is not None or options.resume is not None
-    random_start = not given and (options.model == "mlp" or not options.data)
+    random_start = not given and (options.model == "mlp" or not options.own_data)
     begins = random_start and algorithm_of(options) != "grid"
-    splits = bool(shares) and options.split_seed is None
+    if options.split_seed is not None and options.recordings:
+        raise NeuronError("--split-seed is of rows: windows of recordings are parted by time")
+    splits = bool(shares) and options.split_seed is None and not options.recordings
     if options.seed is not None and not (begins or splits or config.shuffle):
         raise NeuronError("--seed does nothing here: it is of a random start, --split and --shuffle")
     told_apart = bool(data.classes) or config.activation[-1] is not Activation.IDENTITY
@@ -304,13 +195,11 @@ def _require_use(data: Dataset, config: Config, shares: Sequence[float] | None, 
         raise NeuronError(f"--class-weight is for classes: {data.target} is a number")
 
 
-def _samples_of(data: Dataset, config: Config, shares: Sequence[float] | None, options: Options) -> Samples:
+def _samples_of(data: Dataset, parts: Sequence[Dataset], config: Config, options: Options) -> Samples:
     """The parts, standardised where that is wanted. Parameters given by --init or --grid are of raw units."""
-    seed = options.seed or 0 if options.split_seed is None else options.split_seed
-    parts = split(data, shares, seed) if shares else [data]
     raw = options.init is not None or algorithm_of(options) == "grid"
     x, y = parts[0].x, parts[0].targets
-    standardise = _given(options.standardise, bool(options.data) and not raw)
+    standardise = _given(options.standardise, options.own_data and not raw)
     numbers = config.activation[-1] is Activation.IDENTITY and not data.classes
     return Samples(
         {name: part for name, part in zip(PARTS, parts, strict=False) if len(part)},
@@ -357,13 +246,13 @@ def _config_of(recipe: Recipe, data: Dataset, options: Options) -> Config:
 
 def _rate_of(recipe: Recipe, algorithm: str, loss: Loss, options: Options) -> float:
     """A recipe's own, or what has done well; 0 where a model of one layer and plain descent take it from the data."""
-    if options.data and options.model != "mlp" and algorithm != "adam":
+    if options.own_data and options.model != "mlp" and algorithm != "adam":
         return 0.0
-    if recipe.rate and algorithm == recipe.algorithm and (options.data or loss is recipe.loss):
+    if recipe.rate and algorithm == recipe.algorithm and (options.own_data or loss is recipe.loss):
         return recipe.rate
     if algorithm == "adam" and options.model != "mlp":
         return 0.1
-    return NETWORK_RATES[algorithm] if options.data else RATE
+    return NETWORK_RATES[algorithm] if options.own_data else RATE
 
 
 def _starts_of(recipe: Recipe, config: Config, options: Options) -> list[list[float]]:
@@ -381,7 +270,7 @@ def _starts_of(recipe: Recipe, config: Config, options: Options) -> list[list[fl
         return [list(options.init)]
     if options.model == "mlp":
         return [random_start(config, options.seed or 0, number) for number in range(options.tries)]
-    if options.seed is not None and not options.data:
+    if options.seed is not None and not options.own_data:
         random = Pcg32(options.seed)
         return [[random.uniform(-1, 1) for _ in range(wanted)]]
     usual = len(recipe.start) == wanted and not options.standardise

@@ -6,6 +6,7 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from host.data.dataset import Dataset
 from host.data.scaler import Scaler
@@ -42,6 +43,12 @@ class Samples:
     def seen(self) -> Float:
         """(samples, inputs) in raw units of all parts but the test part, which nothing may look at but a score."""
         return np.vstack([data.x for name, data in self.parts.items() if name != "test"])
+
+    @functools.cached_property
+    def seen_numerators(self) -> NDArray[np.int64] | None:
+        """(samples, inputs) of the same, where they were measured in windows."""
+        found = [data.numerators for name, data in self.parts.items() if name != "test"]
+        return np.vstack([one for one in found if one is not None]) if found[0] is not None else None
 
 
 def balanced(labels: np.ndarray) -> Float:

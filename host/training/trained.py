@@ -16,6 +16,7 @@ from host.data.dataset import BUILT_IN, Dataset
 from host.models.changed import Changed
 from host.models.dense import Dense, Float, reference
 from host.models.report import Report, fixed_outputs
+from host.training.decided import Decided, decided_of
 from host.training.fit import Epoch, Fit
 from host.training.plan import Plan
 from host.training.recipes import LOSSES
@@ -136,7 +137,10 @@ class Trained:
     def outputs(self) -> dict[str, dict[str, Float]]:
         """What the float and the fixed-point model say of each part, (samples, outputs) in their own units."""
         return {
-            name: {"float": reference(self.layers, part.x)[1], "fixed": fixed_outputs(self.model, part.x)}
+            name: {
+                "float": reference(self.layers, part.x)[1],
+                "fixed": fixed_outputs(self.model, part.x, part.numerators),
+            }
             for name, part in self.parts.items()
         }
 
@@ -165,6 +169,11 @@ class Trained:
         ]
         return Changed(int(np.concatenate(rows).sum()), sum(map(len, rows)))
 
+    @functools.cached_property
+    def decided(self) -> Decided | None:
+        """How often the lamp is right in the last part, where samples are windows of recordings."""
+        return decided_of(self.model, self.plan.lamp, self.parts)
+
     def as_dict(self, node: dict[str, Scores] | None = None) -> dict[str, Any]:
         """For JSON. node: what a node scored, in the parts that it was asked."""
         metrics = {name: both | _of_node(node, name) for name, both in self.metrics.items()}
@@ -189,6 +198,7 @@ class Trained:
             "baseline": {short(name): scores for name, scores in self.baselines.items()},
             "changed": self.changed.as_dict(),
             "led": self.led,
+            **({"decided": self.decided.as_dict()} if self.decided else {}),
             "epoch": self.fit.end.epoch,
             "epochs": None if self.plan.algorithm == "grid" else self.fit.epochs,
             "epochs_before": self.epochs_before,
