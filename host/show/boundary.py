@@ -127,7 +127,7 @@ def boundary(axes: Axes, subject: Subject) -> None:
             )
     wrong = subject.lamp.classes(subject.fixed(x)) != one
     if wrong.any():
-        label = f"wrong ({int((subject.lamp.classes(subject.fixed(subject.x)) != (y > middle)).sum())})"
+        label = f"wrong ({int((subject.lamp.classes(subject.said) != (y > middle)).sum())})"
         axes.plot(
             *x[wrong].T, ls="", marker="o", ms=size + 7, mfc="none", mec=BLACK, mew=1.4, label=label, zorder=6
         )

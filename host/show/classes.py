@@ -39,7 +39,7 @@ def look(index: int) -> tuple[str, str]:
 def judged(subject: Subject) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.int64], str]:
     """The rows that a model is judged by: which they are, their classes, what the node says of them, and their name."""
     rows, name = subject.judged
-    said = subject.lamp.classes(subject.fixed(subject.x[rows]))
+    said = subject.lamp.classes(subject.said[rows])
     return rows, subject.labels[rows], said, name
 
 
@@ -102,7 +102,7 @@ def found(axes: Axes, subject: Subject) -> None:
 def apart(axes: Axes, subject: Subject) -> None:
     """How often each value of the one output comes, class by class, and the threshold between them."""
     rows, true, said, name = judged(subject)
-    values = subject.fixed(subject.x[rows])[:, 0]
+    values = subject.said[rows, 0]
     edges = np.linspace(*padded(float(values.min()), float(values.max()), 0.02), BINS + 1).tolist()
     for index, each in enumerate(subject.classes):
         of_class = values[true == index]

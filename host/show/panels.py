@@ -286,7 +286,7 @@ CROSSES: dict[str, Any] = {
 def cost(axes: Axes, subject: Subject) -> None:
     """The error of fixed point on the data, over what the model says there."""
     rows = thin(len(subject.x), POINTS_DRAWN // (2 * subject.outputs))
-    real, fixed = (values(subject.x[rows]) for values in (subject.real, subject.fixed))
+    real, fixed = subject.real(subject.x[rows]), subject.said[rows]
     errors = (fixed - real).ravel()
     dots = max(2.5, 7 - len(errors) / 200)
     axes.plot(real.ravel(), errors, ms=dots, **CROSSES)
@@ -299,7 +299,7 @@ def prediction(pair: tuple[Axes, Axes], subject: Subject) -> None:
     above, below = pair
     rows = thin(len(subject.x), POINTS_DRAWN // (2 * subject.outputs))
     x, y = subject.x[rows], subject.y.reshape(len(subject.y), -1)[rows].ravel()
-    real, fixed = subject.real(x).ravel(), subject.fixed(x).ravel()
+    real, fixed = subject.real(x).ravel(), subject.said[rows].ravel()
     dots = max(2.5, 7 - len(y) / 200)
     ends = [float(min(y.min(), real.min())), float(max(y.max(), real.max()))]
     above.plot(ends, ends, color="0.6", lw=1, label="as it should be", zorder=0)

@@ -7,6 +7,8 @@
     classes of a file               what is taken for what; scores of each class, or the output class by class; of two
                                     inputs which class is where; the error of fixed point
     anything else                   prediction against target, the error of fixed point below
+    windows of recordings           below all of these the signal of the test part, what each window is, what the model
+                                    and the decision make of it, and feature by feature
 
 matplotlib is imported only where a picture is asked for. The same training gives the same bytes.
 """
@@ -24,7 +26,7 @@ import numpy as np
 
 from host.errors import NeuronError
 from host.files import replace_file, require_writable
-from host.show import boundary, classes, names, panels
+from host.show import boundary, classes, names, panels, signal
 from host.show.subject import Descent, Subject
 
 if TYPE_CHECKING:
@@ -76,8 +78,14 @@ def compose(figure: Figure, subject: Descent) -> None:
     if len(subject.parameters) == 2:
         drawn += [(panels.surface, "3d"), (panels.contour, None)]
     rows = (len(drawn) + 1) // 2
-    figure.set_size_inches(WIDTH, {1: 5.0, 2: 8.6}.get(rows, 4.1 * rows))
-    grid = figure.add_gridspec(rows, 2)
+    height = {1: 5.0, 2: 8.6}.get(rows, 4.1 * rows)
+    recorded = subject.signal if isinstance(subject, Subject) else None
+    below = [sum(signal.rows_of(recorded))] if recorded else []
+    figure.set_size_inches(WIDTH, height + sum(below))
+    places = figure.add_gridspec(1 + len(below), 1, height_ratios=[height, *below])
+    grid = places[0].subgridspec(rows, 2)
+    if recorded:
+        signal.panels(figure, places[1], recorded)
     for index, (panel, kind) in enumerate(drawn):
         last = index == len(drawn) - 1 and index % 2 == 0
         place = grid[index // 2, :] if last else grid[index // 2, index % 2]

@@ -17,7 +17,9 @@ from host.errors import counted
 from host.models.dense import Dense, Float, reference
 from host.models.lamp import Lamp
 from host.models.report import Report, fixed_outputs, fixed_sums
+from host.models.sensed import integers
 from host.show.report import LOSS_NAMES
+from host.show.stretches import Signal, signal_of
 from host.training.fit import Diverged
 from host.training.plan import Plan
 from host.training.trained import Measure, Trained, measures_of
@@ -95,6 +97,8 @@ class Subject(Descent):
                 is proven.
     steps:      the distance of two neighbouring numbers of each input in the node; offsets: one of them.
     classes:    their names; empty where targets are numbers. labels: (samples,) the class of each sample.
+    measured:   (samples, outputs) what the node says of x, where it measures its inputs itself; None: fixed(x).
+    signal:     the recording behind the samples, where there is one.
     judged:     the samples that the model is judged by, and what they are called: those that it never learnt from,
                 where there are some.
     """
@@ -114,6 +118,13 @@ class Subject(Descent):
     classes: Sequence[str] = ()
     labels: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     judged: tuple[NDArray[np.intp], str] = (np.empty(0, np.intp), "")
+    measured: Float | None = None
+    signal: Signal | None = None
+
+    @cached_property
+    def said(self) -> Float:
+        """(samples, outputs) what the node says of x."""
+        return self.fixed(self.x) if self.measured is None else self.measured
 
     @property
     def outputs(self) -> int:
@@ -249,8 +260,20 @@ def training_subject(trained: Trained) -> Subject:
         classes=data.classes,
         labels=data.labels if data.classes else np.empty(0, np.int64),
         judged=(judged, "held-out rows" if test else "all rows"),
+        measured=_measured(trained),
+        signal=signal_of(trained),
         **named,
     )
+
+
+def _measured(trained: Trained) -> Float | None:
+    """What the node says of all samples, where they were measured."""
+    model, x, numerators = trained.model, trained.data.x, trained.data.numerators
+    if numerators is None:
+        return None
+    if trained.layers[-1].activation is Activation.STEP:
+        return fixed_sums(model, integers(model, x, numerators))
+    return fixed_outputs(model, x, numerators)
 
 
 def thin(count: int, most: int) -> NDArray[np.intp]:
