@@ -79,8 +79,8 @@ def _source(name: str, feature: Feature, band: tuple[int, int], found: Int64) ->
 
 
 def model(run: Recording) -> Model:
-    """A network over all of SEEN, and an input from the bus, with two thresholds between which a fifth of its outputs
-    lie."""
+    """A network over all of SEEN, and an input from the bus whose 0 is q = -200, with two thresholds between which a
+    fifth of its outputs lie."""
     rng = np.random.default_rng(7)
     columns = by_channel(run)
     scans = np.arange(len(columns[0]) // WINDOW * WINDOW).reshape(-1, WINDOW)
@@ -99,7 +99,9 @@ def model(run: Recording) -> Model:
     )
     senses = Senses(RATE, WINDOW, HOP, 485, (*sources, None))
     zero = np.zeros((1, count), np.int16)
-    made = Model("sensing", (0,) * count, layers, 1, 0, zero, zero[:, :2], senses=senses)
+    made = Model(
+        "sensing", (0,) * count, layers, 1, 0, zero, zero[:, :2], (*[0.0] * (count - 1), 200.0), senses=senses
+    )
     made = replace(made, vector_outputs=infer(made, zero))
     columns_in = [
         features.inputs(s.multiply, s.shift, s.offset, f)[0] for s, f in zip(sources, found, strict=True)

@@ -14,6 +14,8 @@ from host.core.wire import SAMPLE_MISSING
 from tests.models import random_model
 from tests.sensing import HOP, RATE, WINDOW, by_channel, model, recording
 
+FROM_BUS = -200
+"""0 in its own units."""
 GAPS = [(0, 1), (700, 1), (1500, WINDOW), (2000, 3), (2100, 640), (5000, 1)]
 
 
@@ -44,7 +46,7 @@ def test_windows_are_decided_as_a_node_does_one_by_one(run, begin: int) -> None:
             missed += 1
             continue
         sample = begin + start + WINDOW - 1
-        inputs = np.zeros((1, sensing.inputs), np.int16)
+        inputs = np.array([[*[0] * (sensing.inputs - 1), FROM_BUS]], np.int16)
         for index, source in enumerate(senses.sources):
             if source is None:
                 continue

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from host.core import features
 from host.core.fixed import Int16, Int64
 from host.core.image import Model
-from host.core.infer import decide_all, infer
+from host.core.infer import decide_all, infer, quantise_inputs
 from host.core.wire import SAMPLE_MISSING
 
 MASK_32 = (1 << 32) - 1
@@ -50,7 +50,8 @@ def hops(model: Model, first_number: int, raw: Mapping[int, Any]) -> Hops:
     """What a node decides with `model`, which senses, from the scan `first_number` on, with which it begins.
 
     raw: by channel, what it gave in each scan from first_number on, (scans,): 0..4095, of a digital channel the level
-    after DEBOUNCE; SAMPLE_MISSING in a scan that is missing. Inputs from the bus are q = 0.
+    after DEBOUNCE; SAMPLE_MISSING in a scan that is missing. Inputs from the bus are 0 in their own units: nobody has
+    written them.
     """
     senses = model.senses
     if senses is None:
@@ -58,7 +59,7 @@ def hops(model: Model, first_number: int, raw: Mapping[int, Any]) -> Hops:
     columns = {channel: np.asarray(values, dtype=np.int64) for channel, values in raw.items()}
     starts, missed = _whole(columns, senses.window, senses.hop)
     numerators = np.zeros((len(starts), len(senses.sources)), dtype=np.int64)
-    inputs = np.zeros(numerators.shape, dtype=np.int16)
+    inputs = np.repeat(quantise_inputs(model, np.zeros((1, model.inputs))), len(starts), axis=0)
     for place, source in enumerate(senses.sources):
         if source is None:
             continue
