@@ -49,7 +49,8 @@ The Chip Is Set Up As The Board Wants It
     Bits Should Be          ${PWR_CR}    0xE0    0xE0    # the voltage detector's level, 7
     Bits Should Be          ${GPIOB_PUPDR}    0xC0000    0    # no pull on SE
     Bits Should Be          ${DBGMCU_APB1FZ}    0x1000    0x1000    # a debugger's halt stops the watchdog
-    Bits Should Be          ${SCB_VTOR}    0xFFFFFFFF    0x08000000
+    ${vectors}=             Execute Command    sysbus GetSymbolAddress "vectors_in_ram"
+    Bits Should Be          ${SCB_VTOR}    0xFFFFFFFF    ${vectors}
 
 AND Is Deployed And The Lamp Follows It
     A Board Is Running

@@ -14,9 +14,6 @@
 /* port.c, from RAM: an interrupt has happened; the next port_idle does not sleep. */
 void port_wake(void);
 
-/* port.c, from RAM: a millisecond has passed. */
-void port_tick(void);
-
 /* fault.c: guard the stack's end and start the watchdog. */
 void fault_init(void);
 
@@ -24,19 +21,20 @@ void fault_init(void);
  * the bus afterwards. file: __FILE__ */
 _Noreturn void _Error_Handler(const char *file, int line);
 
-/* The interrupts, for the vectors of startup.c. */
+/* The interrupts, for the vectors of startup.c. All but the faults stand in RAM, with what they call: they are
+ * taken while the flash is at work as well. */
 void Reset_Handler(void);
 void HardFault_Handler(void);
 void MemManage_Handler(void);
 void BusFault_Handler(void);
 void UsageFault_Handler(void);
 void SysTick_Handler(void);
+void FLASH_IRQHandler(void);
 void BOARD_USART_HANDLER(void);
 void BOARD_SILENCE_HANDLER(void);
 
-/* rs485.c, from RAM, while interrupts are masked: do what those of the line would do, once for every one that
- * is pending. answering: nobody will serve what is heard, so a request to this node gets exception 06, and any
- * other is dropped. */
-void rs485_poll(bool answering);
+/* rs485.c, from RAM, in place of the main loop while an erase keeps it from serving: a request to this node gets
+ * exception 06, and any other is dropped. */
+void rs485_answer_busy(void);
 
 #endif

@@ -104,14 +104,9 @@ void port_init(int argc, char **argv)
     start_clocks();
 }
 
-RAM_CODE void port_tick(void)
+RAM_CODE void SysTick_Handler(void)
 {
     uwTick++; /* HAL's, whose own function stands in the flash */
-}
-
-void SysTick_Handler(void)
-{
-    port_tick();
 }
 
 RAM_CODE void port_wake(void)

@@ -1,8 +1,8 @@
 /* The line's USART at register level, and a timer for the silence that ends a frame.
  *
- * Both interrupts have the same priority, so the link's events never interrupt each other. What they do stands
- * in RAM: while the flash is at work, they are masked, as their vectors lie in it, and rs485_poll does the same
- * in their place. Register facts: RM0090, chapters 20 (basic timers) and 30 (USART). */
+ * Both interrupts have the same priority, so the link's events never interrupt each other. They stand in RAM, so
+ * that they are taken while the flash is at work. Register facts: RM0090, chapters 20 (basic timers) and 30
+ * (USART). */
 #include <stdatomic.h>
 
 #include "app/link.h"
@@ -80,7 +80,7 @@ RAM_CODE void port_rs485_transmit(const uint8_t *bytes, size_t size)
 
 /* ---------------------------------------------------------------------------------------------- interrupts */
 
-static RAM_CODE void take_usart(void)
+RAM_CODE void BOARD_USART_HANDLER(void)
 {
     const uint32_t status = BOARD_USART->SR, enabled = BOARD_USART->CR1;
     if (status & (USART_SR_RXNE | USART_SR_ORE)) {
@@ -107,23 +107,11 @@ static RAM_CODE void take_usart(void)
     port_wake();
 }
 
-static RAM_CODE void take_silence(void)
+RAM_CODE void BOARD_SILENCE_HANDLER(void)
 {
-    if (!(BOARD_SILENCE->SR & TIM_SR_UIF))
-        return; /* polled */
     BOARD_SILENCE->SR = 0;
     link_on_silence(rs485.link);
     port_wake();
-}
-
-void BOARD_USART_HANDLER(void)
-{
-    take_usart();
-}
-
-void BOARD_SILENCE_HANDLER(void)
-{
-    take_silence();
 }
 
 /* ----------------------------------------------------------------------------- while the flash is at work */
@@ -140,8 +128,11 @@ static RAM_CODE uint16_t crc_of(const uint8_t *bytes, size_t size)
     return (uint16_t)crc;
 }
 
-static RAM_CODE void answer_busy(struct link *link)
+RAM_CODE void rs485_answer_busy(void)
 {
+    struct link *link = rs485.link;
+    if (!link)
+        return; /* the stores are being put in order at start */
     size_t size;
     const uint8_t *request = link_receive(link, &size);
     if (!request)
@@ -162,17 +153,4 @@ static RAM_CODE void answer_busy(struct link *link)
     reply[3] = (uint8_t)crc;
     reply[4] = (uint8_t)(crc >> 8);
     link_send(link, 5);
-}
-
-RAM_CODE void rs485_poll(bool answering)
-{
-    if (!rs485.link)
-        return; /* the stores are being put in order at start */
-    /* Cleared before the look: what happens after it makes them pending again, and ends the sleep. */
-    NVIC->ICPR[BOARD_USART_IRQ >> 5] = 1u << (BOARD_USART_IRQ & 31);
-    NVIC->ICPR[BOARD_SILENCE_IRQ >> 5] = 1u << (BOARD_SILENCE_IRQ & 31);
-    take_usart();
-    take_silence();
-    if (answering)
-        answer_busy(rs485.link);
 }

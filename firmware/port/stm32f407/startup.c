@@ -1,5 +1,8 @@
 /* The first instructions, in sector 0: vectors, RAM, then main. ST's start-up file is not linked, as this one
- * defines Reset_Handler. */
+ * defines Reset_Handler.
+ *
+ * The vectors are copied into RAM: an interrupt that came while the flash is at work would stall on fetching its own
+ * from there, for as long as an erase takes. */
 #include <stdint.h>
 
 #include "board.h"
@@ -12,11 +15,13 @@ int main(int argc, char **argv);
 
 #define IRQ(number) (16 + (number))
 
-/* Only these are ever enabled; any other would fetch 0 here and end in a fault. */
-__attribute__((section(".isr_vector"), used)) static const union {
+union vector {
     uint32_t *stack;
     handler handler;
-} vectors[IRQ(FPU_IRQn) + 1] = {
+};
+
+/* Only these are ever enabled; any other would fetch 0 here and end in a fault. */
+__attribute__((section(".isr_vector"), used)) static const union vector vectors[IRQ(FPU_IRQn) + 1] = {
     [0] = {.stack = _estack},
     [1] = {.handler = Reset_Handler},
     [IRQ(NonMaskableInt_IRQn)] = {.handler = HardFault_Handler},
@@ -25,9 +30,12 @@ __attribute__((section(".isr_vector"), used)) static const union {
     [IRQ(BusFault_IRQn)] = {.handler = BusFault_Handler},
     [IRQ(UsageFault_IRQn)] = {.handler = UsageFault_Handler},
     [IRQ(SysTick_IRQn)] = {.handler = SysTick_Handler},
+    [IRQ(FLASH_IRQn)] = {.handler = FLASH_IRQHandler},
     [IRQ(BOARD_USART_IRQ)] = {.handler = BOARD_USART_HANDLER},
     [IRQ(BOARD_SILENCE_IRQ)] = {.handler = BOARD_SILENCE_HANDLER},
 };
+
+static __attribute__((aligned(512))) union vector vectors_in_ram[IRQ(FPU_IRQn) + 1];
 
 __attribute__((section(".startup"), noreturn)) void Reset_Handler(void)
 {
@@ -39,6 +47,9 @@ __attribute__((section(".startup"), noreturn)) void Reset_Handler(void)
         *to++ = *from++;
     for (uint32_t *to = _sbss; to < _ebss;)
         *to++ = 0;
+    for (unsigned i = 0; i < IRQ(FPU_IRQn) + 1; i++)
+        vectors_in_ram[i] = vectors[i];
+    SCB->VTOR = (uint32_t)&vectors_in_ram;
     SystemInit();
     main(0, 0);
     for (;;)
