@@ -9,9 +9,10 @@ from typing import NoReturn
 from unicorn import arm_const as arm
 from unicorn import unicorn_const as const
 
-from . import cpu, flash
+from . import cpu, dma, flash
+from .adc import Adc
 from .debug import DebugMcu, Dwt, FactoryArea
-from .dma import Dma
+from .dma import Dma, Stream
 from .engine import Engine
 from .flash import Flash
 from .gpio import PORTS, Gpio
@@ -31,6 +32,7 @@ PERIPHERALS, PERIPHERALS_SIZE = 0x4000_0000, 0x8_0000
 SRAM_ALIAS, PERIPHERAL_ALIAS, ALIAS_SIZE = 0x2200_0000, 0x4200_0000, 0x200_0000
 PRIVATE, PRIVATE_SIZE = 0xE000_0000, 0x10_0000
 SYSTEM_MEMORY = 0x1FFF_7000
+USART3, ADC1 = 0x4000_4800, 0x4001_2000
 TIMER_BASES = {number: 0x4000_0000 + 0x400 * (number - 2) for number in TIMER_IRQS}
 
 
@@ -58,17 +60,30 @@ class Chip:
         self.engine.on_protected_write = self.flash.program
         self.gpio = {port: Gpio(self, f"GPIO{port}", ("AHB1", bit)) for bit, port in enumerate(PORTS)}
         self.usart3 = Usart(self, "USART3", ("APB1", 18))
-        self.dma1 = Dma(self, "DMA1", ("AHB1", 21))
+        self.dma1 = Dma(
+            self,
+            "DMA1",
+            ("AHB1", 21),
+            {
+                1: Stream(12, 4, dma.TO_MEMORY, USART3 + 4, 1, self.usart3.serve),
+                3: Stream(14, 4, dma.FROM_MEMORY, USART3 + 4, 1, self.usart3.serve),
+            },
+        )
+        self.adc1 = Adc(self, "ADC1", ("APB2", 8))
+        adc1 = Stream(56, 0, dma.TO_MEMORY, ADC1 + 0x4C, 4, self.adc1.serve)
+        self.dma2 = Dma(self, "DMA2", ("AHB1", 22), {0: adc1})
         self.timers = {number: Timer(self, f"TIM{number}", ("APB1", number - 2)) for number in TIMER_IRQS}
         self.iwdg = Iwdg(self, "IWDG")
         self.dwt = Dwt(self, "DWT")
         self._blocks: dict[int, tuple[Peripheral, int]] = {}
         self._place(0x4000_3000, self.iwdg)
-        self._place(0x4000_4800, self.usart3)
+        self._place(USART3, self.usart3)
         self._place(0x4000_7000, self.pwr)
+        self._place(ADC1, self.adc1)
         self._place(0x4002_3800, self.rcc)
         self._place(0x4002_3C00, self.flash)
         self._place(0x4002_6000, self.dma1)
+        self._place(0x4002_6400, self.dma2)
         for index, port in enumerate(PORTS):
             self._place(0x4002_0000 + 0x400 * index, self.gpio[port])
         for number, base in TIMER_BASES.items():
@@ -126,6 +141,10 @@ class Chip:
 
     def is_ram(self, address: int, size: int) -> bool:
         return any(base <= address and address + size <= base + room for base, room in RAMS)
+
+    def on_bus_matrix(self, address: int) -> bool:
+        """Whether a DMA reaches it: the core-coupled memory is the core's alone (RM0090 2.3)."""
+        return SRAM <= address < SRAM + SRAM_SIZE or flash.BASE <= address < flash.BASE + flash.SIZE
 
     def vectors(self, offset: int, size: int) -> bytes:
         """The vector table; address 0 is an alias of flash for as long as VTOR has not been set."""

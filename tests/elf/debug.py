@@ -13,6 +13,7 @@ TRCENA = 1 << 24
 DBG_IWDG_STOP = 1 << 12
 UID = bytes.fromhex("25001f000f47343234343438")  # 96 bits; a test may give its own
 FLASH_KIB = 1024
+CALIBRATION = (1501, 944, 1205)  # of the reference, at 30 C, at 110 C: a chip's own, about the typical values
 
 
 class Dwt(Peripheral):
@@ -62,10 +63,12 @@ class DebugMcu(Peripheral):
 
 
 class FactoryArea(Peripheral):
-    """Unique id at 0x1FFF7A10, flash size at 0x1FFF7A22: read-only, any width."""
+    """Unique id at 0x1FFF7A10, flash size at 0x1FFF7A22, calibration from 0x1FFF7A2A: read-only, any width."""
 
     def __init__(self, chip: Chip, uid: bytes) -> None:
         self._bytes = {0xA10 + i: byte for i, byte in enumerate(uid)}
+        for i, value in enumerate(CALIBRATION):
+            self._bytes |= {0xA2A + 2 * i: value & 0xFF, 0xA2B + 2 * i: value >> 8}
         self._bytes |= {0xA20: 0xFF, 0xA21: 0xFF, 0xA22: FLASH_KIB & 0xFF, 0xA23: FLASH_KIB >> 8}
         super().__init__(chip, "system memory")
 
@@ -73,7 +76,9 @@ class FactoryArea(Peripheral):
         try:
             return sum(self._bytes[offset + i] << 8 * i for i in range(size))
         except KeyError:
-            self.chip.fail(f"read of system memory +{offset:#x}: only unique id and flash size have a model")
+            self.chip.fail(
+                f"read of system memory +{offset:#x}: only unique id, flash size and calibration have a model"
+            )
 
     def write(self, offset: int, size: int, value: int) -> None:
         self.chip.fail("write to system memory")

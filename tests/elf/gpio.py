@@ -1,4 +1,4 @@
-"""GPIO ports (RM0090 8.4) and the three board signals behind them."""
+"""GPIO ports (RM0090 8.4), and what the board puts on their pins."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .peripheral import Peripheral, Register
 
 PORTS = "ABCDEFGHI"
 RESETS = {"A": (0xA800_0000, 0x0C00_0000, 0x6400_0000), "B": (0x280, 0xC0, 0x100)}  # MODER, OSPEEDR, PUPDR
-INPUT, OUTPUT, ALTERNATE = 0, 1, 2
+INPUT, OUTPUT, ALTERNATE, ANALOG = 0, 1, 2, 3
 
 
 class Gpio(Peripheral):
@@ -31,7 +31,6 @@ class Gpio(Peripheral):
         super().reset()
         port = self.name[-1]
         self.reg["MODER"], self.reg["OSPEEDR"], self.reg["PUPDR"] = RESETS.get(port, (0, 0, 0))
-        self.inputs = 0  # levels driven from outside, for pins that are inputs
         self._note_modes()
         self._announce(before, in_reset=True)
 
@@ -45,13 +44,15 @@ class Gpio(Peripheral):
 
     def _note_modes(self) -> None:
         self._driven = sum(1 << pin for pin in range(16) if self.mode(pin) == OUTPUT)
+        self._analog = sum(1 << pin for pin in range(16) if self.mode(pin) == ANALOG)
 
     def levels(self) -> int:
         return self.reg["ODR"] & self._driven
 
     def load(self, name: str) -> int:
         if name == "IDR":
-            return self.levels() | self.inputs & ~self._driven
+            outside = self.chip.board.levels_at(self.name[-1])
+            return self.levels() | outside & ~self._driven & ~self._analog
         return 0 if name == "BSRR" else self.reg[name]
 
     def store(self, name: str, value: int) -> None:

@@ -22,7 +22,7 @@ from .debug import UID
 from .engine import Stop
 from .flash import Operation
 from .program import load
-from .rs485 import Rs485
+from .rs485 import Rs485, Source
 from .timeline import MICROSECOND, SECOND
 
 SLICE = 1000 * MICROSECOND  # how often run_until() looks, if nothing happens in between
@@ -66,6 +66,16 @@ class Machine:
     @property
     def led(self) -> bool:
         return self.chip.board.led
+
+    @property
+    def analog(self) -> dict[int, Source]:
+        """What stands at A0..A7, by number: 0..4095, or a function of the time in us. Stays over resets."""
+        return self.chip.board.analog
+
+    @property
+    def pins(self) -> dict[str, Source]:
+        """Levels that the outside puts on input pins, such as {"PC6": 1}, likewise."""
+        return self.chip.board.pins
 
     @property
     def us(self) -> float:

@@ -7,7 +7,7 @@ of the contract: RE high before SE high, SE low before RE low, one at a time. So
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from .timeline import MICROSECOND, SECOND
@@ -172,14 +172,44 @@ class Rs485:
             self._host_until, self._host_byte = 0, (0, 0)
 
 
+Source = int | Callable[[float], int]
+"""What is put on a pin: always the same, or a function of the time in us."""
+ANALOG_INPUTS = {channel: 10 + channel for channel in range(8)}
+"""A0..A7 of the board as inputs of the ADC: PC0..PC5, temperature, reference."""
+ANALOG_MAX = 4095
+
+
 class Board:
-    """What the pins are wired to. Levels are 0 until the firmware makes a pin an output."""
+    """What the pins are wired to. Levels are 0 until the firmware makes a pin an output.
+
+    `analog`: by channel, 0 is A0, what its conversion gives, 0..4095; 6 is the temperature, about 25 C unless a test
+    sets it, 7 the reference. `pins`: levels from outside, such as {"PC6": 1}; what is not there is low.
+    """
 
     def __init__(self, chip: Chip) -> None:
         self._chip = chip
         self.level = {RE: 0, SE: 0, LED: 0}
         self.line = Rs485(chip)
         self.led_edges: list[Edge] = []
+        self.analog: dict[int, Source] = {6: 943, 7: 1502}
+        self.pins: dict[str, Source] = {}
+
+    def analog_at(self, number: int, us: float) -> int:
+        """What the ADC makes of this input of its own."""
+        channel = next(channel for channel, place in ANALOG_INPUTS.items() if place == number)
+        source = self.analog.get(channel, 0)
+        value = source if isinstance(source, int) else source(us)
+        if not 0 <= value <= ANALOG_MAX:
+            raise ValueError(f"A{channel} is {value} at {us:.3f} us: a conversion gives 0..{ANALOG_MAX}")
+        return value
+
+    def levels_at(self, port: str) -> int:
+        """Of a port's pins now, as the outside drives them."""
+        levels, us = 0, self._chip.time.us
+        for pin, source in self.pins.items():
+            if pin[1] == port and (source if isinstance(source, int) else source(us)):
+                levels |= 1 << int(pin[2:])
+        return levels
 
     @property
     def led(self) -> bool:

@@ -45,7 +45,7 @@ class Timer(Peripheral):
     def _now_count(self) -> int:
         if not self.reg["CR1"] & CEN or self._overflow is None:
             return self._count
-        return self._count + (self.chip.time.now - self._since) // self._tick
+        return self._count + (self.chip.time.now - self._since) // self._tick & self._top
 
     def _restart(self) -> None:
         """Plan the next overflow from the present count."""

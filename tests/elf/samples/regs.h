@@ -14,6 +14,7 @@
 #define RCC_APB1RSTR REG(0x40023820)
 #define RCC_AHB1ENR REG(0x40023830)
 #define RCC_APB1ENR REG(0x40023840)
+#define RCC_APB2ENR REG(0x40023844)
 #define RCC_CSR REG(0x40023874)
 #define PWR_CR REG(0x40007000)
 #define FLASH_ACR REG(0x40023C00)
@@ -22,6 +23,7 @@
 #define FLASH_CR REG(0x40023C10)
 #define GPIOA 0x40020000u
 #define GPIOB 0x40020400u
+#define GPIOC 0x40020800u
 #define GPIOD 0x40020C00u
 #define MODER(port) REG((port) + 0x00)
 #define IDR(port) REG((port) + 0x10)
@@ -50,6 +52,10 @@
 #define DMA1_LISR REG(0x40026000)
 #define DMA1_LIFCR REG(0x40026008)
 #define DMA1_S(n, offset) REG(0x40026010 + 0x18 * (n) + (offset))
+#define DMA2_LISR REG(0x40026400)
+#define DMA2_LIFCR REG(0x40026408)
+#define DMA2_S0(offset) REG(0x40026410 + (offset))
+#define ADC(offset) REG(0x40012000 + (offset))
 #define SYST_CSR REG(0xE000E010)
 #define SYST_RVR REG(0xE000E014)
 #define SYST_CVR REG(0xE000E018)
