@@ -57,6 +57,54 @@
 #define BOARD_SILENCE_CLOCK_ON() __HAL_RCC_TIM7_CLK_ENABLE()
 #define BOARD_SILENCE_HZ BOARD_APB1_TIMER_HZ
 
+/* A0..A5 are pins, A6 is the chip's temperature, A7 its reference: one after the other the ADC's inputs from 10 on.
+ * They want 10 us of sampling at least (data sheet); the pins get 4 us, as long as a source of 50 kOhm takes, the most
+ * that the data sheet allows. ADCCLK: APB2's 84 MHz / 4; 36 MHz is its limit. */
+#define BOARD_ANALOG_PORT GPIOC
+#define BOARD_ANALOG_PINS                                                                                    \
+    (GPIO_PIN_0 | GPIO_PIN_1 | GPIO_PIN_2 | GPIO_PIN_3 | GPIO_PIN_4 | GPIO_PIN_5) /* A0.. */
+#define BOARD_ADC ADC1
+#define BOARD_ADC_COMMON ADC123_COMMON
+#define BOARD_ADC_FIRST 10u
+#define BOARD_ADC_PRESCALER ADC_CCR_ADCPRE_0 /* 4 */
+#define BOARD_ADC_SAMPLING                                                                                   \
+    (4u * 0111111u | 7u * 011000000u) /* SMPR1, three bits an input: A0..A5 84 cycles, A6 and A7 480 */
+
+/* What carries their values off (RM0090, table 43), and its interrupt. */
+#define BOARD_ADC_STREAM DMA2_Stream0
+#define BOARD_ADC_DMA_CHANNEL 0u
+#define BOARD_ADC_DMA_DONE() ((DMA2->LISR & DMA_LISR_TCIF0) != 0)
+#define BOARD_ADC_DMA_FORGET()                                                                               \
+    (DMA2->LIFCR =                                                                                           \
+         DMA_LIFCR_CTCIF0 | DMA_LIFCR_CHTIF0 | DMA_LIFCR_CTEIF0 | DMA_LIFCR_CDMEIF0 | DMA_LIFCR_CFEIF0)
+#define BOARD_ADC_DMA_IRQ DMA2_Stream0_IRQn
+#define BOARD_ADC_DMA_HANDLER DMA2_Stream0_IRQHandler
+
+/* D0..D3, one after the other. */
+#define BOARD_DIGITAL_PORT GPIOC
+#define BOARD_DIGITAL_PINS (GPIO_PIN_6 | GPIO_PIN_7 | GPIO_PIN_8 | GPIO_PIN_9)
+#define BOARD_DIGITAL_FIRST 6u
+
+/* The timer of scans, and the one that runs free beside it; both have 32 bits. Above all other interrupts. */
+#define BOARD_SCAN TIM2
+#define BOARD_SCAN_IRQ TIM2_IRQn
+#define BOARD_SCAN_HANDLER TIM2_IRQHandler
+#define BOARD_SCAN_PRIORITY 0u
+#define BOARD_SCAN_HZ BOARD_APB1_TIMER_HZ
+#define BOARD_FREE TIM5
+#define BOARD_SENSES_CLOCKS_ON()                                                                             \
+    do {                                                                                                     \
+        __HAL_RCC_ADC1_CLK_ENABLE();                                                                         \
+        __HAL_RCC_DMA2_CLK_ENABLE();                                                                         \
+        __HAL_RCC_TIM2_CLK_ENABLE();                                                                         \
+        __HAL_RCC_TIM5_CLK_ENABLE();                                                                         \
+    } while (0)
+
+/* Raw values of A6 at 30 and at 110 C, and of A7, at 3.3 V (data sheet, tables 72 and 74). */
+#define BOARD_TEMPERATURE_30 0x1FFF7A2Cu
+#define BOARD_TEMPERATURE_110 0x1FFF7A2Eu
+#define BOARD_REFERENCE 0x1FFF7A2Au
+
 /* Model: sectors 1 and 2. Settings: sector 3, and for the other half of their store the last one, of which
  * only the first 16 KiB are used; it is erased once in a few hundred changes. Code: sectors 0, 4, 5. */
 #define BOARD_FLASH_SECTORS                                                                                  \

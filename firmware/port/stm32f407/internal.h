@@ -32,6 +32,8 @@ void SysTick_Handler(void);
 void FLASH_IRQHandler(void);
 void BOARD_USART_HANDLER(void);
 void BOARD_SILENCE_HANDLER(void);
+void BOARD_SCAN_HANDLER(void);
+void BOARD_ADC_DMA_HANDLER(void);
 
 /* rs485.c, from RAM, in place of the main loop while an erase keeps it from serving: a request to this node gets
  * exception 06, and any other is dropped. */

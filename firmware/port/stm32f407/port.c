@@ -36,6 +36,8 @@ static void MX_GPIO_Init(void)
     set_mode(BOARD_SE_PORT, BOARD_SE_PIN, GPIO_MODE_OUTPUT_PP, GPIO_NOPULL, 0);
     set_mode(BOARD_USART_TX_PORT, BOARD_USART_TX_PIN, GPIO_MODE_AF_PP, GPIO_PULLUP, BOARD_USART_AF);
     set_mode(BOARD_USART_RX_PORT, BOARD_USART_RX_PIN, GPIO_MODE_AF_PP, GPIO_PULLUP, BOARD_USART_AF);
+    set_mode(BOARD_ANALOG_PORT, BOARD_ANALOG_PINS, GPIO_MODE_ANALOG, GPIO_NOPULL, 0);
+    set_mode(BOARD_DIGITAL_PORT, BOARD_DIGITAL_PINS, GPIO_MODE_INPUT, GPIO_PULLDOWN, 0);
 }
 
 /* The detector that port_supply_good looks at. No data sheet says how long it takes to settle; the

@@ -33,6 +33,8 @@ __attribute__((section(".isr_vector"), used)) static const union vector vectors[
     [IRQ(FLASH_IRQn)] = {.handler = FLASH_IRQHandler},
     [IRQ(BOARD_USART_IRQ)] = {.handler = BOARD_USART_HANDLER},
     [IRQ(BOARD_SILENCE_IRQ)] = {.handler = BOARD_SILENCE_HANDLER},
+    [IRQ(BOARD_SCAN_IRQ)] = {.handler = BOARD_SCAN_HANDLER},
+    [IRQ(BOARD_ADC_DMA_IRQ)] = {.handler = BOARD_ADC_DMA_HANDLER},
 };
 
 static __attribute__((aligned(512))) union vector vectors_in_ram[IRQ(FPU_IRQn) + 1];
