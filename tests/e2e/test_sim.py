@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -18,9 +20,11 @@ from host.boards.opening import open_node
 from host.boards.simulated import Sim, simulate
 from host.compiler import ROOT
 from host.core.image import encode
-from host.core.wire import BY_NAME, DEFAULT_BAUD, Command, Table
+from host.core.wire import BY_NAME, DEFAULT_BAUD, Command, Format, Table
 from host.errors import NeuronError
 from host.node.client import NoAnswer
+from host.node.line import read_settings, save_settings
+from host.node.link import open_link
 from host.node.staging import deploy
 from host.sim import Shown
 from tests.conftest import Target
@@ -39,7 +43,7 @@ from tests.e2e.scenario import (
     walk,
 )
 from tests.e2e.sim_process import native, started
-from tests.patience import growing
+from tests.patience import ANSWER, growing
 from tests.pdus import command_words, stage_frames
 
 BITS = 11
@@ -121,6 +125,25 @@ def test_a_new_tcp_client_takes_the_place_of_the_old() -> None:
             first.identity()
 
 
+def test_a_bus_that_is_late_takes_no_request_for_the_end_of_a_reply(tmp_path: Path) -> None:
+    """At 1200 baud a silence is long enough to stop the bus within it."""
+    flash, baud, read = str(tmp_path / "flash"), 1200, bytes([4, 2, 0, 0, 1])
+    for address in (1, 2):
+        with simulate(flash=f"{flash}.{address}") as sim, open_node(sim.port) as node:
+            save_settings(node, replace(read_settings(node), address=address, baud=baud))
+            sim.wait(lambda now: any(f" {baud} " in line for line in now.lines))
+    with simulate(nodes=[1, 2], flash=flash) as sim:
+        bus = sim._process.pid
+        link = open_link(sim.port, baud=baud, line_format=Format.F8E1, timeout=ANSWER)
+        try:
+            assert link.exchange(1, read)
+            os.kill(bus, signal.SIGSTOP)
+            Timer(0.2, os.kill, (bus, signal.SIGCONT)).start()
+            assert link.exchange(2, read), "node 2 has heard both: the reply of node 1, and its own request"
+        finally:
+            link.close()
+
+
 def test_the_wrong_baud_rate_is_noted() -> None:
     with simulate() as sim:
         with pytest.raises(NoAnswer), open_node(sim.port, baud=9600, timeout=0.05):
@@ -184,7 +207,17 @@ def test_the_command_leaves_nothing_behind(
     tmp_path: Path, processes: Processes, number: signal.Signals
 ) -> None:
     link = tmp_path / "node"
-    command = [sys.executable, "-m", "host.sim", "--link", str(link), "--nodes", "1,2"]
+    command = [
+        sys.executable,
+        "-m",
+        "host.sim",
+        "--link",
+        str(link),
+        "--nodes",
+        "1,2",
+        "--signal",
+        "a0=sine:50",
+    ]
     with started(command, "         Ctrl-C ends it") as (process, lines):
         assert f"bus      {link}" in lines
         with open_node(str(link), address=2) as node:

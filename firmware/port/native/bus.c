@@ -61,6 +61,7 @@ static struct {
     struct burst burst;
     uint32_t told_baud; /* the mismatch that was last noted */
     uint64_t heard_at;  /* the master's last word, 0: none */
+    bool replied;       /* the last word was a node's */
 } bus;
 
 static volatile sig_atomic_t stopping;
@@ -143,6 +144,7 @@ static void carry(const uint8_t *bytes, size_t size, const struct member *sender
 static void deliver(struct member *member)
 {
     carry(member->reply, member->reply_size, member, member->line.baud);
+    bus.replied = true;
     master_write(&bus.master, member->reply, member->reply_size);
     member->reply_size = 0;
 }
@@ -299,9 +301,22 @@ static bool read_master(int fd, bool serial)
     return true;
 }
 
+static void end_silences(uint64_t now)
+{
+    for (unsigned i = 0; i < bus.count; i++)
+        if (bus.members[i].silent_at <= now) {
+            bus.members[i].silent_at = FOREVER;
+            tell(&bus.members[i], EVENT_SILENCE, NULL, 0);
+        }
+}
+
 static void carry_burst(void)
 {
     struct burst *burst = &bus.burst;
+    /* What the master says after a reply begins a frame, however late this round has come. */
+    if (bus.replied)
+        end_silences(bus.heard_at);
+    bus.replied = false;
     carry(burst->bytes, burst->size, NULL, burst->serial ? master_baud(&bus.master) : 0);
     burst->size = 0;
     master_rearm(&bus.master);
@@ -341,11 +356,9 @@ static void run_due(bool heard)
             member->sent_at = FOREVER;
             tell(member, EVENT_SENT, NULL, 0);
         }
-        if (!heard && bus.burst.size == 0 && member->silent_at <= now) {
-            member->silent_at = FOREVER;
-            tell(member, EVENT_SILENCE, NULL, 0);
-        }
     }
+    if (!heard && bus.burst.size == 0)
+        end_silences(now);
 }
 
 /* Until something can be read, or the next event is due. */
