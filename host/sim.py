@@ -79,7 +79,7 @@ class Shown:
         elif kind == "tcp":
             _say(f"bus      socket://{rest}")
         elif kind == "hop":
-            _say(line)
+            _say(f"hop {self._addresses.get(name, name)} {more}")
         elif kind == "ended":
             _say(f"{node}   its signal has ended")
         elif kind == "note":

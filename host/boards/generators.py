@@ -23,7 +23,7 @@ from host.core.wire import RAW_MAX
 Values = NDArray[np.float64]
 
 RATE = 60_000
-"""Scans a second of what is made up: a node at 1000, 3000, 4000 or 10000 takes every so manieth."""
+"""Scans a second of what is made up: a node at 1000 takes every 60th, at 3000 every 20th, at 10000 every sixth."""
 SECONDS_MIN, SECONDS_MAX = 10, 60
 """How much is made before it repeats."""
 FREQUENCY_MAX = 5000
@@ -55,7 +55,7 @@ class Span:
         whole = frequency.denominator * RATE
         return np.arange(self.scans, dtype=np.int64) * frequency.numerator % whole / whole
 
-    def sine(self, frequency: float) -> Values:
+    def sine(self, frequency: int) -> Values:
         return np.asarray(np.sin(2 * np.pi * self.phase(Fraction(frequency))))
 
 
@@ -101,7 +101,7 @@ def _number(
 
 def _at_most(parts: list[str], count: int) -> None:
     if len(parts) > count:
-        raise SpecError(f"it has {len(parts)} numbers and takes {count or 'none'}")
+        raise SpecError(f"it has {len(parts)} numbers and takes {count}")
 
 
 def _constant(high: int) -> Callable[[list[str]], Made]:
