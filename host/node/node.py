@@ -227,6 +227,10 @@ class Node(Client):
                 self._write_wide(row, values)
                 words = self.read(Table.HOLDING, start, count)
             found = block.unpack(words)
+            if bit_of(
+                found["RESULT_BITS"], "BUS_LOST"
+            ):  # ended by this write: its answer has the lamp of before
+                found = block.unpack(self.read(Table.HOLDING, start, count))
             bits, crc = found["RESULT_BITS"], found.get("RESULT_CRC", 0)
             y.append(found["RESULTS"])
             leds.append(bit_of(bits, "LED"))

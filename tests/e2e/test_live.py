@@ -18,9 +18,10 @@ from host import deploy, predict, settings
 from host.boards.opening import open_node
 from host.boards.simulated import Sim, simulate
 from host.core.image import Layer, Model, encode
-from host.core.wire import BY_NAME, Activation, Command, Reason, State
+from host.core.wire import BY_NAME, Activation, Command, Reason, Safe, State, Table, WatchdogFor
 from host.data.dataset import BUILT_IN
 from host.node.client import NoAnswer, NodeError
+from host.node.line import read_settings, save_settings
 from host.node.node import Node, Refused, Result
 from host.node.proof import inputs_kept
 from host.node.staging import PROVING, commit_staged, rollback, stage
@@ -262,6 +263,19 @@ def test_replies_to_another_master_are_no_wiring(capsys: pytest.CaptureFixture[s
 
 
 # ----------------------------------------------------------------------------------------------------------- settings
+
+
+def test_the_write_that_finds_the_bus_lost_is_answered_with_the_lamp_after_it(sim: Sim, node: Node) -> None:
+    """A read does not end it here; the lamp is lit for safety, and (0, 0) puts it out."""
+    deploy_to(node, encode(AND))
+    now = read_settings(node)
+    save_settings(node, replace(now, watchdog=1, watchdog_for=WatchdogFor.WRITE, safe=Safe.ON))
+    node.wait_idle()
+    for row, lit in (((0, 0), False), ((1, 1), True)):
+        while not sum(node.read(Table.DISCRETE, BY_NAME["BUS_LOST"].address, 1)):
+            pass
+        assert node.read(Table.DISCRETE, BY_NAME["LED"].address, 1) == [1]
+        assert node.evaluate_float(row, 1).led.tolist() == [lit]
 
 
 def test_settings_that_somebody_has_not_saved_are_shown_and_not_saved_with_ours(
