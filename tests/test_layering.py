@@ -98,7 +98,7 @@ FLOORS = (
     ("show",),
     ("cli",),
     ("lessons",),
-    ("train", "record", "convert", "deploy", "predict", "settings", "sim", "lesson", "__main__"),
+    ("record", "train", "convert", "deploy", "predict", "settings", "monitor", "sim", "lesson", "__main__"),
 )
 """The rooms of host/, from the ground up. What is imported lies in the same room, or on a lower floor."""
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -179,7 +179,7 @@ def test_only_the_link_knows_the_serial_library() -> None:
 
 def test_a_node_is_spoken_of_without_slow_imports() -> None:
     """numpy and pyserial come with the first use: a command that only says how it is used needs neither."""
-    computing = {"host.node.proof", "host.node.asking"}
+    computing = {"host.node.proof", "host.node.asking", "host.node.watching"}
     names = [name for name in MODULES if name.startswith("host.node.") and name not in computing]
     code = f"import sys, {', '.join(names)}; print(*{{'numpy', 'serial'}} & set(sys.modules))"
     result = subprocess.run(

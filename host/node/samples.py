@@ -6,6 +6,7 @@ has lost, or no longer keeps, is a gap.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +88,11 @@ def read_sampling(node: Node) -> Sampling:
         raise NodeError(
             "the node's firmware does not sample channels: it is of an earlier build, update it"
         ) from error
+    return sampling_of(values)
+
+
+def sampling_of(values: Mapping[str, int]) -> Sampling:
+    """What the values of the block SAMPLING say."""
     every = (1 << CHANNELS) - 1
     board = checked("CHANNELS", values["CHANNELS"], 0, every)
     channels = checked("SAMPLING_CHANNELS", values["SAMPLING_CHANNELS"], 0, every)

@@ -1,0 +1,116 @@
+"""Watch a node that decides by itself: its channels, features, inputs, outputs, decision, lamp and events.
+
+python -m host.monitor PORT             a page, drawn anew ten times a second
+python -m host.monitor PORT --json      a line a window: sample, features, inputs, outputs, decision, led
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from host.boards.opening import PORT_HELP
+from host.cli.line import add_line_options, line_of
+from host.cli.parser import Parser, positive, program
+from host.errors import NeuronError, command
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from host.node.watching import Watching
+
+LOOKS_A_SECOND = 10
+"""As many as 115,200 baud carry, whatever the model (tests/test_monitor.py counts them)."""
+
+
+def looks(seconds: float | None, period: float) -> Iterator[None]:
+    """One after the other, `period` apart or as soon as the last one is done, until the time is over."""
+    begun = due = time.monotonic()
+    while seconds is None or due - begun < seconds:
+        yield
+        due = max(due + period, time.monotonic())
+        time.sleep(max(0.0, due - time.monotonic()))
+
+
+def as_json(watching: Watching, seconds: float | None) -> None:
+    """A line a window."""
+    import json
+
+    from host.show.terminal import note
+
+    told = False
+    for _ in looks(seconds, (watching.hop_seconds or 4 / LOOKS_A_SECOND) / 4):
+        hop = watching.hop()
+        if watching.model is None:
+            raise NeuronError(f"the node runs no model: deploy one first ({program('train')} --deploy PORT)")
+        if hop is not None:
+            print(json.dumps(hop.as_dict()), flush=True)
+        if told != (told := bool(watching.hops.unseen)):
+            note(["windows pass unseen: the line is slower than the model's hop; a higher --baud shows more"])
+
+
+def as_lines(watching: Watching, seconds: float | None) -> None:
+    """A line a look that has something new, where no terminal is."""
+    from host.show.live import as_line, in_words
+
+    for _ in looks(seconds, 1 / LOOKS_A_SECOND):
+        look = watching.look()
+        for event in look.events:
+            print(in_words(event), flush=True)
+        if look.model is not None and look.hop is not None:
+            print(as_line(look.model, look.hop, look.states), flush=True)
+
+
+def as_page(watching: Watching, out: Console, seconds: float | None) -> None:
+    from rich.live import Live
+
+    from host.show.live import Page
+    from host.show.terminal import can_draw
+
+    out.soft_wrap = False  # a page that is drawn over must know its lines
+    page = Page(drawn=can_draw())
+    with Live(console=out, auto_refresh=False) as live:
+        for _ in looks(seconds, 1 / LOOKS_A_SECOND):
+            live.update(page.of(watching.look(), watching), refresh=True)
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = Parser(
+        prog=program("monitor"),
+        description="Watch a node: its channels, what its model makes of them, what it decides, and what\n"
+        "happens, until Ctrl-C. Nothing is written to the node.",
+    )
+    parser.add_argument("port", metavar="PORT", help=PORT_HELP)
+    parser.add_argument("--seconds", type=positive, metavar="S", help="end after so long")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object a window and nothing else on standard output",
+    )
+    add_line_options(parser)
+    args = parser.parse_args(argv)
+    from host.node.watching import Watching
+    from host.show.live import lost_in_words
+    from host.show.terminal import console, warn
+
+    with line_of(args).open(args.port) as node:
+        watching = Watching(node)
+        out = None if args.json else console()
+        try:
+            if out is None:
+                as_json(watching, args.seconds)
+            elif out.is_terminal:
+                as_page(watching, out, args.seconds)
+            else:
+                as_lines(watching, args.seconds)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            warn(lost_in_words(watching))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,131 @@
+"""A node that is being watched: all that changes, look by look, and nothing that is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from host.core.channels import is_analog
+from host.core.registers import Block, unpack
+from host.core.wire import BY_NAME, SAMPLE_MISSING, UNITS_MAX, Table
+from host.node.events import Event, Events
+from host.node.hops import Hop, Hops
+from host.node.identity import bit_of
+from host.node.node import Node
+from host.node.proof import set_coils
+from host.node.samples import Sampling, sampling_of
+from host.node.staging import checked_image, running_image
+
+if TYPE_CHECKING:
+    from host.core.image import Model
+
+NOW = Block.between("RESULT_SEQUENCE", "RESULTS")
+CHANNELS_NOW = Block.between("CHANNELS", "FREQUENCY")
+STATES = ("BUS_LOST", "LATCHED", "CLIPPED", "OUT_OF_RANGE", "WAITING", "FAULT")
+"""The discrete inputs that people should see at once."""
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A channel that is sampled: its newest raw value, or level. edges: since the node's start; hertz: of them."""
+
+    name: str
+    value: int
+    edges: int = 0
+    hertz: float = 0.0
+
+
+@dataclass(frozen=True)
+class Look:
+    """What stood in a node. model: None: none runs; hop: the newest, None where none has come since; bits: the discrete
+    inputs now; coils: those that are set; lost: scans, since the node's start; events: that have come since."""
+
+    model: Model | None
+    hop: Hop | None
+    bits: int
+    coils: list[str]
+    sampling: Sampling
+    channels: list[Channel] = field(default_factory=list)
+    lost: int = 0
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def states(self) -> list[str]:
+        """What stands otherwise than it should, in the wire's words."""
+        return [*self.coils, *(name for name in STATES if bit_of(self.bits, name))]
+
+
+class Watching:
+    """A node from now on. events, hops: what was lost or passed by is counted there; model: that runs."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.events, self.hops = Events(node), Hops(node)
+        self.model: Model | None = None
+        self._runs = 0, 0
+        self._fed: Hop | None = None
+        self._now()
+
+    @property
+    def hop_seconds(self) -> float | None:
+        """From one window to the next; None where there are none."""
+        senses = self.model.senses if self.model else None
+        return senses.hop / senses.rate if senses else None
+
+    def hop(self) -> Hop | None:
+        """The newest window, or what the bus has fed a model without senses; None where neither is new."""
+        return self._hop(self._now())
+
+    def look(self) -> Look:
+        """All of it."""
+        now = self._now()
+        hop = self._hop(now)
+        values = self._node.read_block(CHANNELS_NOW)
+        sampling = sampling_of(values)
+        levels = values["LEVELS"]
+        channels = []
+        for name in sampling.names:
+            number = int(name[1:])
+            if not is_analog(name):
+                hertz = values["FREQUENCY"][number] / 256
+                channels.append(Channel(name, levels >> number & 1, values["EDGES"][number], hertz))
+            elif values["CHANNEL_NOW"][number] != SAMPLE_MISSING:
+                channels.append(Channel(name, values["CHANNEL_NOW"][number]))
+        bits = now["RESULT_BITS"]
+        coils = set_coils(self._node) if bit_of(bits, "HELD") else []
+        return Look(
+            self.model, hop, bits, coils, sampling, channels, values["SCANS_LOST"], self.events.read()
+        )
+
+    def _now(self) -> dict[str, Any]:
+        """Outputs and bits as they stand, of the model that we know: another is read first."""
+        while True:
+            outputs = self.model.outputs if self.model and not self.model.senses else 0
+            words = self._node.read(Table.HOLDING, NOW.address, NOW.count - UNITS_MAX + outputs)
+            now = NOW.unpack(words)
+            if (now["RESULT_SEQUENCE"], now["RESULT_CRC"] if now["RESULT_SEQUENCE"] else 0) == self._runs:
+                return now
+            self._take()
+
+    def _take(self) -> None:
+        """Another model runs, or none."""
+        identity = self._node.identity()
+        self._runs, self.model, self._fed = (0, 0), None, None
+        if identity.sequence:
+            self.model = checked_image(running_image(self._node, identity))
+            self._runs = identity.sequence, identity.model_crc
+            if self.model.senses:
+                self.hops.follow(self.model.inputs, self.model.outputs)
+
+    def _hop(self, now: dict[str, Any]) -> Hop | None:
+        if self.model is None:
+            return None
+        if self.model.senses:
+            return self.hops.read()
+        row = BY_NAME["INPUTS"]
+        inputs = unpack(row, self._node.read_words(row, self.model.inputs))
+        fed = Hop(None, (), tuple(inputs), tuple(now["RESULTS"]), now["RESULT_BITS"])
+        if fed == self._fed:
+            return None
+        self._fed = fed
+        return fed
