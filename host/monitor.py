@@ -37,17 +37,20 @@ def as_json(watching: Watching, seconds: float | None) -> None:
     """A line a window."""
     import json
 
+    from host.show.live import lost_in_words
     from host.show.terminal import note
 
-    told = False
+    kinds = 0
     for _ in looks(seconds, (watching.hop_seconds or 4 / LOOKS_A_SECOND) / 4):
         hop = watching.hop()
         if watching.model is None:
             raise NeuronError(f"the node runs no model: deploy one first ({program('train')} --deploy PORT)")
         if hop is not None:
             print(json.dumps(hop.as_dict()), flush=True)
-        if told != (told := bool(watching.hops.unseen)):
-            note(["windows pass unseen: the line is slower than the model's hop; a higher --baud shows more"])
+        lost = lost_in_words(watching)
+        if len(lost) > kinds:  # each kind when it is first seen; how much it came to is said at the end
+            kinds = len(lost)
+            note(lost)
 
 
 def as_lines(watching: Watching, seconds: float | None) -> None:
@@ -80,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
         prog=program("monitor"),
         description="Watch a node: its channels, what its model makes of them, what it decides, and what\n"
-        "happens, until Ctrl-C. Nothing is written to the node.",
+        "happens, until Ctrl-C. The node goes on as before, but that a watchdog sees a master.",
     )
     parser.add_argument("port", metavar="PORT", help=PORT_HELP)
     parser.add_argument("--seconds", type=positive, metavar="S", help="end after so long")

@@ -312,7 +312,7 @@ def test_json_says_what_passes_unseen_when_it_does_and_at_the_end(
     printed = capsys.readouterr()
     assert len(printed.out.splitlines()) == 9
     assert printed.err.splitlines() == [
-        "note: windows pass unseen: the line is slower than the model's hop; a higher --baud shows more",
+        "note: 1 window of 2 decided between two looks, unseen here",
         "warning: 17 windows of 26 decided between two looks, unseen here",
     ]
 
