@@ -113,6 +113,14 @@ def test_corner_windows_of_every_size(twin: Twin) -> None:
     compare(twin, corner_cases())
 
 
+def test_words_that_are_no_samples_harm_nothing(twin: Twin) -> None:
+    """A ring may go round while a window is measured, which is then dropped; the sanitizers see what is undefined."""
+    rng = np.random.default_rng(17)
+    for size in SIZES[1:]:
+        samples = np.concatenate([rng.integers(0, 1 << 16, (20, size)), square(size, 1)[np.newaxis] * 16])
+        twin.numerators(parted(rng, samples, band=(1, min(16, size // 2 - 1))))
+
+
 def test_the_cases_are_worth_their_number() -> None:
     """Every feature takes many values; every bin of every size has its square; windows lie in one part and in two."""
     for cases, wanted in ((random_cases(), Feature.BAND), (level_cases(), Feature.FREQUENCY)):

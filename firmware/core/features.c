@@ -129,25 +129,33 @@ void features_measure(const struct features_window *window, uint32_t wanted, uin
         measure_analog(window, wanted, out);
 }
 
-/* x plus the product of a Q30 number, |value| < 2^29, rounded half up: (factor * value + 2^29) >> 30. */
-static inline int32_t add_q30(int32_t x, int32_t factor, int32_t value)
+/* x plus the product of a Q30 number, |value| < 2^29, rounded half up: (factor * value + 2^29) >> 30. Of words that are
+ * no samples it may wrap. */
+static inline uint32_t add_q30(uint32_t x, int32_t factor, uint32_t value)
 {
-    int32_t sum;
+    const int32_t four = (int32_t)(value * 4);
+    uint32_t sum;
 #if defined(__ARM_FEATURE_DSP) && defined(__thumb2__)
     /* One instruction, which GCC has no other word for. */
-    __asm__("smmlar %0, %1, %2, %3" : "=r"(sum) : "r"(factor), "r"(value * 4), "r"(x));
+    __asm__("smmlar %0, %1, %2, %3" : "=r"(sum) : "r"(factor), "r"(four), "r"(x));
 #else
-    sum = x + (int32_t)(((int64_t)factor * (value * 4) + ((int64_t)1 << 31)) >> 32);
+    sum = x + (uint32_t)(((int64_t)factor * four + ((int64_t)1 << 31)) >> 32);
 #endif
     return sum;
 }
 
+static uint64_t square(uint32_t value)
+{
+    const int64_t number = (int32_t)value;
+    return (uint64_t)(number * number);
+}
+
 /* The energy of the bin at index / 1024 of the rate, index 1..511. */
-static uint64_t bin(const struct features_window *window, int32_t mean, unsigned index)
+static uint64_t bin(const struct features_window *window, uint32_t mean, unsigned index)
 {
     const int32_t cosine = index <= QUARTER ? wave_table[index] : -wave_table[2 * QUARTER - index];
     const int32_t sine = index <= QUARTER ? wave_table[QUARTER - index] : wave_table[index - QUARTER];
-    int32_t s1 = 0, s2 = 0;
+    uint32_t s1 = 0, s2 = 0;
     for (unsigned part = 0; part < 2; part++) {
         const uint16_t *sample = window->part[part];
         uint32_t left = window->count[part];
@@ -156,13 +164,12 @@ static uint64_t bin(const struct features_window *window, int32_t mean, unsigned
             s1 = add_q30(sample[window->stride] - mean - s1, 2 * cosine, s2);
         }
         if (left) {
-            const int32_t s = add_q30(*sample - mean - s2, 2 * cosine, s1);
+            const uint32_t s = add_q30(*sample - mean - s2, 2 * cosine, s1);
             s2 = s1;
             s1 = s;
         }
     }
-    const int64_t re = s1 - add_q30(0, cosine, s2), im = add_q30(0, sine, s2);
-    return (uint64_t)(re * re + im * im);
+    return square(s1 - add_q30(0, cosine, s2)) + square(add_q30(0, sine, s2));
 }
 
 uint32_t features_band(const struct features_window *window, uint32_t sum, unsigned low, unsigned high)
@@ -170,7 +177,7 @@ uint32_t features_band(const struct features_window *window, uint32_t sum, unsig
     const unsigned bits = logarithm(size(window));
     uint64_t energy = 0;
     for (unsigned b = low; b <= high; b++)
-        energy += bin(window, (int32_t)(sum >> bits), b << (WAVE_BITS - bits));
+        energy += bin(window, sum >> bits, b << (WAVE_BITS - bits));
     return isqrt(energy);
 }
 

@@ -9,7 +9,7 @@
 #include "core/wire.h"
 
 /* One channel of N = 2^k samples, k = 1..10, as they stand in a ring of scans: in two parts, the older first; only the
- * newer may be empty. */
+ * newer may be empty. Analog values beyond 4095, of a ring that goes round meanwhile, make any numerators. */
 struct features_window {
     const uint16_t *part[2]; /* the channel's word in the first scan of each part */
     uint32_t count[2];       /* scans of each; together N */
