@@ -10,11 +10,6 @@ _Static_assert(FLT_EVAL_METHOD == 0, "each operation rounds to its own type, as 
 /* cppcheck-suppress shiftNegativeLHS */
 _Static_assert((-3 >> 1) == -2, "right shifts of negative numbers must be arithmetic");
 
-int16_t fixed_saturate(int64_t value)
-{
-    return (int16_t)(value > INT16_MAX ? INT16_MAX : value < INT16_MIN ? INT16_MIN : value);
-}
-
 int16_t fixed_rescale(int64_t acc, int shift)
 {
     /* A left shift of a negative number is undefined in C. */

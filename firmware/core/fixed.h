@@ -9,7 +9,10 @@
 #include <stdint.h>
 
 /* The int16 nearest to value. */
-int16_t fixed_saturate(int64_t value);
+static inline int16_t fixed_saturate(int64_t value)
+{
+    return (int16_t)(value > INT16_MAX ? INT16_MAX : value < INT16_MIN ? INT16_MIN : value);
+}
 
 /* acc * 2^-shift, rounded half up, saturated. |acc| < 2^38; shift WIRE_SHIFT_MIN..WIRE_SHIFT_MAX, negative
  * goes left. Right shifts of negative numbers are arithmetic on every compiler we build with; fixed.c asserts
