@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from host import deploy, predict, train
+from host import deploy, predict, record, train
 from host.boards.opening import open_node
+from host.boards.signals import generated, recorded
 from host.boards.simulated import Sim, simulate
+from host.core.image import decode
+from host.core.windows import hops
 from host.core.wire import BY_NAME
+from host.data.recording import read_recording
 from host.node.asking import OnNode, Twin
 from host.node.client import NodeError
-from tests.recordings import pump_recording
+from host.node.staging import deploy as deploy_to
+from tests.patience import ANSWER, PATIENCE
+from tests.recordings import KINDS, pump_recording
+from tests.sensing import by_channel
 
 
 @pytest.fixture
@@ -54,3 +62,51 @@ def test_a_node_takes_it_and_is_asked_rows_only_when_overridden(
     twin = Twin(image.read_bytes()).ask(rows)
     assert [one.y[0].tolist() for one in given] == twin.y.tolist()
     assert [int(one.classes[0]) for one in given] == twin.classes.tolist()
+
+
+def test_record_train_deploy_and_it_decides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A pump in its three states; then, with no master on the bus, each window of another recording as the PC says."""
+    patient = ("--timeout", str(ANSWER))
+    for name, seconds in (("run", "1.5"), ("test", "0.5")):
+        for kind in KINDS:
+            with simulate(signal=generated([f"pump:{kind}"])) as sim:
+                file = str(tmp_path / f"{name}-{kind}.csv")
+                how = [
+                    "--channels",
+                    "a0,d0",
+                    "--rate",
+                    "2000",
+                    "--seconds",
+                    seconds,
+                    "--label",
+                    kind,
+                    *patient,
+                ]
+                assert record.main([sim.port, file, *how]) == 0
+    data = [word for kind in KINDS for word in ("--data", str(tmp_path / f"run-{kind}.csv"))]
+    image = tmp_path / "pump.img"
+    how = ["--window", "256", "--hop", "64", "--votes", "2/3", "--led", "worn"]
+    assert train.main(["--model", "logistic", *data, *how, "--save", str(image)]) == 0
+    model = decode(image.read_bytes())
+    assert model.senses is not None
+    for kind in KINDS:
+        run = read_recording(tmp_path / f"test-{kind}.csv")
+        said: list[dict[str, object]] = []
+
+        def take(line: str, said: list[dict[str, object]] = said) -> None:
+            if line.startswith("hop "):
+                said.append(json.loads(line.split(" ", 2)[2]))
+
+        seen = recorded(run.rate, run.channels, run.samples, run.raw, "test")
+        with simulate(signal=seen, fast=True, hops=True, on_line=take) as sim:
+            with open_node(sim.port, timeout=ANSWER) as node:
+                deploy_to(node, image.read_bytes())
+            sim.wait(lambda sim: False, PATIENCE)  # it ends with its signal
+        expected = hops(model, 0, by_channel(run))
+        assert len(said) == len(expected.samples) > 0
+        for row, hop in enumerate(said):
+            assert hop["sample"] == expected.samples[row]
+            assert hop["inputs"] == expected.inputs[row].tolist()
+            assert hop["outputs"] == expected.outputs[row].tolist()
+            assert hop["decision"] == expected.decisions[row]
+        assert [hop["led"] for hop in said][2:] == [kind == "worn"] * (len(said) - 2)
