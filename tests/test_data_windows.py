@@ -194,10 +194,26 @@ def test_a_band_is_whole_bins_and_what_was_rounded_is_said() -> None:
         named(one, ["a0.band(100,150)", "a0.band(101,149)"], 256)
 
 
+def test_a_channel_that_says_the_label_is_no_feature(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    levels = np.arange(400) // 100 % 2
+    raw = np.column_stack([rng.integers(0, 4096, 400), levels, rng.integers(0, 2, 400)])
+    labels = ["worn" if level else "fine" for level in levels.tolist()]
+    path = write(tmp_path / "r.csv", raw, labels, ("a0", "d0", "d1"))
+    data = read_windows([path], Windowing(16, 16))
+    assert {name.partition(".")[0] for name in data.inputs} == {"a0", "d1"}
+    assert "left out: d0, which says the label in every scan; --features d0.level would take it" in data.note
+    assert read_windows([path], Windowing(16, 16, ("d0.level",))).inputs == ("d0.level",)
+    alone = write(tmp_path / "d.csv", raw[:, 1:2], labels, ("d0",))
+    with pytest.raises(NeuronError, match="d0 says the label in every scan, and there is no other channel"):
+        read_windows([alone], Windowing(16, 16))
+
+
 @pytest.mark.parametrize("window", [2, 4, 16, 256, 1024])
 def test_all_is_every_feature_and_bands_side_by_side(window: int) -> None:
-    one = Recording("r", 1000, ("a0", "d0"), np.arange(4), np.zeros((4, 2), np.int64), None, {})
-    found, _ = all_of(one, window)
+    one = Recording("r", 1000, ("a0", "d0"), np.arange(4), np.zeros((4, 2), np.int64), ("a",) * 4, {})
+    found, notes = all_of([one], window)
+    assert notes == []
     bands = [each.band for each in found if each.feature is Feature.BAND]
     plain = {(each.channel, each.feature) for each in found if each.feature is not Feature.BAND}
     assert plain == {(0, each) for each in ANALOG_FEATURES[:-1]} | {(8, each) for each in DIGITAL_FEATURES}

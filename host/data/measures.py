@@ -49,14 +49,40 @@ def named(recording: Recording, names: Sequence[str], window: int) -> tuple[tupl
     return tuple(found), notes
 
 
-def all_of(recording: Recording, window: int) -> tuple[tuple[Measured, ...], list[str]]:
-    """Every feature of every channel, and bands that lie side by side, each about as wide as it is high."""
+def all_of(recordings: Sequence[Recording], window: int) -> tuple[tuple[Measured, ...], list[str]]:
+    """Every feature of every channel, and bands that lie side by side, each about as wide as it is high; but for
+    channels that the labels were taken from."""
+    recording, labels = recordings[0], _labelling(recordings)
     found = []
     for channel in recording.channels:
+        if channel in labels:
+            continue
         for feature in _features_of(channel):
             for band in _bands(window) if feature is Feature.BAND else [(0, 0)]:
                 found.append(_measured(recording, channel, feature, band))
-    return tuple(found), []
+    if not found:
+        raise NeuronError(
+            f"{labels[0]} says the label in every scan, and there is no other channel to learn from"
+        )
+    return tuple(found), [
+        f"left out: {channel}, which says the label in every scan; --features {channel}.level would take it"
+        for channel in labels
+    ]
+
+
+def _labelling(recordings: Sequence[Recording]) -> list[str]:
+    """Digital channels whose two levels are the two labels, in all scans that have one."""
+    found = []
+    for place, channel in enumerate(recordings[0].channels):
+        if is_analog(channel):
+            continue
+        pairs: set[tuple[str, int]] = set()
+        for one in recordings:
+            pairs |= set(zip(one.labels or (), one.raw[:, place].tolist(), strict=True))
+        said = {label: level for label, level in pairs if label}
+        if len(said) == len({pair for pair in pairs if pair[0]}) == len(set(said.values())) == 2:
+            found.append(channel)
+    return found
 
 
 def _features_of(channel: str) -> tuple[Feature, ...]:

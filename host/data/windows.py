@@ -49,7 +49,7 @@ def read_windows(
     recordings = _read(paths, progress)
     first = recordings[0]
     measured, notes = (
-        all_of(first, wish.window) if wish.features is None else named(first, wish.features, wish.window)
+        all_of(recordings, wish.window) if wish.features is None else named(first, wish.features, wish.window)
     )
     cuts = [cut(recording, wish.window, wish.hop) for recording in recordings]
     if not sum(len(one.rows) for one in cuts):
