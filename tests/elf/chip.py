@@ -148,8 +148,10 @@ class Chip:
 
     def vectors(self, offset: int, size: int) -> bytes:
         """The vector table; address 0 is an alias of flash for as long as VTOR has not been set."""
-        table = self.scs.reg["VTOR"]
-        return self.engine.read((table or flash.BASE) + offset, size)
+        table = self.scs.reg["VTOR"] or flash.BASE
+        if self.flash.busy and flash.BASE <= table < flash.BASE + flash.SIZE:
+            self.fail("a vector is fetched from the flash while it is busy: the core would stall")
+        return self.engine.read(table + offset, size)
 
     def read(self, address: int, size: int) -> int:
         block = self._blocks.get(address >> 10)

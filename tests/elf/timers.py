@@ -47,24 +47,24 @@ class Timer(Peripheral):
             return self._count
         return self._count + (self.chip.time.now - self._since) // self._tick & self._top
 
-    def _restart(self) -> None:
-        """Plan the next overflow from the present count."""
+    def _restart(self, since: int | None = None) -> None:
+        """Plan the next overflow from the present count, which it has had since then, or now."""
         if self._overflow is not None:
             self._overflow.cancel()
             self._overflow = None
-        self._since = self.chip.time.now
+        self._since = self.chip.time.now if since is None else since
         if self.reg["CR1"] & CEN and self._limit:  # ARR = 0 blocks the counter
             end = self._limit if self._count <= self._limit else self._top
-            delay = (end + 1 - self._count) * self._tick
-            self._overflow = self.chip.time.after(delay, lambda: self._wrap(end == self._limit))
+            due = self._since + (end + 1 - self._count) * self._tick
+            self._overflow = self.chip.time.at(due, lambda: self._wrap(due, end == self._limit))
 
-    def _wrap(self, at_limit: bool) -> None:
+    def _wrap(self, due: int, at_limit: bool) -> None:
         self._count = 0
         if at_limit:
             if self.reg["CR1"] & OPM:
                 self.reg["CR1"] &= ~CEN
             self._update(by_software=False)
-        self._restart()
+        self._restart(due)
 
     def _update(self, *, by_software: bool) -> None:
         """The update event: takes over PSC and ARR; URS keeps UG from raising UIF."""

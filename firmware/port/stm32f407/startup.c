@@ -51,8 +51,8 @@ __attribute__((section(".startup"), noreturn)) void Reset_Handler(void)
         *to++ = 0;
     for (unsigned i = 0; i < IRQ(FPU_IRQn) + 1; i++)
         vectors_in_ram[i] = vectors[i];
+    SystemInit(); /* may set VTOR to the flash */
     SCB->VTOR = (uint32_t)&vectors_in_ram;
-    SystemInit();
     main(0, 0);
     for (;;)
         ;
