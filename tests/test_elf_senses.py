@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from unicorn import arm_const as arm
 
-from host.core.channels import is_analog, names_of
+from host.core.channels import NAMES, is_analog, names_of
 from host.core.image import encode
 from host.core.modbus import (
     FC23_WRITE_REGISTERS_MAX,
@@ -20,6 +23,7 @@ from host.core.modbus import (
     write_registers_pdu,
 )
 from host.core.registers import pack, placed, register_bytes, unpack
+from host.core.windows import hops as windows_of
 from host.core.wire import (
     ANALOG,
     BAUD_MAX,
@@ -31,11 +35,12 @@ from host.core.wire import (
     Format,
     Gap,
 )
-from tests.e2e.scenario import AND
+from tests import sensing
+from tests.e2e.scenario import largest
 from tests.elf.adc import CONVERTING, Conversion
 from tests.elf.debug import CALIBRATION
 from tests.elf.firmware import firmware_elf, powered, ready
-from tests.elf.master import Master
+from tests.elf.master import Master, Refused
 
 TIMER_HZ = 84_000_000
 ALL_ANALOG = (1 << ANALOG) - 1
@@ -232,27 +237,37 @@ def test_no_sample_is_late_under_full_traffic(master: Master) -> None:
 
 @pytest.mark.parametrize("rate", [1000, RATE_MAX])
 def test_no_sample_is_late_while_the_flash_is_at_work(master: Master, rate: int) -> None:
-    """A commit erases the other sector for the model after it: words first, then 250 ms of an erase, with requests."""
-    machine = master.machine
-    sample(master, A0, rate)
-    machine.chip.flash.slowness = 0.3
-    before, erased = machine.chip.flash.programs, sum(machine.chip.flash.erases)
-    image = encode(AND)
+    """A commit programs 2,000 words, then erases the other sector, and full requests come."""
+    machine, flash = master.machine, master.machine.chip.flash
+    image = encode(largest())
     crc = int.from_bytes(image[-4:], "little")
     master.stage(image)
     master.command(Command.VERIFY, len(image), crc)
+    sample(master, A0, rate)
+    programs, erases = flash.programs, sum(flash.erases)
     master.command(Command.COMMIT, crc=crc)
-    machine.run_until(lambda: machine.chip.flash.busy, 100_000)
+    requests = itertools.cycle(full_traffic(master))
+    machine.run_until(lambda: flash.programs > programs, 100_000)
     words_us = machine.us
-    machine.run_until(lambda: sum(machine.chip.flash.erases) > erased, 1_000_000)
-    assert machine.chip.flash.programs > before + 20
-    erase_us = machine.us
-    master.wait_idle()
+    machine.run_until(lambda: flash.programs > programs + 2000, 1_000_000)
+    flash.slowness = 0.2  # an erase of 50 ms
+    machine.run_until(lambda: sum(flash.erases) > erases, 1_000_000)
+    erase_us, end_us = (time / 1e9 for time in (flash.operations[0].start, flash.operations[0].end))
+    refused = 0
+    while machine.us < end_us:
+        with contextlib.suppress(Refused):
+            refused += 1
+            master.ask(next(requests))
+            refused -= 1
+    assert refused > 10, "the erase keeps the node from serving, and nothing else"
     starts = scans(master)
-    assert starts[0] < words_us < erase_us < starts[-1]
-    assert lateness(starts, rate).max() < LATE_US
+    for begin, end in ((words_us, erase_us), (erase_us, end_us)):
+        there = (starts >= begin) & (starts < end)
+        assert there.sum() == pytest.approx((end - begin) * rate / 1e6, abs=1)
+        assert lateness(starts, rate)[there].max() < LATE_US
     assert master.value("SCANS_LOST") == 0
-    first, words = drain(master, 0)
+    number = (master.value("SAMPLES_HEAD") - 200) & 0xFFFF_FFFF
+    first, words = drain(master, number, number + 200)
     assert (words[:, 0] == expected(master, first + len(words))[first:, 0]).all()
 
 
@@ -329,3 +344,72 @@ def test_sampling_stops_when_nobody_wants_it(master: Master) -> None:
     machine.chip.cpu.entries.clear()
     machine.run(milliseconds=20)
     assert not {16 + 28, 16 + 56} & machine.chip.cpu.entries.keys()
+
+
+# -------------------------------------------------------------------------------------------------- on its own
+
+
+def decided(master: Master) -> tuple[int, list[int], list[int], list[int], bool, bool]:
+    """The window that is next decided, as the port is told of it: no master asks."""
+    machine = master.machine
+    machine.run_to("port_decided")
+    sample, inputs, outputs, features, q, y, flags = struct.unpack(
+        "<7I", machine.read(machine.chip.engine.reg(arm.UC_ARM_REG_R0), 28)
+    )
+
+    def words(form: str, address: int, count: int) -> list[int]:
+        return list(struct.unpack(f"<{count}{form}", machine.read(address, struct.calcsize(form) * count)))
+
+    return (
+        sample,
+        words("I", features, inputs),
+        words("h", q, inputs),
+        words("h", y, outputs),
+        bool(flags & 1),
+        bool(flags >> 8 & 1),
+    )
+
+
+def test_the_node_decides_as_the_pc_does(master: Master) -> None:
+    """What the PC makes of the same scans: features, inputs, outputs, decision and lamp of every window, `==`."""
+    machine = master.machine
+    count = 224
+    run = sensing.recording(count * sensing.HOP + sensing.WINDOW, [])
+    seen: dict[int, list[int]] = {NAMES.index(name): [] for name in run.channels}
+
+    def played(place: int) -> Callable[[float], int]:
+        """One row of the recording a scan; the ADC and the port ask once for each."""
+        column, asked = run.raw[:, place].tolist(), seen[NAMES.index(run.channels[place])]
+
+        def value(us: float) -> int:
+            asked.append(column[len(asked) % len(column)])
+            return asked[-1]
+
+        return value
+
+    for place, name in enumerate(run.channels):
+        if is_analog(name):
+            machine.analog[NAMES.index(name)] = played(place)
+        else:
+            machine.pins[f"PC{6 + int(name[1:])}"] = played(place)
+    model = sensing.model(run)
+    master.deploy(encode(model))
+    assert master.value("SAMPLING_RATE") == sensing.RATE
+    windows = [decided(master)]
+    while windows[-1][0] < count * sensing.HOP:
+        windows.append(decided(master))
+    assert len(windows) >= 200
+    hops = windows_of(model, 0, seen)
+    first = hops.samples.tolist().index(windows[0][0])
+    for index, window in enumerate(windows, first):
+        pc_says = (
+            int(hops.samples[index]),
+            hops.features[index].tolist(),
+            hops.inputs[index].tolist(),
+            hops.outputs[index].tolist(),
+            bool(hops.decisions[index]),
+        )
+        assert window[:5] == pc_says, f"window {index}"
+        assert window[5] == window[4], "the lamp shows the decision"
+    assert len({window[4] for window in windows}) == 2, "both happen"
+    assert master.value("SCANS_LOST") == master.value("WINDOWS_MISSED") == 0
