@@ -16,6 +16,7 @@ from robot.libraries.BuiltIn import BuiltIn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from host.core.channels import mask_of
 from host.core.modbus import EXCEPTION_TEXT, WRITE_REGISTERS_MAX, frame_seal, frame_valid
 from host.core.registers import bytes_registers, placed, unpack
 from host.core.wire import BY_NAME, REASON_TEXT, Command, Reason, Start, State, Table
@@ -100,9 +101,9 @@ class ModbusLibrary:
 
     @keyword
     def read(self, name: str, address: int = 1) -> object:
-        """The register of that name: a number, the name of a code, or a text."""
+        """What stands at that name: a number, the name of a code, a text, or a list of numbers."""
         row = BY_NAME[name]
-        count = row.size if row.kind == "bytes" else row.width
+        count = row.size
         if row.table in (Table.COIL, Table.DISCRETE):
             reply = self._ask(address, row.table + 1, struct.pack(">HH", row.address, 1))
             return reply[1] & 1
@@ -117,6 +118,11 @@ class ModbusLibrary:
     def write(self, name: str, value: int, address: int = 1) -> None:
         """A holding register of that name."""
         self._write(address, *placed(**{name: value}))
+
+    @keyword
+    def sample(self, rate: int, *channels: str, address: int = 1) -> None:
+        """Ask for these channels, a0 and so on, `rate` times a second."""
+        self._write(address, *placed(SAMPLE_RATE=rate, SAMPLE_CHANNELS=mask_of(channels)))
 
     @keyword
     def switch(self, name: str, on: bool, address: int = 1) -> None:

@@ -20,8 +20,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from host.boards import renode
-from host.core.image import encode
+from host.core.image import Layer, Model, encode
+from host.core.senses import Senses, Source
+from host.core.wire import Activation, Feature
 from host.errors import NeuronError, command
 from tests.e2e.scenario import AND, OR
 
@@ -70,7 +74,20 @@ def make_images(folder: Path) -> None:
     """The models that the scenarios deploy, two of them bad."""
     damaged = bytearray(encode(OR))
     damaged[60] ^= 1
+    # The mean of eight scans of A0, of which four are new each time: lit at 2048 and above.
+    mean = Source(0, Feature.MEAN, multiply=1, shift=1, offset=0)
+    level = Model(
+        "level",
+        (0,),
+        (Layer(np.array([[1]], np.int16), np.array([0], np.int32), Activation.IDENTITY, 0, 0),),
+        0,
+        8191,
+        np.array([[8191], [8192]], np.int16),
+        np.array([[8191], [8192]], np.int16),
+        senses=Senses(rate=200, window=8, hop=4, seed=485, sources=(mean,)),
+    )
     images = {
+        "level": encode(level),
         "and": encode(AND),
         "or": encode(OR),
         "damaged": bytes(damaged),
