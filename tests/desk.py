@@ -29,20 +29,30 @@ class Sampler(Protocol):
 
 
 class Desk:
-    """A node, a line, and who records there. said: what was said of losses; idle: seconds in which nothing is asked."""
+    """A node, a line, and who records there. said: what was said of losses; idle: seconds in which nothing is asked.
+    link: one that has a node of its own, in place of these."""
 
     def __init__(
-        self, path: Path, *, baud: int = 115200, gap: Gap = Gap.TRUE_CHARACTERS, node: Sampler | None = None
+        self,
+        path: Path,
+        *,
+        baud: int = 115200,
+        gap: Gap = Gap.TRUE_CHARACTERS,
+        node: Sampler | None = None,
+        link: VirtualLink | None = None,
     ) -> None:
         self.path, self.fake = path, node or RingNode()
         self.said: list[str] = []
-        self.clock, self._owed = 0.0, 0.0
-        self.link = VirtualLink(self.fake, baud=baud, gap=gap, passes=self._pass)
+        self._owed = 0.0
+        self.link = link or VirtualLink(self.fake, baud=baud, gap=gap, passes=self._pass)
         self.node = Node(self.link, 1)
         self.idle = 0.0
 
+    @property
+    def clock(self) -> float:
+        return self.link.seconds
+
     def _pass(self, seconds: float) -> None:
-        self.clock += seconds
         self._owed += seconds * self.fake.rate
         scans, self._owed = int(self._owed), self._owed % 1
         self.fake.advance(scans)
