@@ -109,9 +109,10 @@ def test_what_a_learner_takes(tmp_path: Path) -> None:
     subprocess.run(["arm-none-eabi-gcc", *target, *DIALECT, str(source)], cwd=ROOT, check=True)
 
 
-def test_crc_and_frame(counts: board.Counts) -> None:
+def test_crc_and_frames(counts: board.Counts) -> None:
     assert counts.crc <= 33_000
     assert counts.frame <= 3_600
+    assert counts.ring <= 7_000
     assert counts.late_us < 25
 
 

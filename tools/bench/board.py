@@ -19,9 +19,26 @@ from unicorn import arm_const as arm
 
 from host.core.image import Model, encode
 from host.core.infer import dequantise_outputs, infer, quantise_inputs
-from host.core.modbus import frame_valid, registers_of, write_read_pdu, write_registers_pdu
-from host.core.registers import bytes_registers, pack
-from host.core.wire import BAUD_MAX, BY_NAME, LAYERS_MAX, RAW_MAX, Activation, Command, Format, Gap, Loss
+from host.core.modbus import (
+    READ_REGISTERS_MAX,
+    frame_valid,
+    registers_of,
+    write_read_pdu,
+    write_registers_pdu,
+)
+from host.core.registers import bytes_registers, pack, placed
+from host.core.wire import (
+    BAUD_MAX,
+    BY_NAME,
+    LAYERS_MAX,
+    RAW_MAX,
+    SAMPLE_MISSING,
+    Activation,
+    Command,
+    Format,
+    Gap,
+    Loss,
+)
 from host.progress import Progress, silent
 from tests.elf import Machine
 from tests.elf.chip import CCM, CCM_SIZE
@@ -40,7 +57,7 @@ SECTOR_READY_MS = 600
 DEPLOY_BAUDS = (115200, BAUD_MAX)
 CHARACTER_BITS = 11
 REQUESTS = 8
-REPLY_MS = 2
+REPLY_MS = 4
 """Longer than the longest reply that is asked for here, at BAUD_MAX."""
 
 
@@ -70,8 +87,8 @@ class Counts:
     model; cycles: of the same, estimated, with the image in RAM and in flash; error: the largest of 10-7-10 narrow;
     features: instructions of what a window of 256 is made into;
     request: instructions of a function 23 with ten inputs, from its last byte to the first of the reply; frame: the
-    same of 123 registers, and late_us how long the reply waits beyond the silence; functions: bytes of code; tables,
-    variables: bytes that they have in flash and in RAM."""
+    same of 123 registers, and late_us how long the reply waits beyond the silence; ring: the same of a function 23 for
+    120 words of samples; functions: bytes of code; tables, variables: bytes that they have in flash and in RAM."""
 
     compiler: str
     small: dict[str, int]
@@ -83,6 +100,7 @@ class Counts:
     train: dict[str, Training]
     crc: int
     frame: int
+    ring: int
     late_us: float
     functions: dict[str, int]
     tables: int
@@ -127,6 +145,7 @@ def count(elf: Path, progress: Progress = silent) -> Counts:
         train=train,
         crc=crc,
         frame=frame,
+        ring=ring_instructions(elf),
         late_us=late_us,
         functions=runtime_functions(elf),
         tables=tables,
@@ -265,6 +284,22 @@ def frame_instructions(elf: Path) -> tuple[int, float]:
     """Of a write of 123 registers: instructions and microseconds as in asked()."""
     pdu = write_registers_pdu(BY_NAME["STAGE"].address, bytes_registers(bytes(range(246))))
     return asked(ready(elf, BAUD_MAX), pdu)[:2]
+
+
+def ring_instructions(elf: Path) -> int:
+    """Of a function 23 that reads as many samples as a frame holds, while six channels are sampled at 3 kHz:
+    instructions as in asked(), of the costliest of some; no sample of an answer is missing."""
+    master, row = ready(elf, BAUD_MAX), BY_NAME["SAMPLE_FROM"]
+    master.write(*placed(SAMPLE_RATE=3000, SAMPLE_CHANNELS=0b11_1111))
+    master.machine.run(milliseconds=20)  # for more scans than a frame holds
+    pdu = write_read_pdu(row.address, pack(row, 0), BY_NAME["SAMPLES_HEAD"].address, READ_REGISTERS_MAX)
+    counts = []
+    for _ in range(REQUESTS):
+        instructions, _, reply = asked(master, pdu)
+        if not frame_valid(reply) or SAMPLE_MISSING in registers_of(reply[1:-2]):
+            raise AssertionError(f"the samples are {reply.hex(' ')}")
+        counts.append(instructions)
+    return max(counts)
 
 
 def request_instructions(elf: Path, *, floats: bool) -> int:

@@ -145,6 +145,7 @@ def _board_tables(counts: Counts) -> Iterator[Table]:
                 for name, value in counts.request.items()
             ),
             ["function 16, 123 registers", _n(counts.frame)],
+            ["function 23, 120 words of samples", _n(counts.ring)],
             ["CRC-32 of 8 KiB", _n(counts.crc)],
         ],
         [f"The answer to 123 registers begins {counts.late_us:.1f} us after the 3.5 characters of silence."],
