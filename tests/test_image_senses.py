@@ -38,6 +38,7 @@ from host.core.wire import (
     Flag,
     Reason,
 )
+from host.errors import NeuronError
 from tests.e2e.scenario import AND, OR, crc_of
 from tests.e2e.stand_in import stand_in
 from tests.memory_node import MemoryNode
@@ -168,6 +169,24 @@ def test_senses_that_are_none_are_refused_as_they_are_made(
     assert (error.value.reason, error.value.detail) == (Reason.SENSES, len(sources))
 
 
+@pytest.mark.parametrize("what", ["multiply", "offset"])
+@pytest.mark.parametrize("value", [1 << 31, -(1 << 31) - 1])
+def test_a_source_of_more_than_32_bits_is_refused_as_it_is_made(what: str, value: int) -> None:
+    with pytest.raises(
+        NeuronError, match=f"^the {what} {value} for RMS of channel 0 is no int32: an input's scale"
+    ):
+        replace(RMS, **{what: value})
+    for most in (1 << 31) - 1, -(1 << 31):
+        (found, *_) = decode(encode(sensing((replace(RMS, **{what: most}),)))).senses.sources
+        assert getattr(found, what) == most
+
+
+def test_a_seed_of_more_than_32_bits_is_refused_as_it_is_made() -> None:
+    for seed in (-1, 1 << 32):
+        with pytest.raises(NeuronError, match=f"^a seed of {seed} .* is no uint32$"):
+            Senses(1000, 2, 1, seed, (RMS,))
+
+
 def test_a_source_for_each_input() -> None:
     with pytest.raises(ImageError) as error:
         replace(plain(3), senses=SENSING.senses)
@@ -185,6 +204,10 @@ def test_a_source_for_each_input() -> None:
         Decision(on_delay=DELAY_MAX + 1),
         Decision(off_delay=DELAY_MAX + 1),
         Decision(hold=DELAY_MAX + 1),
+        Decision(threshold_off=-32769),
+        Decision(votes=256, of=256),
+        Decision(on_delay=-1),
+        Decision(hold=1 << 32),
     ],
 )
 def test_a_decision_out_of_range_is_refused_as_it_is_encoded(decision: Decision) -> None:

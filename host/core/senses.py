@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from host.core import features
 from host.core.decide import Decision
+from host.core.fixed import INT16_MIN, INT32_MAX, INT32_MIN
 from host.core.reader import Reader, require
 from host.core.wire import (
     ANALOG,
@@ -33,6 +34,7 @@ from host.core.wire import (
     Feature,
     Reason,
 )
+from host.errors import NeuronError
 
 SENSES = struct.Struct("<HHHHI")
 SOURCE = struct.Struct("<BBHHBBiiI")
@@ -53,7 +55,7 @@ class Source:
     being that of a feature of a channel.
 
     channel: 0..11. band: of BAND its lowest and highest bin, at most 16 of 1..window/2 - 1; of any other (0, 0).
-    multiply, offset: int32. shift: 0..62.
+    multiply, offset: int32, or NeuronError says which is not. shift: 0..62.
     """
 
     channel: int
@@ -62,6 +64,14 @@ class Source:
     shift: int
     offset: int
     band: tuple[int, int] = (0, 0)
+
+    def __post_init__(self) -> None:
+        for what, value in (("multiply", self.multiply), ("offset", self.offset)):
+            if not INT32_MIN <= value <= INT32_MAX:
+                raise NeuronError(
+                    f"the {what} {value} for {self.feature.name} of channel {self.channel} is no int32: "
+                    "an input's scale of fewer fraction bits makes it smaller"
+                )
 
     @property
     def name(self) -> str:
@@ -90,7 +100,8 @@ class Senses:
     sources:  one an input; None: it comes from the bus
     expected: numerators over these windows, 0 of the bus. (): what core/features says
 
-    ImageError says what is out of range, as the node would: its detail is the input, or how many there are.
+    ImageError says what is out of range, as the node would: its detail is the input, or how many there are. NeuronError
+    says that a seed is no uint32, which no image can hold.
     """
 
     rate: int
@@ -101,6 +112,8 @@ class Senses:
     expected: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        if not 0 <= self.seed < 1 << 32:
+            raise NeuronError(f"a seed of {self.seed} for the self-test's windows is no uint32")
         count = len(self.sources)
         require(RATE_MIN <= self.rate <= RATE_MAX and 1 <= self.hop <= HOP_MAX, Reason.SENSES, count)
         require(WINDOW_MIN <= self.window <= WINDOW_MAX, Reason.SENSES, count)
@@ -159,9 +172,11 @@ def _source(row: tuple[int, ...], index: int) -> Source | None:
 
 
 def decision_bytes(decision: Decision, threshold: int) -> bytes:
-    """threshold: above which the LED's output is on, and at most which it is off where the decision does not say."""
+    """threshold: above which the LED's output is on, and at most which it is off where the decision does not say.
+    ImageError(DECIDES) for what is out of range."""
     off = threshold if decision.threshold_off is None else decision.threshold_off
     d = decision
+    require(INT16_MIN <= off <= threshold and _in_range(d), Reason.DECIDES)
     return DECIDES.pack(off, d.votes, d.of, d.on_delay, d.off_delay, d.hold, d.latch, d.before, 0)
 
 
@@ -171,7 +186,14 @@ def decision_decode(reader: Reader, threshold: int, led_class: bool) -> Decision
     )
     require(reserved == 0 and latch <= 1 and before <= 1, Reason.PADDING)
     require(off == threshold or (off < threshold and not led_class), Reason.DECIDES)
-    require(1 <= votes <= of <= VOTES_MAX and max(on_delay, off_delay, hold) <= DELAY_MAX, Reason.DECIDES)
-    return Decision(
+    found = Decision(
         off if off != threshold else None, votes, of, on_delay, off_delay, hold, bool(latch), bool(before)
     )
+    require(_in_range(found), Reason.DECIDES)
+    return found
+
+
+def _in_range(decision: Decision) -> bool:
+    """Votes and times."""
+    times = (decision.on_delay, decision.off_delay, decision.hold)
+    return 1 <= decision.votes <= decision.of <= VOTES_MAX and min(times) >= 0 and max(times) <= DELAY_MAX
