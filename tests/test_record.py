@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from host.core.wire import EventKind
 from host.data.labels import ByChannel, ByMarks, Fixed
 from host.data.recorder import CHECK_SECONDS, Around
 from host.data.recording import beside
@@ -355,66 +354,3 @@ def test_a_key_labels_from_the_scan_that_the_node_then_takes(path: Path) -> None
         next(word for number, word in reversed(begins) if number <= sample)
         for sample in found.samples.tolist()
     )
-
-
-# ---------------------------------------------------------------------------------------------------------- events
-
-
-def test_events_stand_in_the_notes(path: Path) -> None:
-    desk = Desk(path, node=RingNode(number=TURN - 1000))
-    recorder = desk.begin(seconds=5)
-    desk.run(recorder, 3)
-    number = desk.fake.number
-    desk.fake.happen(EventKind.DECISION, 1, 12, (3, -4))
-    desk.run(recorder)
-    recorder.finish(ask=True)
-    (event,) = desk.notes()["events"]
-    assert (event["kind"], event["sample"], event["inputs"]) == ("DECISION", number, [3, -4])
-    assert event["text"] == "the decision is on"
-    assert number > TURN
-
-
-def test_only_scans_around_events(path: Path) -> None:
-    desk = Desk(path)
-    recorder = desk.begin(SIX, 500, around=Around(300, 200), seconds=20)
-    first = desk.fake.number
-    desk.run(recorder, 0.1)
-    events = []
-    for pause in (0.1, 4.0, 0.2, 5.0):  # the first has not so many before it; the third is near the second
-        desk.run(recorder, pause)
-        events.append(desk.fake.number)
-        desk.fake.happen(EventKind.DECISION, 1)
-    desk.run(recorder)
-    recorder.finish(ask=True)
-    found = desk.found()
-    assert first - 10 < found.samples[0] <= first
-    wanted = {n for event in events for n in range(max(int(found.samples[0]), event - 300), event + 200)}
-    assert found.samples.tolist() == sorted(wanted)
-    assert len(found.runs()) == 3
-    assert (recorder.file.gaps, desk.said) == ([], [])
-    assert recorder.passed >= 10_000
-    assert len(desk.notes()["events"]) == 4
-
-
-def test_what_the_ring_cannot_hold_before_an_event_is_refused(path: Path) -> None:
-    with pytest.raises(NeuronError, match="too small for --before 2481: at most 2480 here"):
-        Desk(path).begin(SIX, 500, around=Around(2481, 0))
-    desk = Desk(path)
-    recorder = desk.begin(SIX, 500, around=Around(2480, 10))
-    desk.run(recorder, 8)
-    number = desk.fake.number
-    desk.fake.happen(EventKind.DECISION)
-    desk.run(recorder, 6)
-    recorder.finish(ask=True)
-    assert desk.found().samples.tolist() == list(range(number - 2480, number + 10))
-    assert recorder.file.gaps == []
-
-
-def test_events_that_were_lost_are_said(path: Path) -> None:
-    desk = Desk(path)
-    recorder = desk.begin(seconds=3)
-    for _ in range(70):
-        desk.fake.happen(EventKind.GAP)
-    desk.run(recorder)
-    recorder.finish(ask=True)
-    assert desk.said == ["6 events lost: more came than the node keeps"]

@@ -177,9 +177,25 @@ class Recorder:
             number = extended(event.sample, self._ring.head)
             self.file.events.append({**event.as_dict(), "sample": number})
             if self._around is not None:
-                self._look_at(max(self._first, number - self._around.before), number + self._around.after)
+                start, stop = max(self._first, number - self._around.before), number + self._around.after
+                if start < stop:
+                    self._look_at(start, stop)
+                else:
+                    self._say(
+                        f"of {event.in_words()!r} at sample {number} nothing is kept: it was before this began"
+                    )
         if lost := self._events.lost - lost:
             self._say(f"{counted(lost, 'event')} lost: more came than the node keeps")
+
+    def _take_rest(self) -> None:
+        """Of what surrounds the last events, all that the node has taken by now."""
+        self._ring.look()
+        head = self._ring.head
+        for start, stop in self._ranges:
+            self._ring.skip(start)
+            while self._ring.next < min(stop, head):
+                self._read(min(stop, head))
+        self._ranges = []
 
     def _look_at(self, start: int, stop: int) -> None:
         """These scans are wanted."""
@@ -237,6 +253,9 @@ class Recorder:
             if ask:
                 self._node.doubt()  # a request may be under way
                 self._confirm()
+                if self._ranges:
+                    self._take_rest()
+                    self._confirm()
             else:
                 self._flush()
         except Changed as error:
