@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from host.boards.usage import generators_help
 from host.cli.parser import Parser, file_name, program, whole
-from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, DEFAULT_ADDRESS
-from host.errors import NeuronError, command
+from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, DEFAULT_ADDRESS, SAMPLE_WORDS
+from host.errors import NeuronError, command, counted
 
 if TYPE_CHECKING:
     from host.boards.signals import Signal
@@ -42,12 +42,21 @@ def _node_list(text: str) -> list[int]:
 def _signal(arguments: Sequence[str]) -> Signal:
     """What --signal says, of a file or of generators."""
     from host.boards.signals import generated, recorded
+    from host.show.terminal import note
 
     if len(arguments) == 1 and (os.path.isfile(arguments[0]) or arguments[0].endswith(".csv")):
         from host.data.recording import read_recording
 
         run = read_recording(arguments[0])
-        return recorded(run.rate, run.channels, run.samples, run.raw, arguments[0])
+        signal = recorded(run.rate, run.channels, run.samples, run.raw, arguments[0])
+        if signal.shortened:
+            note(
+                [
+                    f"{counted(signal.shortened, 'hole')} of more than {SAMPLE_WORDS} samples in {arguments[0]}, as a "
+                    "pause or a restart leaves, played as a short one, over which no window reaches either"
+                ]
+            )
+        return signal
     return generated([spec for argument in arguments for spec in argument.split(",")])
 
 
@@ -125,7 +134,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         action="append",
         metavar="FILE.csv|a0=sine:50,..",
         help="what the channels see, again and again: a recording of host.record, or generators as below; it begins "
-        "whenever a node begins to sample",
+        "whenever a node begins to sample; where its setting DEBOUNCE is not 0, a recording's levels, which were "
+        "debounced as they were recorded, are so once more",
     )
     senses.add_argument(
         "--once", action="store_true", help="play the signal once; then nothing more is sampled"

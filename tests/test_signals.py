@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from host.boards.generators import ANALOG_GENERATORS, DIGITAL_GENERATORS, MIDDLE, PUMP_STATES, RATE
-from host.boards.signals import HEADER, MADE_UP, MAGIC, WORDS_MAX, Signal, generated, recorded
+from host.boards.signals import HEADER, MADE_UP, MAGIC, Signal, generated, recorded
 from host.boards.usage import ANALOG_USAGE, DIGITAL_USAGE, generators_help
 from host.core import features
 from host.core.pcg32 import Pcg32
-from host.core.wire import RAW_MAX, SAMPLE_MISSING, Feature
+from host.core.wire import RAW_MAX, SAMPLE_MISSING, SAMPLE_WORDS, Feature
 from host.errors import NeuronError
 
 
@@ -163,8 +163,21 @@ def test_the_file_of_generators() -> None:
     assert signal.encode() == HEADER.pack(MAGIC, 5, 2, 1, MADE_UP) + struct.pack("<H", 3)
 
 
-def test_a_recording_with_too_long_a_gap_is_refused() -> None:
+def test_a_recording_with_too_many_gaps_is_refused() -> None:
+    samples = np.arange(8193) * (SAMPLE_WORDS + 1)
     with pytest.raises(
-        NeuronError, match=r"^run.csv cannot be played: .* it has 134217729 scans, gaps included"
+        NeuronError, match=r"^run.csv cannot be played: .* it has 134225921 scans, gaps included"
     ):
-        recorded(1000, ("a0",), np.array([0, WORDS_MAX]), np.array([[1], [2]]), "run.csv")
+        recorded(1000, ("a0",), samples, samples[:, None] % 7, "run.csv")
+
+
+@pytest.mark.parametrize(("rate", "short"), [(1, 1024), (1000, 1024), (1025, 2048), (10_000, 16_384)])
+def test_a_hole_that_is_longer_than_any_ring_is_played_as_a_short_one(rate: int, short: int) -> None:
+    """At least a second and a window long, and as far off any power of two up to that."""
+    most = SAMPLE_WORDS
+    after = np.array([0, most + 1, 2 * most + 3, 2 * most + 4 + (1 << 33) + 5])
+    signal = recorded(rate, ("a0",), after, np.array([[1], [2], [3], [4]]), "run.csv")
+    there = np.flatnonzero(signal.raw[:, 0] != SAMPLE_MISSING)
+    assert signal.raw[there, 0].tolist() == [1, 2, 3, 4]
+    assert (np.diff(there) - 1).tolist() == [most, short + 1, short + 5]
+    assert signal.shortened == 2

@@ -34,7 +34,7 @@ from host.boards.generators import (
 from host.boards.usage import ANALOG_USAGE, DIGITAL_USAGE, PUMP
 from host.core.channels import NAMES, highest, is_analog, mask_of
 from host.core.pcg32 import Pcg32
-from host.core.wire import ANALOG, SAMPLE_MISSING
+from host.core.wire import ANALOG, SAMPLE_MISSING, SAMPLE_WORDS, WINDOW_MAX
 from host.errors import NeuronError
 
 HEADER = struct.Struct("<16sIIII")
@@ -48,12 +48,14 @@ SEED = 485
 @dataclass(frozen=True)
 class Signal:
     """What some channels see, scan by scan. rate: scans/s; channels: their names, in the order of `raw`'s columns;
-    raw: (scans, channels), or SAMPLE_MISSING in all of a row that was not recorded; made_up: by a generator."""
+    raw: (scans, channels), or SAMPLE_MISSING in all of a row that was not recorded; made_up: by a generator; shortened:
+    of a recording, how many holes in its numbers were made short."""
 
     rate: int
     channels: tuple[str, ...]
     raw: NDArray[np.uint16]
     made_up: bool
+    shortened: int = 0
 
     def encode(self) -> bytes:
         """The file."""
@@ -75,16 +77,23 @@ def recorded(
     rate: int, channels: tuple[str, ...], samples: NDArray[np.int64], raw: NDArray[np.int64], name: str
 ) -> Signal:
     """The signal of a recording: samples (n,) rising numbers, raw (n, channels). Where numbers are missing, scans are.
+    A hole of more than SAMPLE_WORDS, more than any node's ring, is made short: it has at least a second and WINDOW_MAX
+    scans, so that it is a gap at every rate, and windows whose hop divides WINDOW_MAX fall where they did.
     name: for the one line that says why it cannot be played."""
-    scans = int(samples[-1] - samples[0]) + 1
+    missing = np.diff(samples) - 1
+    long = missing > SAMPLE_WORDS
+    short = 1 << (max(rate, WINDOW_MAX) - 1).bit_length()
+    missing[long] = short + missing[long] % short
+    places = np.concatenate(([0], np.cumsum(missing + 1)))
+    scans = int(places[-1]) + 1
     if scans * len(channels) > WORDS_MAX:
         raise NeuronError(
             f"{name} cannot be played: from its first to its last sample it has {scans} scans, gaps included, "
             f"and up to {WORDS_MAX // len(channels)} fit; cut it into pieces"
         )
     whole = np.full((scans, len(channels)), SAMPLE_MISSING, np.uint16)
-    whole[samples - samples[0]] = raw
-    return Signal(rate, channels, whole, made_up=False)
+    whole[places] = raw
+    return Signal(rate, channels, whole, made_up=False, shortened=int(long.sum()))
 
 
 # --------------------------------------------------------------------------------------------------- specifications

@@ -88,8 +88,8 @@ def kept(made: Model, flash: Path) -> None:
         assert node.wait_idle().model_crc == image_crc(image)
 
 
-def played(csv: Path, flash: Path) -> list[str]:
-    """The lines of `host.sim --signal CSV --fast --hops`."""
+def played(csv: Path, flash: Path, note: str = "") -> list[str]:
+    """The lines of `host.sim --signal CSV --fast --hops`. note: what it says beside them."""
     command = [
         sys.executable,
         "-m",
@@ -102,7 +102,7 @@ def played(csv: Path, flash: Path) -> list[str]:
         "--hops",
     ]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
-    assert (result.returncode, result.stderr) == (0, "")
+    assert (result.returncode, result.stderr) == (0, note)
     return result.stdout.splitlines()
 
 
@@ -123,6 +123,25 @@ def test_every_window_on_the_node_is_the_pcs_own(run: Recording, sensing: Model,
     assert changes > 50
     assert len(lamp) == 1 + changes, "the lamp is set at the start, and at every change"
     assert lines[-1] == "node 1   its signal has ended"
+
+
+def test_a_hole_longer_than_the_ring_is_played_short_and_changes_no_window(tmp_path: Path) -> None:
+    """The PC computes the recording with the whole hole; behind it, all numbers are nearer by the same."""
+    hole, short = 40_000, 1024 + 40_000 % 1024
+    run, csv, flash = recording(60_000, [(10_000, hole)]), tmp_path / "test.csv", tmp_path / "flash"
+    write(run, csv)
+    made = model(run)
+    kept(made, flash)
+    note = (
+        f"note: 1 hole of more than 16384 samples in {csv}, as a pause or a restart leaves, played as a short one, "
+        "over which no window reaches either\n"
+    )
+    lines = played(csv, flash, note)
+    windows = [json.loads(line.removeprefix("hop 1 ")) for line in lines if line.startswith("hop ")]
+    expected = hops(made, 0, by_channel(run))
+    behind = expected.samples > 10_000
+    assert 0 < np.count_nonzero(behind) < len(behind)
+    require_equal(windows, replace(expected, samples=expected.samples - behind * (hole - short)))
 
 
 def of_run(run: Recording) -> Signal:
