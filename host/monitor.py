@@ -33,36 +33,44 @@ def looks(seconds: float | None, period: float) -> Iterator[None]:
         time.sleep(max(0.0, due - time.monotonic()))
 
 
+def tell_lost(watching: Watching, told: int) -> int:
+    """Say each kind of loss when it is first seen; how much it came to is said at the end. told: how many kinds were
+    said; those that are now."""
+    from host.show.live import lost_in_words
+    from host.show.terminal import note
+
+    lost = lost_in_words(watching)
+    if len(lost) > told:
+        note(lost)
+    return len(lost)
+
+
 def as_json(watching: Watching, seconds: float | None) -> None:
     """A line a window."""
     import json
 
-    from host.show.live import lost_in_words
-    from host.show.terminal import note
-
-    kinds = 0
+    told = 0
     for _ in looks(seconds, (watching.hop_seconds or 4 / LOOKS_A_SECOND) / 4):
         hop = watching.hop()
         if watching.model is None:
             raise NeuronError(f"the node runs no model: deploy one first ({program('train')} --deploy PORT)")
         if hop is not None:
             print(json.dumps(hop.as_dict()), flush=True)
-        lost = lost_in_words(watching)
-        if len(lost) > kinds:  # each kind when it is first seen; how much it came to is said at the end
-            kinds = len(lost)
-            note(lost)
+        told = tell_lost(watching, told)
 
 
 def as_lines(watching: Watching, seconds: float | None) -> None:
     """A line a look that has something new, where no terminal is."""
     from host.show.live import as_line, in_words
 
+    told = 0
     for _ in looks(seconds, 1 / LOOKS_A_SECOND):
         look = watching.look()
         for event in look.events:
             print(in_words(event), flush=True)
         if look.model is not None and look.hop is not None:
             print(as_line(look.model, look.hop, look.states), flush=True)
+        told = tell_lost(watching, told)
 
 
 def as_page(watching: Watching, out: Console, seconds: float | None) -> None:

@@ -116,6 +116,7 @@ def _report(recorder: Recorder, args: argparse.Namespace) -> None:
                     "lost": lost,
                     "labels": file.labels,
                     "events": len(file.events),
+                    "events_lost": recorder.events_lost,
                     "total": file.scans,
                 }
             )

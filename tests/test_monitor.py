@@ -15,7 +15,7 @@ from rich.console import Console
 from host import monitor
 from host.cli.line import Line
 from host.core.senses import Source
-from host.core.wire import BAUD_MAX, BY_NAME, UNITS_MAX, EventKind, Feature, Gap
+from host.core.wire import BAUD_MAX, BY_NAME, EVENTS, UNITS_MAX, EventKind, Feature, Gap
 from host.node import client
 from host.node.node import Node
 from host.node.watching import Watching
@@ -212,10 +212,13 @@ def test_what_was_lost_stands_out() -> None:
     shown(watching, page)
     fake.advance(80)
     fake.windows_missed, fake.missing = 1, {5, 6}
+    for _ in range(EVENTS + 6):
+        fake.happen(EventKind.CLIPPED, 1)
     text = shown(watching, page)
     assert "2 scans LOST" in text
     assert "1 window not decided by the node" in text
     assert "9 windows of 11 decided between two looks" in text
+    assert "6 events lost: the node keeps the newest only" in text
     assert "( )" in text or "(*)" in text
 
 
@@ -345,6 +348,25 @@ def test_without_a_terminal_there_are_lines(
     assert windows[0].startswith("sample 15: a0.rms ")
     assert windows[0].endswith("BUS_LOST")
     assert "decision o" in windows[0]
+
+
+def test_lines_say_what_is_lost_when_it_is_and_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake = HopNode(SENSES)
+
+    def each() -> None:
+        for _ in range(EVENTS + 6):
+            fake.happen(EventKind.BUS_LOST, 1)
+
+    with stand_in(monkeypatch, fake, 3, each):
+        assert monitor.main(["PORT"]) == 0
+    printed = capsys.readouterr()
+    assert len([line for line in printed.out.splitlines() if "the bus is lost" in line]) == 2 * EVENTS
+    assert printed.err.splitlines() == [
+        "note: 6 events lost: the node keeps the newest only",
+        "warning: 12 events lost: the node keeps the newest only",
+    ]
 
 
 def test_ctrl_c_ends_it_well(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

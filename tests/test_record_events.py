@@ -81,6 +81,8 @@ def test_events_that_were_lost_are_said(path: Path) -> None:
     desk.run(recorder)
     recorder.finish(ask=True)
     assert desk.said == ["6 events lost: more came than the node keeps"]
+    assert recorder.events_lost == 6
+    assert [event["number"] for event in desk.notes()["events"]] == list(range(6, 70))
 
 
 def test_what_the_ring_no_longer_has_around_an_event_is_said(path: Path) -> None:

@@ -91,6 +91,11 @@ class Recorder:
     def done(self) -> bool:
         return self.wanted is not None and self.passed >= self.wanted
 
+    @property
+    def events_lost(self) -> int:
+        """Events that the node no longer kept when they were asked for."""
+        return self._events.lost
+
     def number_now(self) -> int:
         """Of the scan that the node takes now, as far as can be told from here."""
         return self._ring.head + int((self._now() - self._looked) * self._ring.sampling.rate)

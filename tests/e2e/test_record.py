@@ -63,6 +63,7 @@ def test_seconds_are_counted_in_samples(path: Path, capsys: pytest.CaptureFixtur
         "lost": 0,
         "labels": {},
         "events": 0,
+        "events_lost": 0,
         "total": 2000,
     }
     assert [run.stop - run.start for run in found(path).runs()] == [1500, 500]
