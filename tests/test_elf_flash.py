@@ -10,7 +10,16 @@ import pytest
 from host.core.image import encode
 from host.core.modbus import DEVICE_BUSY, DEVICE_FAILURE, frame_valid, write_registers_pdu
 from host.core.registers import placed
-from host.core.wire import BY_NAME, Command, Reason, Start, State, Table
+from host.core.wire import (
+    BY_NAME,
+    DEFAULT_ADDRESS,
+    Command,
+    Reason,
+    Start,
+    State,
+    Table,
+    WatchdogFor,
+)
 from tests.e2e.scenario import AND, OR
 from tests.elf import Machine
 from tests.elf.firmware import firmware_elf, powered, ready
@@ -299,6 +308,29 @@ def test_a_request_over_the_start_of_an_erase_is_answered(elf: Path) -> None:
         assert answer == frame or answer[:3] == b"\x01\x88\x06", f"{tenth / 10} us: {answer!r}"
         refused += answer != frame
     assert 5 < refused < 40
+
+
+@pytest.mark.parametrize("address", [DEFAULT_ADDRESS, 0])
+def test_what_an_erase_costs_still_tells_the_watchdog_that_there_is_a_bus(elf: Path, address: int) -> None:
+    """A node that waits for 0.1 s erases for 250 ms; a write comes every 30, the last 15 before the end."""
+    before = ready(elf)
+    before.write(*placed(WATCHDOG=1, WATCHDOG_FOR=WatchdogFor.WRITE))
+    before.command(Command.SAVE_SETTINGS)
+    before.wait_idle()
+    flash = bytearray(before.machine.flash_image)
+    flash[0x4000:0x8000] = bytes(0x4000)  # no store: it is erased when the node starts
+    machine = Machine(elf, flash=bytes(flash))
+    machine.run_until(lambda: erase_end(machine), 100_000)
+    started = machine.us
+    frame = Master(machine, address).frame(LAMP_ON)
+    while erase_end(machine):
+        machine.bus.send(frame)
+        machine.run(milliseconds=30)
+    assert machine.us - started > 200_000
+    machine.run(milliseconds=30)
+    master = Master(machine)
+    assert master.value("BUS_LOST") == 0
+    assert master.value("EVENTS_HEAD") == 1, "the start"
 
 
 def test_time_goes_on_during_an_erase(elf: Path) -> None:

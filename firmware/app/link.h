@@ -29,6 +29,7 @@ struct link {
     atomic_bool sending;
     _Atomic uint16_t overruns; /* characters lost since start */
     _Atomic uint16_t missed;   /* broadcasts that came while the node was busy, since start */
+    uint32_t functions; /* bit n: a good frame of function n, modulo 32, came for this node; the watchdog's */
     uint8_t reply[MODBUS_FRAME_MAX];
 };
 
@@ -47,6 +48,12 @@ void link_on_sent(struct link *link);
 /* The frame to serve, or NULL; a damaged one has size 0. It is yours until link_done. */
 const uint8_t *link_receive(struct link *link, size_t *size);
 void link_done(struct link *link);
+
+/* A good frame has come that is for this node, alone or by broadcast, whether it was served or not. */
+static inline void link_heard(struct link *link, uint8_t function)
+{
+    link->functions |= 1u << (function & 31u);
+}
 
 /* Send link->reply. Stays silent if the master has begun to speak again: it no longer waits for this reply.
  */

@@ -29,7 +29,7 @@ void node_boot(struct node *node)
         refusal_fault(&parts->refusal, WIRE_REASON_CRYSTAL, 0);
     wear_boot(&parts->wear, &parts->refusal);
     settings_boot(&parts->settings, &parts->refusal, &parts->wear);
-    watch_boot(&parts->watch, &parts->settings, &parts->neuron, &parts->events);
+    watch_boot(&parts->watch, &parts->link, &parts->settings, &parts->neuron, &parts->events);
     trainer_init(&parts->trainer, port_arena());
     neuron_boot(&parts->neuron, &parts->refusal, &parts->events);
     models_boot(&parts->models, &parts->neuron, &parts->trainer, &parts->refusal, &parts->wear);
@@ -72,7 +72,7 @@ size_t node_serve(struct node *node, const uint8_t *request, size_t size, uint8_
     const size_t answered = modbus_serve(&node->server, request, size, reply);
     /* A request that sets the counters to 0 is answered. */
     if (answered > 0 || node->server.counters.server_messages != heard)
-        watch_hear(&node->parts.watch, request[1]);
+        link_heard(&node->parts.link, request[1]);
     if (node->registers.busy && request[0] == MODBUS_BROADCAST)
         node->parts.link.missed++; /* nobody hears the exception */
     return answered;

@@ -6,10 +6,16 @@
 
 #define TENTH_MS 100u
 
-void watch_boot(struct watch *watch, const struct settings *settings, struct neuron *neuron,
-                struct events *events)
+void watch_boot(struct watch *watch, struct link *link, const struct settings *settings,
+                struct neuron *neuron, struct events *events)
 {
-    *watch = (struct watch){.settings = settings, .neuron = neuron, .events = events, .heard = port_millis()};
+    *watch = (struct watch){
+        .link = link,
+        .settings = settings,
+        .neuron = neuron,
+        .events = events,
+        .heard = port_millis(),
+    };
 }
 
 /* The functions that write: 43 modulo 32 is none of them. */
@@ -28,8 +34,8 @@ void watch_step(struct watch *watch)
     const struct settings_record *settings = &watch->settings->in_force;
     const uint32_t limit = settings->watchdog * TENTH_MS, now = port_millis();
     const bool any = settings->watchdog_for == WIRE_WATCHDOG_FOR_FRAME;
-    const bool heard = (watch->functions & (any ? UINT32_MAX : WRITES)) != 0;
-    watch->functions = 0;
+    const bool heard = (watch->link->functions & (any ? UINT32_MAX : WRITES)) != 0;
+    watch->link->functions = 0;
     if (heard)
         watch->heard = now;
     const bool lost = limit != 0 && !heard && (watch->lost || now - watch->heard >= limit);

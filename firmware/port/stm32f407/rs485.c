@@ -139,8 +139,11 @@ RAM_CODE void rs485_answer_busy(void)
         return;
     const bool whole = size >= MODBUS_FRAME_MIN && crc_of(request, size) == 0;
     const bool ours = whole && request[0] == rs485.address;
+    const bool broadcast = whole && request[0] == MODBUS_BROADCAST;
     const uint8_t function = request[1];
-    if (whole && request[0] == MODBUS_BROADCAST)
+    if (ours || broadcast)
+        link_heard(link, function);
+    if (broadcast)
         link->missed++;
     link_done(link);
     if (!ours)
