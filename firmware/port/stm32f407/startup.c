@@ -37,7 +37,7 @@ __attribute__((section(".isr_vector"), used)) static const union vector vectors[
     [IRQ(BOARD_ADC_DMA_IRQ)] = {.handler = BOARD_ADC_DMA_HANDLER},
 };
 
-static __attribute__((aligned(512))) union vector vectors_in_ram[IRQ(FPU_IRQn) + 1];
+static __attribute__((section(".vectors"), aligned(512))) union vector vectors_in_ram[IRQ(FPU_IRQn) + 1];
 
 __attribute__((section(".startup"), noreturn)) void Reset_Handler(void)
 {
