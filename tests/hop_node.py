@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from host.core.channels import NAMES
 from host.core.features import inputs, numerators
 from host.core.image import Layer, Model, encode, image_crc
 from host.core.infer import infer, led
 from host.core.modbus import READ_COILS
-from host.core.senses import CHANNEL_NAMES, Senses, Source
+from host.core.senses import Senses, Source
 from host.core.wire import BY_NAME, REGISTERS, Activation, Feature, Table
 from tests.ring_node import TURN, RingNode, value
 
@@ -75,7 +76,7 @@ class HopNode(RingNode):
         found, q = [], []
         for source in senses.sources:
             window = (
-                [[value(n, CHANNEL_NAMES[source.channel]) for n in range(last + 1 - senses.window, last + 1)]]
+                [[value(n, NAMES[source.channel]) for n in range(last + 1 - senses.window, last + 1)]]
                 if source
                 else [[0, 0]]
             )

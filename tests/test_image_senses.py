@@ -13,12 +13,13 @@ import pytest
 
 from host import deploy
 from host.core import features
+from host.core.channels import NAMES
 from host.core.decide import Decision
 from host.core.image import HEADER, Model, Names, decode, encode
 from host.core.modbus import DEVICE_FAILURE
 from host.core.reader import ImageError
 from host.core.registers import bytes_registers
-from host.core.senses import CHANNEL_NAMES, DECIDES, SENSES, SOURCE, Senses, Source
+from host.core.senses import DECIDES, SENSES, SOURCE, Senses, Source
 from host.core.wire import (
     ANALOG,
     BAND_BINS_MAX,
@@ -113,8 +114,8 @@ def test_a_sensed_input_is_called_after_its_source() -> None:
     assert b"rms" not in encode(named), "the source says it"
     assert decode(encode(sensing((RMS,)))).names == Names(("a0.rms",))
     assert not HEADER.unpack_from(encode(sensing((RMS,))))[2] & Flag.NAMES
-    assert CHANNEL_NAMES[ANALOG - 1 : ANALOG + 1] == ("a7", "d0")
-    assert len(CHANNEL_NAMES) == CHANNELS
+    assert NAMES[ANALOG - 1 : ANALOG + 1] == ("a7", "d0")
+    assert len(NAMES) == CHANNELS
 
 
 def test_the_image_expects_what_core_features_says() -> None:

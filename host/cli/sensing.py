@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 
 from host.cli.parser import number, whole
 from host.core.decide import Decision
-from host.core.wire import DELAY_MAX, VOTES_MAX, WINDOW_MAX, WINDOW_MIN
+from host.core.wire import DELAY_MAX, HOP_MAX, VOTES_MAX, WINDOW_MAX, WINDOW_MIN
 
 if TYPE_CHECKING:
     from host.data.windows import Windowing
 
-HOP_MAX = 0xFFFF
-"""As host.core.senses has it, which --help does without."""
 ALL = ["all"]
 RECORDING_OPTIONS = ("hop", "features")
 """What needs --window."""

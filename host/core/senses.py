@@ -14,6 +14,7 @@ import struct
 from dataclasses import dataclass
 
 from host.core import features
+from host.core.channels import NAMES
 from host.core.decide import Decision
 from host.core.fixed import INT16_MIN, INT32_MAX, INT32_MIN
 from host.core.reader import Reader, require
@@ -23,8 +24,8 @@ from host.core.wire import (
     CHANNEL_BUS,
     CHANNELS,
     DELAY_MAX,
-    DIGITAL,
     FEATURE_SHIFT_MAX,
+    HOP_MAX,
     RATE_MAX,
     RATE_MIN,
     VOTES_MAX,
@@ -40,13 +41,9 @@ SENSES = struct.Struct("<HHHHI")
 SOURCE = struct.Struct("<BBHHBBiiI")
 DECIDES = struct.Struct("<hBBIIIBBH")
 BUS = (CHANNEL_BUS, *[0] * 8)
-HOP_MAX = 0xFFFF
 
 AT_ONCE = Decision()
 """The decision is the condition as it is."""
-
-CHANNEL_NAMES = (*(f"a{i}" for i in range(ANALOG)), *(f"d{i}" for i in range(DIGITAL)))
-"""What people call the channels, by number."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ class Source:
     def name(self) -> str:
         """a0.rms or a1.band(5,12)."""
         band = f"({self.band[0]},{self.band[1]})" if self.feature is Feature.BAND else ""
-        return f"{CHANNEL_NAMES[self.channel]}.{self.feature.name.lower()}{band}"
+        return f"{NAMES[self.channel]}.{self.feature.name.lower()}{band}"
 
     def fits(self, window: int) -> bool:
         """Whether the channel has that feature, over such a window."""

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from host.core.channels import NAMES, names_of
 from host.core.fixed import INT16_MAX, INT16_MIN, Int16, fixed_to_float
 from host.core.image import HEADER, Model, image_crc
 from host.core.infer import dequantise_inputs
-from host.core.senses import CHANNEL_NAMES, Senses, Source
+from host.core.senses import Senses, Source
 from host.core.wire import Feature
 from host.errors import counted
 from host.node.staging import checked_image
@@ -57,14 +58,14 @@ def _senses(senses: Senses) -> dict[str, Any]:
         "window": senses.window,
         "hop": senses.hop,
         "seed": senses.seed,
-        "channels": [name for channel, name in enumerate(CHANNEL_NAMES) if senses.channels >> channel & 1],
+        "channels": list(names_of(senses.channels)),
         "sources": [_source(source) if source else None for source in senses.sources],
     }
 
 
 def _source(source: Source) -> dict[str, Any]:
     return {
-        "channel": CHANNEL_NAMES[source.channel],
+        "channel": NAMES[source.channel],
         "feature": source.feature.name.lower(),
         "band": list(source.band) if source.feature is Feature.BAND else None,
         "multiply": source.multiply,
