@@ -235,7 +235,7 @@ enum wire_table {
 #define WIRE_DISCRETE_OUT_OF_RANGE 0x000Au /* CLIPPED, or an input is beyond what the model was made for */
 #define WIRE_DISCRETE_SENSING 0x000Bu /* inputs of the running model come from channels */
 #define WIRE_DISCRETE_BUS_LOST 0x000Cu /* WATCHDOG has run out: the lamp follows SAFE */
-#define WIRE_DISCRETE_LATCHED 0x000Du /* DECISION stays on until ACKNOWLEDGE */
+#define WIRE_DISCRETE_LATCHED 0x000Du /* DECISION stays on until ACKNOWLEDGE, a start, or another model */
 #define WIRE_DISCRETE_CONDITION 0x000Eu /* what the model says now, before votes, delays and latch make DECISION */
 #define WIRE_DISCRETE_WAITING 0x000Fu /* the running model has not seen a whole window yet */
 

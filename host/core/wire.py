@@ -101,7 +101,7 @@ REGISTERS: list[Register] = [
         (10, "OUT_OF_RANGE", "bit", 1, "CLIPPED, or an input is beyond what the model was made for"),
         (11, "SENSING", "bit", 1, "inputs of the running model come from channels"),
         (12, "BUS_LOST", "bit", 1, "WATCHDOG has run out: the lamp follows SAFE"),
-        (13, "LATCHED", "bit", 1, "DECISION stays on until ACKNOWLEDGE"),
+        (13, "LATCHED", "bit", 1, "DECISION stays on until ACKNOWLEDGE, a start, or another model"),
         (14, "CONDITION", "bit", 1, "what the model says now, before votes, delays and latch make DECISION"),
         (15, "WAITING", "bit", 1, "the running model has not seen a whole window yet"),
     ),
