@@ -95,6 +95,13 @@ def test_a_pump_tells_its_state() -> None:
     assert rms["normal"].max() < rms["worn"].min()
 
 
+@pytest.mark.parametrize("spec", ["pump:5", "pump:worn"])
+def test_half_a_minute_of_a_pump_is_no_copy_of_its_other_half(spec: str) -> None:
+    first, second = np.split(column(f"a0={spec}"), 2)
+    assert len(first) == 15 * RATE
+    assert (first != second).mean() > 0.5
+
+
 def test_a_pump_of_one_state() -> None:
     for name, flags in zip(PUMP_STATES, ([0, 0], [1, 0], [1, 1]), strict=True):
         signal = generated([f"pump:{name}"])

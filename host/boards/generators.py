@@ -35,6 +35,8 @@ NUMBER = r"\d{1,5}(\.\d{1,6})?"
 ALWAYS = Fraction(1, RATE)
 """The period of what does not change."""
 
+PUMP_SECONDS_MIN = 30
+"""Before a pump's noise repeats: what half a minute's recording holds out is no copy of what is learnt from."""
 PUMP_STATES = ("off", "normal", "worn")
 PUMP_TURNING, PUMP_BEARING, PUMP_NOISE = (0.0, 1.0, 1.2), (0.0, 0.0, 260.0), (3.0, 18.0, 45.0)
 """In each state: how much of rotation, harmonics and blades, and raw units of the bearing's blows and of noise."""
@@ -196,6 +198,7 @@ def _states(state: str | None, seconds: Fraction, span: Span) -> NDArray[np.int6
 def _pump(parts: list[str]) -> Made:
     state, seconds = _pump_state(parts)
     period = Fraction(1) if state else together(3 * seconds, Fraction(1))
+    period *= math.ceil(PUMP_SECONDS_MIN / period)
     return Made(
         period, lambda span, random: pump_vibration(_states(state, seconds, span), span, random), noisy=True
     )
