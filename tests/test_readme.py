@@ -4,6 +4,7 @@ what README says that they print."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -16,11 +17,12 @@ from pathlib import Path
 
 import pytest
 
+from host.boards.signals import generated
 from host.boards.simulated import simulate
 from host.compiler import ROOT
 from tests.patience import ANSWER
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8").replace("\\\n", "")
 BLOCKS = re.findall(r"```(sh|python|text)\n(.*?)```", README, re.DOTALL)
 LINES = [line for kind, block in BLOCKS if kind == "sh" for line in block.splitlines() if line.strip()]
 PRINTED = [block for kind, block in BLOCKS if kind == "text"][
@@ -38,6 +40,9 @@ joblib.dump(model, "iris.joblib")
 """
 """What README's Python goes on from: somebody's model, and rows for it."""
 
+SEEN = r"^sample \d+: a0\.std [\d.]+, a0\.crossings \d+ -> [\d.]+   decision (on|off), LED (on|off)$"
+"""What the monitor prints of a window where no terminal is."""
+
 # What needs a board, the network or this very suite; each is told of elsewhere.
 ELSEWHERE = (
     "pip install",
@@ -54,14 +59,21 @@ ELSEWHERE = (
 )
 
 
+# A pump whose states last a second, in place of 5, is recorded as much shorter; what ends by Ctrl-C ends by itself.
+SIGNAL = "pump:1"
+SHORTER = {"--seconds 30": "--seconds 9", "--before 500": "--before 500 --seconds 4"}
+
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder, and a node."""
+    """A folder, a node, and one that hears a pump."""
     folder = tmp_path_factory.mktemp("readme")
-    with simulate(link=str(folder / "node"), flash=str(folder / "node.flash")):
+    with (
+        simulate(link=str(folder / "node"), flash=str(folder / "node.flash")),
+        simulate(link=str(folder / "pump"), signal=generated([SIGNAL])),
+    ):
         yield folder
 
 
@@ -104,11 +116,16 @@ def place(walked: Walked) -> Path:
 
 def words(line: str, place: Path) -> list[str]:
     line = re.sub(r"/dev/ttyUSB0|/tmp/node\b(?!\.)", str(place / "node"), line)
+    line = line.partition("  #")[0].replace("/tmp/pump", str(place / "pump"))
+    for long, short in SHORTER.items():
+        line = line.replace(long, short)
+    if "host.monitor" in line and "--seconds" not in line:
+        line += " --seconds 1"
     line = re.sub(
         r"(?<![\w/])(\w+\.(img|csv|png|json|onnx|joblib))\b", lambda match: str(place / match[1]), line
     )
     parts = shlex.split(line, comments=True)
-    if str(place / "node") in parts:
+    if {str(place / "node"), str(place / "pump")} & {*parts}:
         parts[1:1] = ["-o", "10"] if parts[0] == "mbpoll" else []
         parts += ["--timeout", str(ANSWER)] if parts[0] == "python" else []
     return [sys.executable if part in ("python", "python3") else part for part in parts]
@@ -127,6 +144,19 @@ def test_what_readme_says_that_they_print_is_what_they_print(walked: Walked) -> 
     assert PRINTED
     for text in PRINTED:
         assert any(text in said for said in walked.printed), f"no command prints this any more:\n{text}"
+
+
+def test_the_node_of_its_own_decides_by_what_was_recorded_and_is_watched(walked: Walked) -> None:
+    (printed,) = (said for said in walked.printed if "Recorded" in said)
+    words = " ".join(printed.split())
+    assert re.search(
+        r"Recorded \d+ samples of a0 at 1000 a second into \S+run\.csv: \d+ good, \d+ worn", words
+    )
+    assert re.search(r"the LED is lit for class worn; decides off again at 0\.\d+ or below, on after", words)
+    assert re.search(SEEN, printed, re.MULTILINE)
+    (shown,) = (line.strip() for line in README.splitlines() if line.startswith("    sample "))
+    assert re.fullmatch(SEEN, shown)
+    assert json.loads((walked.folder / "alarms.json").read_text())["events"]
 
 
 def test_its_python_converts_a_model(walked: Walked) -> None:

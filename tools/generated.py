@@ -6,7 +6,7 @@ python -m tools.generated --check    exit 1, naming them
 
 from __future__ import annotations
 
-from tools import draw_demo, draw_wiring, make_demo, make_tables, make_wire
+from tools import draw_demo, draw_senses, draw_wiring, make_demo, make_tables, make_wire
 from tools.generate import Generated, fill, main
 
 
@@ -16,6 +16,7 @@ def generated() -> list[Generated]:
         Generated("firmware/core/tables.h", make_tables.header()),
         Generated("docs/registers.md", make_wire.registers()),
         Generated("docs/wiring.svg", draw_wiring.svg()),
+        Generated("docs/wiring-senses.svg", draw_senses.svg()),
         Generated("docs/demo.svg", draw_demo.svg()),
         fill("README.md", {"demo": make_demo.block()}),
     ]
