@@ -17,10 +17,10 @@ COMMANDS = {
     "convert": "turn a model of scikit-learn, PyTorch or ONNX into an image, send it to a node",
     "deploy": "send a saved model to a node, go back, fetch, or say what runs there or what is inside",
     "predict": "ask a model, on a node or in an image file: a row, a table, a pipe",
-    "settings": "a node's address, baud rate and format",
+    "settings": "a node's address, baud rate, format, watchdog and debounce",
     "monitor": "watch a node: channels, features, outputs, decision, lamp and events, live",
     "sim": "run a simulated node and show its lamp",
-    "lesson": "six short lessons, in English and Chinese",
+    "lesson": "seven short lessons, in English and Chinese",
 }
 
 

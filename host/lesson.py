@@ -1,4 +1,4 @@
-"""Six short lessons for someone who learns: `python -m host.lesson [N]`."""
+"""Seven short lessons for someone who learns: `python -m host.lesson [N]`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from host.lessons import COUNT, LANGUAGES
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
         prog=program("lesson"),
-        description="Six short lessons, from one weight to a real data set. Without N: the list.",
+        description="Seven short lessons, from one weight to a node of its own. Without N: the list.",
     )
     parser.add_argument("n", nargs="?", type=whole(1, COUNT), metavar="N", help="number of the lesson")
     what = parser.add_mutually_exclusive_group()

@@ -98,7 +98,17 @@ def test_it_says_its_version(bin_folder: Path, tmp_path: Path) -> None:
 def test_every_command_is_there_and_says_its_name(bin_folder: Path, tmp_path: Path) -> None:
     listed = run(bin_folder / "neuron485", "--help", cwd=tmp_path)
     names = re.findall(r"^  (\w+) {2,}", listed.partition("commands:\n")[2], re.MULTILINE)
-    assert names == ["record", "train", "convert", "deploy", "predict", "settings", "sim", "lesson"]
+    assert names == [
+        "record",
+        "train",
+        "convert",
+        "deploy",
+        "predict",
+        "settings",
+        "monitor",
+        "sim",
+        "lesson",
+    ]
     for name in names:
         assert run(bin_folder / "neuron485", name, "--help", cwd=tmp_path).startswith(
             f"usage: neuron485 {name} "
@@ -120,7 +130,7 @@ def test_a_large_training_builds_its_library_there(bin_folder: Path, tmp_path: P
 
 
 def test_lessons_are_packed_too(bin_folder: Path, tmp_path: Path) -> None:
-    assert "six short walks" in run(bin_folder / "neuron485", "lesson", "--lang", "en", cwd=tmp_path)
+    assert "seven short walks" in run(bin_folder / "neuron485", "lesson", "--lang", "en", cwd=tmp_path)
 
 
 @pytest.mark.parametrize("asked", [[], ["--check", "1"], ["--answer"]])

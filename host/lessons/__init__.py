@@ -1,4 +1,4 @@
-"""Six short lessons, in English and Chinese."""
+"""Seven short lessons, in English and Chinese."""
 
-COUNT = 6
+COUNT = 7
 LANGUAGES = ("en", "zh")

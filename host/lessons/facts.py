@@ -1,6 +1,6 @@
 """What the lessons show, and the exercises: every number here comes out of the training and the node themselves.
 
-Lesson 6, which needs pandas, is in flowers.py.
+Lesson 6, which needs pandas, is in flowers.py, lesson 7 in pump.py.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from host.boards.opening import open_node
 from host.core.fixed import fixed_from_float
 from host.core.learn import Config
 from host.core.wire import BY_NAME, Loss
-from host.lessons import flowers
+from host.lessons import flowers, pump
 from host.lessons.lesson import PROGRAM, Exercise, Facts, Lesson, block, table, trained
 from host.models.dense import reference
 from host.node.proof import Row
@@ -347,5 +347,6 @@ LESSONS = (
     Lesson(BOARD, show_board, board_exercise),
     Lesson(NETWORK, show_network, network_exercise),
     flowers.LESSON,
+    pump.LESSON,
 )
 """Number 1 first."""
