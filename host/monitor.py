@@ -90,8 +90,9 @@ def as_page(watching: Watching, out: Console, seconds: float | None) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
         prog=program("monitor"),
-        description="Watch a node: its channels, what its model makes of them, what it decides, and what\n"
-        "happens, until Ctrl-C. The node goes on as before, but that a watchdog sees a master.",
+        description="Watch a node: its channels, what its model makes of them, what it decides, and\n"
+        "what happens, until Ctrl-C. The node goes on as before, but that a watchdog sees\n"
+        "a master.",
     )
     parser.add_argument("port", metavar="PORT", help=PORT_HELP)
     parser.add_argument("--seconds", type=positive, metavar="S", help="end after so long")

@@ -19,13 +19,13 @@ NO_LABEL = " "
 """The key that ends a label."""
 EXAMPLES = """\
 examples:
-  python -m host.record /dev/ttyUSB0 run.csv --channels a0,a1,d0 --rate 1000 --seconds 60
-  python -m host.record /dev/ttyUSB0 run.csv --channels a0 --rate 1000 --keys n=normal,w=worn
-                                                       n and w say what it is from then on, space
-                                                       that it is neither
-  python -m host.record /dev/ttyUSB0 run.csv --label-channel d0=off,on --channels a0 --rate 1000
-  python -m host.record /dev/ttyUSB0 level.csv --channels a0 --rate 10 --scale a0=0.0805,-20,mA
-  python -m host.record /dev/ttyUSB0 alarms.csv --channels a0 --rate 1000 --before 2000 --after 500
+  python -m host.record PORT run.csv --channels a0,d0 --rate 1000 --seconds 60
+  python -m host.record PORT run.csv --channels a0 --keys n=normal,w=worn
+              n and w say what it is from then on, space that it is neither
+  python -m host.record PORT run.csv --channels a0 --label-channel d0=off,on
+  python -m host.record PORT level.csv --channels a0 --rate 10
+      --scale a0=0.0805,-20,mA
+  python -m host.record PORT alarms.csv --channels a0 --before 2000 --after 500
 """
 
 
@@ -90,9 +90,10 @@ def by_channel(text: str) -> tuple[str, tuple[str, str]]:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog=program("record"),
-        description="Record what the channels of a node measure, by its own sample numbers, into a CSV\n"
-        "file, with what else is known in a JSON file beside it. A recording that is there\n"
-        "already goes on. Ctrl-C ends it; what was got is kept.",
+        usage="%(prog)s [options] PORT FILE.csv",
+        description="Record what the channels of a node measure, by its own sample numbers, into a\n"
+        "CSV file, with what else is known in a JSON file beside it. A recording that is\n"
+        "there already goes on. Ctrl-C ends it; what was got is kept.",
         epilog=spoken(EXAMPLES),
     )
     parser.add_argument("port", metavar="PORT", help=PORT_HELP)

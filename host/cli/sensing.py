@@ -80,7 +80,8 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
         type=features,
         default=ALL,
         metavar="NAME,..",
-        help="what is measured in a window: a0.last mean min max p2p std rms crossings, a0.band(100,150) in Hz, "
+        help="what is measured in a window: a0.last mean min max p2p std rms crossings, 'a0.band(100,150)' in Hz and "
+        "in quotes, "
         "d0.level count frequency; all (default): try them, keep those that tell most",
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from host.__main__ import COMMANDS
 from host.boards.simulated import simulate
 from host.compiler import ROOT
 from host.core.wire import WIRE_VERSION
@@ -137,8 +138,10 @@ def test_a_failure_is_one_line(port: str) -> None:
     assert err == "error: the node runs no model: deploy one first (python -m host.train --deploy PORT)\n"
 
 
-@pytest.mark.parametrize("module", ["host.train", "host.deploy", "host.predict", "host.sim"])
-def test_help_is_there_for_people(module: str) -> None:
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_is_there_for_people_with_80_columns(name: str) -> None:
+    module = f"host.{name}"
     out, err = run(module, "--help")
+    assert max(map(len, out.splitlines())) <= 80, max(out.splitlines(), key=len)
     assert err == ""
     assert out.startswith(f"usage: python -m {module}")
