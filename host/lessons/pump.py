@@ -99,8 +99,8 @@ def changes(of: NDArray[np.bool_]) -> int:
     return int((of[1:] != of[:-1]).sum())
 
 
-def lamps(one: Learnt) -> list[tuple[str, NDArray[np.bool_]]]:
-    """(how it is decided, whether the lamp is lit after each window) as the bearing wears."""
+def lamps(one: Learnt) -> str:
+    """The lamp after each window as the bearing wears, and how often it changes, by how it is decided."""
     recording, off = wearing(), round(OFF * OUTPUT_ONE)
     ways = {
         "P > 0.5": Decision(),
@@ -108,19 +108,12 @@ def lamps(one: Learnt) -> list[tuple[str, NDArray[np.bool_]]]:
         "delay": Decision(on_delay=DELAY),
         "both": Decision(threshold_off=off, on_delay=DELAY),
     }
-    return [
-        (name, course(replace(one.result.model, decision=decision), one.sensed, recording).decided)
-        for name, decision in ways.items()
-    ]
-
-
-def lamp_lines(one: Learnt) -> str:
-    return block(
-        [
-            f"    {name:10} {''.join('.#'[lit] for lit in decided[SHOWN].tolist())}{changes(decided):4}"
-            for name, decided in lamps(one)
-        ]
-    )
+    lines = []
+    for name, decision in ways.items():
+        decided = course(replace(one.result.model, decision=decision), one.sensed, recording).decided
+        shown = "".join(".#"[lit] for lit in decided[SHOWN].tolist())
+        lines.append(f"    {name:10} {shown}{changes(decided):4}")
+    return block(lines)
 
 
 def few() -> Int64:
@@ -147,7 +140,7 @@ def show_pump(drawn: bool) -> Facts:
         "b": -b,
         "right": round(scores["accuracy"] * scores["rows"]),
         "held": scores["rows"],
-        "lamps": lamp_lines(one),
+        "lamps": lamps(one),
         "off": OFF,
         "delay": DELAY,
     }
