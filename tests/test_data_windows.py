@@ -265,6 +265,20 @@ def test_no_scan_is_in_two_parts_and_parts_are_blocks_of_time(
     assert lost <= borders * math.ceil(16 / hop)
 
 
+def test_each_part_has_its_share_of_every_number_too(tmp_path: Path) -> None:
+    """Each in one stretch, as a sensor is calibrated: in one block of time training had nothing of the last."""
+    path = pump_recording(tmp_path / "steps.csv", [("0.5", 1600), ("5", 1600), ("7", 48)])
+    data = read_windows([path], Windowing(16, 16, ("a0.rms",)))
+    assert not data.classes
+    parts = split_by_time(data, (64.0, 16.0, 20.0))
+    assert [[int((part.y == number).sum()) for number in (0.5, 5, 7)] for part in parts] == [
+        [64, 64, 2], [16, 16, 0], [20, 20, 1],
+    ]  # fmt: skip
+    few = pump_recording(tmp_path / "few.csv", [(f"{number}.5", 32) for number in range(100)])
+    data = read_windows([few], Windowing(16, 16, ("a0.rms",)))
+    assert [len(part) for part in split_by_time(data, (64.0, 16.0, 20.0))] == [128, 32, 40]
+
+
 # ---------------------------------------------------------------------------------------------------- integers
 
 FEATURES = st.sampled_from(

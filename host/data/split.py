@@ -26,16 +26,17 @@ def split(data: Dataset, shares: Sequence[float], seed: int) -> list[Dataset]:
 
 
 def split_by_time(data: Dataset, shares: Sequence[float]) -> list[Dataset]:
-    """Of windows: in each recording the windows of each class are cut, as they come in time, into a block of each part.
-    Neighbouring windows have scans in common: where two lie in different parts the later one is left out, so that
-    nothing is judged by what it has learnt from."""
+    """Of windows: in each recording the windows of each label are cut, as they come in time, into a block of each part;
+    of numbers those that are too few for it together. Neighbouring windows have scans in common: where two lie in
+    different parts the later one is left out, so that nothing is judged by what it has learnt from."""
     windows = data.windows
     assert windows is not None
-    labels = data.labels if data.classes else np.zeros(len(data), np.int64)
     of_part = np.empty(len(data), np.int64)
     for recording in np.unique(windows.of):
+        here = np.flatnonzero(windows.of == recording)
+        labels = data.labels[here] if data.classes else _numbers(data.targets[here], shares)
         for label in np.unique(labels):
-            own = np.flatnonzero((windows.of == recording) & (labels == label))
+            own = here[labels == label]
             of_part[own] = np.searchsorted(_bounds(shares, len(own))[1:], np.arange(len(own)), "right")
     kept = _apart(windows, of_part)
     parts = [data.part(np.flatnonzero(kept & (of_part == number)).tolist()) for number in range(len(shares))]
@@ -43,6 +44,15 @@ def split_by_time(data: Dataset, shares: Sequence[float]) -> list[Dataset]:
         data, shares, parts, "a longer recording, or a longer --hop, has windows that share no scan"
     )
     return parts
+
+
+def _numbers(targets: NDArray[np.float64], shares: Sequence[float]) -> NDArray[np.int64]:
+    """(windows,) which of the labels it is of that have a window for every part, -1 of all others."""
+    _, labels, counts = np.unique(targets, axis=0, return_inverse=True, return_counts=True)
+    filled = [share for share in shares if share > 0]
+    enough = np.array([min(np.diff(_bounds(filled, count))) > 0 for count in counts])
+    labels = labels.reshape(-1)
+    return np.where(enough[labels], labels, -1)
 
 
 def _apart(windows: Windows, of_part: NDArray[np.int64]) -> NDArray[np.bool_]:
