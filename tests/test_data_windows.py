@@ -78,7 +78,7 @@ def test_numerators_are_those_of_core_features_in_the_recordings_order(tmp_path:
     names = ("a0.rms", "a1.mean", "d0.count", "a0.band(125,250)", "a0.crossings")
     data = read_windows(paths, Windowing(64, 32, names))
     assert data.windows is not None
-    assert data.inputs == ("a0.rms", "a1.mean", "d0.count", "a0.band(8,16)", "a0.crossings")
+    assert data.inputs == ("a0.rms", "a1.mean", "d0.count", "a0.bins(8,16)", "a0.crossings")
     assert data.classes == ("normal", "off", "worn")
     for row in range(len(data)):
         one = read_recording(paths[data.windows.of[row]])
@@ -186,12 +186,14 @@ def test_a_feature_that_is_none_is_one_line(name: str, says: str) -> None:
 def test_a_band_is_whole_bins_and_what_was_rounded_is_said() -> None:
     one = recording([0, 1])
     measured, notes = named(one, ["a0.band(125, 250)"], 64)
-    assert (measured[0].band, notes) == ((8, 16), ["a0.band(8,16) is 125 to 250 Hz"])
+    assert (measured[0].band, notes) == ((8, 16), ["a0.bins(8,16) is 125 to 250 Hz"])
     measured, notes = named(one, ["a0.band(100,150)"], 256)
     assert measured[0].band == (26, 38)
-    assert notes == ["a0.band(26,38) is 101.6 to 148.4 Hz, a0.band(100,150) in whole steps of 3.906 Hz"]
-    with pytest.raises(NeuronError, match=r"has a0.band\(26,38\) twice"):
+    assert notes == ["a0.bins(26,38) is 101.6 to 148.4 Hz, a0.band(100,150) in whole steps of 3.906 Hz"]
+    with pytest.raises(NeuronError, match=r"has a0.bins\(26,38\) twice"):
         named(one, ["a0.band(100,150)", "a0.band(101,149)"], 256)
+    again, notes = named(one, [measured[0].name], 256)
+    assert (again, notes) == (measured, ["a0.bins(26,38) is 101.6 to 148.4 Hz"])
 
 
 def test_a_channel_that_says_the_label_is_no_feature(tmp_path: Path) -> None:

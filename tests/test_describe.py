@@ -83,7 +83,8 @@ def test_senses_and_a_decision(tmp_path: Path, capsys: pytest.CaptureFixture[str
         decision=Decision(None, 3, 5, 100, 2000, 50, latch=True, before=True),
     )
     lines = described(encode(model), tmp_path, capsys).splitlines()
-    assert [line.split()[0] for line in lines[2:6]] == ["a0.rms", "width", "d1.count", "a3.band(5,12)"]
+    assert [line.split()[0] for line in lines[2:6]] == ["a0.rms", "width", "d1.count", "a3.bins(5,12)"]
+    assert [line.partition("; ")[2] for line in lines[2:6]] == ["", "", "", "19.53 to 46.88 Hz"]
     assert lines[-3:-1] == [
         "  senses a0, a3, d1, 1000 scans a second: a window of 256 (0.256 s) every 100 (0.1 s)",
         "  decides 3 of the last 5, on after 100 ms, off after 2000 ms, each for 50 ms at least, latched until it is "

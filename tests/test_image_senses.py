@@ -108,9 +108,9 @@ def test_a_model_of_the_bus_that_decides_at_once_has_the_bytes_it_had() -> None:
 
 
 def test_a_sensed_input_is_called_after_its_source() -> None:
-    assert SENSING.names.inputs == ("a0.rms", "2", "a1.band(5,12)", "d0.count")
+    assert SENSING.names.inputs == ("a0.rms", "2", "a1.bins(5,12)", "d0.count")
     named = replace(plain(), names=Names(("p", "q", "r", "s"), ("y",), ()), senses=SENSING.senses)
-    assert decode(encode(named)).names == Names(("a0.rms", "q", "a1.band(5,12)", "d0.count"), ("y",), ())
+    assert decode(encode(named)).names == Names(("a0.rms", "q", "a1.bins(5,12)", "d0.count"), ("y",), ())
     assert b"rms" not in encode(named), "the source says it"
     assert decode(encode(sensing((RMS,)))).names == Names(("a0.rms",))
     assert not HEADER.unpack_from(encode(sensing((RMS,))))[2] & Flag.NAMES

@@ -168,7 +168,7 @@ def test_the_page_has_everything() -> None:
     for part in (
         "fake; 1000 scans/s, windows of 16, every 8, sample 23",
         "a0.rms",
-        "a0.band(1,3)",
+        "a0.bins(1,3)",
         "d1.count",
         "the decision is on",
         "3 samples lost",

@@ -61,7 +61,7 @@ def test_what_was_measured_stands_in_the_image(
     argv = ("--model", "logistic", *data, "--target", "label", *WINDOWS, "--features", names)
     said, model = image_of(tmp_path, capsys, *argv)
     assert said["inputs"] == list(model.names.inputs) == [
-        "a0.rms", "a0.p2p", "a1.mean", "d0.level", "a0.band(19,24)",
+        "a0.rms", "a0.p2p", "a1.mean", "d0.level", "a0.bins(19,24)",
     ]  # fmt: skip
     assert said["classes"] == ["normal", "off", "worn"]
     assert model.senses is not None

@@ -72,9 +72,10 @@ class Source:
 
     @property
     def name(self) -> str:
-        """a0.rms or a1.band(5,12)."""
-        band = f"({self.band[0]},{self.band[1]})" if self.feature is Feature.BAND else ""
-        return f"{NAMES[self.channel]}.{self.feature.name.lower()}{band}"
+        """a0.rms or, of a band, its bins: a1.bins(5,12). Only people give a band in Hz, and call it so."""
+        low, high = self.band
+        what = f"bins({low},{high})" if self.feature is Feature.BAND else self.feature.name.lower()
+        return f"{NAMES[self.channel]}.{what}"
 
     def fits(self, window: int) -> bool:
         """Whether the channel has that feature, over such a window."""

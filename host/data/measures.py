@@ -1,4 +1,5 @@
-"""What people call the features of a recording's channels: a0.rms, d1.count, a0.band(100,150) from 100 to 150 Hz."""
+"""What people call the features of a recording's channels: a0.rms, d1.count, a0.band(100,150) from 100 to 150 Hz,
+and a0.bins(26,38), as an image calls the same band of a window of 256 at 1000 Hz."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from host.models.sensed import PLAIN, SHIFTED, Measured
 NAME = re.compile(r"([ad]\d+)\.([a-z0-9]+)(?:\(([^,()]*),([^,()]*)\))?", re.IGNORECASE)
 ANALOG_FEATURES = tuple(one for one in Feature if one <= Feature.BAND)
 DIGITAL_FEATURES = tuple(one for one in Feature if one > Feature.BAND)
+BINS = "bins"
 
 
 def named(recording: Recording, names: Sequence[str], window: int) -> tuple[tuple[Measured, ...], list[str]]:
@@ -26,7 +28,9 @@ def named(recording: Recording, names: Sequence[str], window: int) -> tuple[tupl
             raise NeuronError(
                 f"--features {text}: give channel.feature, as a0.rms, d0.count, a0.band(100,150)"
             )
-        channel, feature = match[1].lower(), match[2].lower()
+        channel, feature, hertz = match[1].lower(), match[2].lower(), 1.0
+        if feature == BINS:
+            feature, hertz = "band", recording.rate / window
         if channel not in recording.channels:
             raise NeuronError(f"--features {text}: {recording.name} has {listed(recording.channels, 12)}")
         known = [one.name.lower() for one in _features_of(channel)]
@@ -39,7 +43,7 @@ def named(recording: Recording, names: Sequence[str], window: int) -> tuple[tupl
             )
         band, rounded = (0, 0), ""
         if kind is Feature.BAND:
-            band, rounded = _bins(text, match[3], match[4], recording.rate, window)
+            band, rounded = _bins(text, (match[3], match[4]), hertz, recording.rate, window)
         found.append(_measured(recording, channel, kind, band))
         if kind is Feature.BAND:
             notes.append(f"{found[-1].in_words(recording.rate, window)}{rounded}")
@@ -108,11 +112,13 @@ def _bands(window: int) -> list[tuple[int, int]]:
     return list(zip(starts, ends, strict=True)) if last >= 1 else []
 
 
-def _bins(text: str, low: str, high: str, rate: int, window: int) -> tuple[tuple[int, int], str]:
-    """The bins of a band in Hz; where they are not quite what was asked for, that."""
+def _bins(
+    text: str, given: Sequence[str], hertz: float, rate: int, window: int
+) -> tuple[tuple[int, int], str]:
+    """The bins of a band whose ends are given in so many Hz; where they are not quite what was asked for, that."""
     step, last = rate / window, window // 2 - 1
     try:
-        ends = float(low), float(high)
+        ends = float(given[0]) * hertz, float(given[1]) * hertz
     except ValueError:
         raise NeuronError(f"--features {text}: its ends are no numbers; in Hz, as a0.band(100,150)") from None
     if not 0 < ends[0] <= ends[1] < rate / 2:

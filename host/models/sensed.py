@@ -47,7 +47,7 @@ class Measured:
 
     @property
     def name(self) -> str:
-        """As a node derives it: a0.rms, and of a band its bins, a0.band(26,38)."""
+        """As a node derives it: a0.rms, and of a band its bins, a0.bins(26,38)."""
         return Source(self.channel, self.feature, 1, 0, 0, self.band).name
 
     def in_words(self, rate: int, window: int) -> str:

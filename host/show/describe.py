@@ -145,10 +145,10 @@ def as_lines(image: bytes) -> list[str]:
         f"CRC-32 {said['crc32']:08x}",
         f"  {counted(len(said['inputs']), 'input')}{named}",
     ]
-    for each in said["inputs"]:
+    for each, hertz in zip(said["inputs"], _bands(said), strict=True):
         ends = f"{each['low']:g}..{each['high']:g}" + ("" if each["declared"] else " (all that it holds)")
         offset = f", from {each['offset']:g}" if each["offset"] else ""
-        text.append(f"    {each['name']:<{WIDTH}} {ends}, step 2^{-each['fraction']}{offset}")
+        text.append(f"    {each['name']:<{WIDTH}} {ends}, step 2^{-each['fraction']}{offset}{hertz}")
     text.append(f"  {counted(len(said['layers']), 'layer')}")
     for layer in said["layers"]:
         text.append(f"    {layer['inputs']} to {layer['outputs']}, {layer['activation']}")
@@ -161,6 +161,16 @@ def as_lines(image: bytes) -> list[str]:
     text += _sensed(said) + decided_in_words(said)
     text.append(f"  self-test: {counted(said['self_test']['rows'], 'row')}, every output as the image says")
     return text
+
+
+def _bands(said: dict[str, Any]) -> list[str]:
+    """Of each input, what its bins are in Hz where it is a band."""
+    senses = said["senses"]
+    if not senses:
+        return [""] * len(said["inputs"])
+    bands = [source and source["band"] for source in senses["sources"]]
+    step = senses["rate"] / senses["window"]
+    return [f"; {band[0] * step:.4g} to {band[1] * step:.4g} Hz" if band else "" for band in bands]
 
 
 def _sensed(said: dict[str, Any]) -> list[str]:

@@ -62,5 +62,5 @@ def test_the_command_watches_a_simulated_node(capsys: pytest.CaptureFixture[str]
         assert monitor.main([sim.port, "--seconds", "0.01"]) == 0
         assert monitor.main([sim.port, "--seconds", "0.01", "--json"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "a0.band(1,3) " in lines[0]
+    assert "a0.bins(1,3) " in lines[0]
     assert len(json.loads(lines[-1])["features"]) == len(SOURCES)
