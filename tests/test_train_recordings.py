@@ -147,7 +147,7 @@ def test_labels_that_are_numbers_are_learnt_as_numbers(
 def test_the_decision_stands_in_the_image(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], data: list[str]
 ) -> None:
-    how = "--led worn --led-threshold 1 --off-threshold -0.5 --votes 3/5 --on-delay 1.5s --off-delay 20ms --hold 2"
+    how = "--led worn --led-threshold 1 --off-threshold -0.5 --votes 3/5 --on-delay 1.5s --off-delay 20ms --hold 2s"
     argv = ("--model", "logistic", *data, *WINDOWS, "--features", "a0.std,d0.level", *how.split())
     said, model = image_of(tmp_path, capsys, *argv, "--latch", "--before", "on")
     off = int(np.floor(-0.5 * 2**model.led_fraction))
@@ -306,7 +306,8 @@ def test_what_a_board_cannot_do_in_time_is_refused_before_it_is_sent(
         (["--window", "128", "--drop", "a0"], "--drop is of rows: recordings have --features"),
         (["--window", "128", "--split-seed", "3"], "windows of recordings are parted by time"),
         (["--window", "128", "--votes", "5/3"], "is not like 3/5"),
-        (["--window", "128", "--hold", "1.5"], None),
+        (["--window", "128", "--hold", "1.5s"], None),
+        (["--window", "128", "--hold", "500"], "is no time like 500ms or 1.5s"),
         (["--window", "128", "--hold", "0.5ms"], "is no time like 500ms or 1.5s"),
         (["--window", "128", "--off-threshold", "0"], "not of the class that is the largest"),
         (

@@ -52,8 +52,8 @@ def votes(text: str) -> tuple[int, int]:
 
 
 def duration(text: str) -> int:
-    """Option type: 1.5s, 500ms or, in seconds, 2: in ms."""
-    match = re.fullmatch(r"([0-9.]+)\s*(ms|s|)", text)
+    """Option type: 1.5s or 500ms, in ms. Neither is meant by 500 alone."""
+    match = re.fullmatch(r"([0-9.]+)\s*(ms|s)", text)
     milliseconds = number(match[1]) * (1 if match[2] == "ms" else 1000) if match else -1.0
     if not 0 <= milliseconds <= DELAY_MAX or milliseconds != round(milliseconds):
         raise argparse.ArgumentTypeError(
