@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 examples:
   python -m host.predict /dev/ttyUSB0 1 1              one row, on the node
-  python -m host.predict and.img x1=1 x2=0             by name, on this computer
-  python -m host.predict and.img --data new.csv --save said.csv     every row
-  tail -f log.csv | python -m host.predict and.img --data - --save -
+  python -m host.predict house.img area=84 rooms=3     by name, on this computer
+  python -m host.predict house.img --data new.csv --save said.csv     every row
+  tail -f log.csv | python -m host.predict house.img --data - --save -
                                                        rows as they come
 """
 

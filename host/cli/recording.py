@@ -19,12 +19,15 @@ NO_LABEL = " "
 """The key that ends a label."""
 EXAMPLES = """\
 examples:
-  python -m host.record PORT run.csv --channels a0,d0 --rate 1000 --seconds 60
-  python -m host.record PORT run.csv --channels a0 --keys n=normal,w=worn
+  python -m host.record PORT run.csv --channels a0 --rate 700 --seconds 60
+              19200 baud carry some 700 values a second, 115200 some 4000
+  python -m host.record PORT run.csv --channels a0 --rate 1000 --baud 115200
+      --keys n=normal,w=worn
               n and w say what it is from then on, space that it is neither
   python -m host.record PORT run.csv --channels a0 --label-channel d0=off,on
   python -m host.record PORT level.csv --channels a0 --rate 10
-      --scale a0=0.0805,-20,mA
+      --scale a0=0.00537,0,mA
+              4-20 mA through 150 ohm
   python -m host.record PORT alarms.csv --channels a0 --before 2000 --after 500
 """
 
@@ -55,7 +58,7 @@ def scale(text: str) -> tuple[str, tuple[float, float, str]]:
     offset, _, unit = rest.partition(",")
     (name,) = channels(name) if "," not in name else ("",)
     if not unit or not unit.isprintable():
-        raise argparse.ArgumentTypeError(f"{text!r} is not like a0=0.0805,-20,mA: factor, offset and unit")
+        raise argparse.ArgumentTypeError(f"{text!r} is not like a0=0.00537,0,mA: factor, offset and unit")
     if not is_analog(name):
         raise argparse.ArgumentTypeError(f"{name} is digital: it has no scale")
     if not number(factor):

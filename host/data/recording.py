@@ -9,7 +9,7 @@ time: sample / rate, s. Channels: raw, 0..4095 for a0..a7, 0 or 1 for d0..d3. la
 none. Nothing is quoted, and each line ends.
 
     FILE.json   {"version": 1, "rate": 1000, "channels": ["a0", "a1", "d0"],
-                 "scale": {"a0": [0.0805, -20.0, "mA"]}, "samples": 90000, "gaps": [[85000, 12]],
+                 "scale": {"a0": [0.00537, 0.0, "mA"]}, "samples": 90000, "gaps": [[85000, 12]],
                  "sessions": [{"first": 81920, "last": 171931, "uid": "...", "firmware": "0.1", "began": "..."}],
                  "events": [...]}
 
