@@ -19,15 +19,23 @@ from host.core.infer import infer
 from host.core.learn import Config
 from host.core.modbus import READ_REGISTERS_MAX
 from host.core.registers import bytes_registers, placed
+from host.core.senses import Senses, Source
 from host.core.wire import (
+    ANALOG,
     ARENA_BYTES,
+    BAND_BINS_MAX,
     BAUD_MAX,
     BY_NAME,
     IMAGE_MAX,
+    RATE_MAX,
+    SAMPLE_WORDS,
     UNITS_MAX,
     VECTORS_MAX,
+    WINDOW_MAX,
     Activation,
     Command,
+    EventKind,
+    Feature,
     Gap,
     Reason,
     Training,
@@ -288,6 +296,41 @@ def test_no_round_of_a_deploy_or_of_an_answer_is_long(master: Master, case: str)
         master.read(outputs.table, outputs.address, min(READ_REGISTERS_MAX, 2 * model.outputs))
     print(f"{case}: {rounds.ms:.1f} ms")
     assert rounds.ms < LIMIT_MS
+
+
+def too_much() -> Model:
+    """More than there is time for: with every scan ends a window of the longest, and each input is a band of the most
+    bins."""
+    sources = tuple(Source(i % ANALOG, Feature.BAND, 1, 16, 0, (1, BAND_BINS_MAX)) for i in range(UNITS_MAX))
+    layer = Layer(np.ones((1, UNITS_MAX), np.int16), np.zeros(1, np.int32), Activation.IDENTITY, 0, 0)
+    rows = np.zeros((1, UNITS_MAX), np.int16)
+    senses = Senses(RATE_MAX, WINDOW_MAX, 1, 485, sources)
+    zeros = np.zeros((1, 1), np.int16)
+    return Model("too much", (0,) * UNITS_MAX, (layer,), 0, 0, rows, zeros, senses=senses)
+
+
+def test_windows_that_are_too_many_are_left_out_and_the_newest_decided(master: Master) -> None:
+    machine, image = master.machine, encode(too_much())
+    crc = int.from_bytes(image[-4:], "little")
+    stage(master, image)
+    with Rounds(machine) as rounds:
+        master.command(Command.VERIFY, len(image), crc)
+        master.command(Command.COMMIT, crc=crc)
+        machine.run(milliseconds=500)  # the ring has gone round twice
+        assert master.value("MODEL_CRC") == crc
+        decided, head, events = (master.value(name) for name in ("WINDOWS", "SAMPLES_HEAD", "EVENTS_HEAD"))
+        while master.value("SAMPLES_HEAD") < head + 2 * SAMPLE_WORDS // ANALOG:
+            machine.run(milliseconds=20)
+        decided = master.value("WINDOWS") - decided
+    print(f"{rounds.ms:.1f} ms, {decided} windows in {2 * SAMPLE_WORDS // ANALOG / RATE_MAX:.1f} s")
+    assert rounds.ms < LIMIT_MS
+    assert decided >= 3, "one in two is in time"
+    assert master.value("SAMPLES_HEAD") - master.value("WINDOW_SAMPLE") < SAMPLE_WORDS // ANALOG
+    kinds = []
+    for number in range(events, master.value("EVENTS_HEAD")):
+        master.write(*placed(EVENT_FROM=number))
+        kinds.append(master.value("EVENT_KIND"))
+    assert EventKind.LATE in kinds
 
 
 def start_ms(machine: Machine) -> float:

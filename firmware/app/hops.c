@@ -112,17 +112,29 @@ static void decide(struct hops *hops, const struct measured *measured, uint64_t 
     show(hops);
 }
 
+/* This window and those behind it, so many in all, are not decided. */
+static void skip(struct hops *hops, uint32_t windows, uint32_t distance)
+{
+    hops->first += (uint64_t)windows * distance;
+    hops->missed += (uint16_t)windows;
+    hops->skipped += windows;
+}
+
 /* The window is there, or was: it is measured, or not to be had. */
 static void hop(struct hops *hops, uint64_t sample, const struct senses *senses)
 {
     struct measured measured;
-    const bool whole = measure(hops, &measured);
-    hops->first += senses->hop;
-    if (whole) {
+    const bool held = sampler_holds(hops->sampler, hops->first);
+    if (measure(hops, &measured)) {
+        hops->first += senses->hop;
         decide(hops, &measured, sample, senses->rate);
+    } else if (held && !sampler_holds(hops->sampler, hops->first)) {
+        /* Its scans left the ring while they were measured. So would those of the windows right behind it, and none
+         * would ever be decided: only the newest is in time. */
+        const uint64_t later = sampler_head(hops->sampler) - sample - 1;
+        skip(hops, (uint32_t)(later / senses->hop), senses->hop);
     } else {
-        hops->missed++;
-        hops->skipped++;
+        skip(hops, 1, senses->hop);
     }
 }
 

@@ -3,8 +3,8 @@
  *
  * The first window of a model begins with the scan that is next when the model begins; every hop scans another does. They
  * are decided in order, one a round, however late, as long as the ring holds them. One that it no longer holds, or in
- * which a scan is missing, is not decided; those after it are where they would have been. While OVERRIDE is set none is
- * measured, nor counted. */
+ * which a scan is missing, is not decided; those after it are where they would have been. Where the ring loses one while it
+ * is measured, the newest comes next. While OVERRIDE is set none is measured, nor counted. */
 #ifndef NEURON485_APP_HOPS_H
 #define NEURON485_APP_HOPS_H
 
