@@ -7,7 +7,7 @@ python -m host.monitor PORT --json      a line a window: sample, features, input
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from host.boards.opening import PORT_HELP
@@ -24,12 +24,12 @@ LOOKS_A_SECOND = 10
 """As many as 115,200 baud carry, whatever the model (tests/test_monitor.py counts them)."""
 
 
-def looks(seconds: float | None, period: float) -> Iterator[None]:
-    """One after the other, `period` apart or as soon as the last one is done, until the time is over."""
+def looks(seconds: float | None, period: Callable[[], float]) -> Iterator[None]:
+    """One after the other, `period()` apart or as soon as the last one is done, until the time is over."""
     begun = due = time.monotonic()
     while seconds is None or due - begun < seconds:
         yield
-        due = max(due + period, time.monotonic())
+        due = max(due + period(), time.monotonic())
         time.sleep(max(0.0, due - time.monotonic()))
 
 
@@ -45,12 +45,20 @@ def tell_lost(watching: Watching, told: int) -> int:
     return len(lost)
 
 
+def between_looks() -> float:
+    return 1 / LOOKS_A_SECOND
+
+
 def as_json(watching: Watching, seconds: float | None) -> None:
     """A line a window."""
     import json
 
+    def period() -> float:
+        """Of the model that runs now; one that decides seldom may be followed by another."""
+        return min((watching.hop_seconds or 1.0) / 4, between_looks())
+
     told = 0
-    for _ in looks(seconds, (watching.hop_seconds or 4 / LOOKS_A_SECOND) / 4):
+    for _ in looks(seconds, period):
         hop = watching.hop()
         if watching.model is None:
             raise NeuronError(f"the node runs no model: deploy one first ({program('train')} --deploy PORT)")
@@ -64,7 +72,7 @@ def as_lines(watching: Watching, seconds: float | None) -> None:
     from host.show.live import as_line, in_words
 
     told = 0
-    for _ in looks(seconds, 1 / LOOKS_A_SECOND):
+    for _ in looks(seconds, between_looks):
         look = watching.look()
         for event in look.events:
             print(in_words(event), flush=True)
@@ -82,7 +90,7 @@ def as_page(watching: Watching, out: Console, seconds: float | None) -> None:
     out.soft_wrap = False  # a page that is drawn over must know its lines
     page = Page(drawn=can_draw())
     with Live(console=out, auto_refresh=False) as live:
-        for _ in looks(seconds, 1 / LOOKS_A_SECOND):
+        for _ in looks(seconds, between_looks):
             live.update(page.of(watching.look(), watching), refresh=True)
 
 

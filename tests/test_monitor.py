@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -277,7 +278,7 @@ def stand_in(
     def opened(*args: Any, **options: Any) -> Iterator[Node]:
         yield Node(VirtualLink(fake, baud=BAUD_MAX), 1)
 
-    def turns(seconds: float | None, period: float) -> Iterator[None]:
+    def turns(seconds: float | None, period: Callable[[], float]) -> Iterator[None]:
         for _ in range(looks):
             yield
             each()
@@ -304,6 +305,23 @@ def test_json_has_a_line_a_window_and_nothing_else(
     assert [json.loads(line) for line in printed.out.splitlines()] == expected[:-1]
     assert len(expected) == 39
     assert printed.err == ""
+
+
+def test_json_looks_often_enough_whatever_model_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    hour = replace(SENSES, senses=replace(SENSES.senses, rate=1, hop=3600, expected=()))
+    fake, periods = HopNode(hour), list[float]()
+
+    def turns(seconds: float | None, period: Callable[[], float]) -> Iterator[None]:
+        yield
+        periods.append(period())
+        fake.deploy(SENSES)
+        yield
+        periods.append(period())
+
+    with stand_in(monkeypatch, fake, 0, lambda: None):
+        monkeypatch.setattr(monitor, "looks", turns)
+        assert monitor.main(["PORT", "--json"]) == 0
+    assert periods == [1 / monitor.LOOKS_A_SECOND, 8 / 1000 / 4]
 
 
 def test_json_says_what_passes_unseen_when_it_does_and_at_the_end(
@@ -383,7 +401,7 @@ def test_ctrl_c_ends_it_well(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 
 
 def test_time_is_over_after_so_many_seconds() -> None:
-    assert len(list(monitor.looks(1e-9, 0.0))) == 1
+    assert len(list(monitor.looks(1e-9, lambda: 0.0))) == 1
 
 
 def test_on_a_simulated_node_without_a_model(capsys: pytest.CaptureFixture[str]) -> None:
