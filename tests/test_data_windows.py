@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from host.core import features, senses
@@ -298,6 +298,7 @@ FEATURES = st.sampled_from(
     st.integers(0, 4095),
     st.integers(0, 4095),
 )
+@example(Feature.MEAN, 8192.0, 1, 0.03125, 1, 0, 0)  # always 0
 def test_an_input_is_the_nearest_integer_to_the_exact_value(
     feature: Feature, size: float, sign: int, offset: float, bits: int, low: int, high: int
 ) -> None:

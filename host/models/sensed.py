@@ -80,13 +80,17 @@ class Sensed:
         added on the node then costs nothing."""
         offsets, span = input_scales(ranges)
         found = [
-            _scale(one.offset, offset, fraction, ends)
+            _scale(one.offset, offset, min(fraction, self._finest(one)), ends)
             for one, offset, fraction, ends in zip(
                 self.inputs, offsets, span.fraction.tolist(), ranges, strict=True
             )
         ]
         own, fractions, low, high = zip(*found, strict=True)
         return own, Span(np.array(low, np.int64), np.array(high, np.int64), np.array(fractions, np.int32))
+
+    def _finest(self, one: Measured) -> int:
+        """The finest fraction at which a multiply says the factor: a feature that was always 0 has any."""
+        return MULTIPLY_BITS - 1 - math.frexp(one.factor / features.divisor(one.feature, self.window))[1]
 
     def senses(self, model: Model) -> Senses:
         """How that model's inputs, at its scales, come from the numerators."""
