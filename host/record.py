@@ -15,6 +15,7 @@ from host.cli.line import line_of
 from host.cli.recording import NO_LABEL, labels_of, parse
 from host.errors import NeuronError, command, counted
 from host.show.terminal import console, note, progress, say, warn
+from host.start import ends_raise
 
 if TYPE_CHECKING:
     import argparse
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     labels = labels_of(args)
     begun = begin(args.file, args.channels, args.rate, dict(args.scale), labelled=labels is not None)
     around = None if args.before is args.after is None else Around(args.before or 0, args.after or 0)
-    with line_of(args).open(args.port) as node:
+    with ends_raise(), line_of(args).open(args.port) as node:
         names = begun.channels + (labels.channels if labels else ())
         sampling = start_sampling(node, names, begun.rate)
         recorder = Recorder(

@@ -50,6 +50,21 @@ def interrupts_raise() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+@contextmanager
+def ends_raise() -> Iterator[None]:
+    """While the context lasts, what asks the process to end raises KeyboardInterrupt too: there is something to keep.
+    What is ignored (nohup) stays so."""
+    asking = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    taken = [number for number in asking if signal.getsignal(number) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, _interrupt)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
     global interrupted
     interrupted = True

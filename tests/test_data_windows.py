@@ -156,6 +156,9 @@ def test_what_cannot_be_learnt_from_is_one_line(tmp_path: Path) -> None:
         read_windows([plain], ANY)
     with pytest.raises(NeuronError, match="is given twice"):
         read_windows([short, short], ANY)
+    endless = write(tmp_path / "endless.csv", np.zeros((50, 1), np.int64), ["1e400"] * 50, ("a0",))
+    with pytest.raises(NeuronError, match="endless, label: 1e400 is not a finite number"):
+        read_windows([endless], ANY)
 
 
 # ------------------------------------------------------------------------------------------------------- names

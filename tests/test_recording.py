@@ -190,11 +190,35 @@ def test_what_has_no_scans_is_said(file: Path) -> None:
     assert refusal(file.parent).startswith("cannot read ")
 
 
+SCALES_WRONG = [
+    {"d1": [1, 0, "V"]},
+    *(
+        {"a0": scale}
+        for scale in (
+            [0, 0, "V"],
+            [10**400, 0, "V"],
+            [1, -(10**400), "V"],
+            [1e300, 0, "V"],
+            [1e-300, 0, "V"],
+            [True, 0, "V"],
+            [1, 0, "\ud800"],
+            [1, 0, "m\nA"],
+        )
+    ),
+]
 NOTES_WRONG = {
     "version": ("1", 2, True),
     "rate": (0, 10_001, "1000", None, 1.5, True),
     "channels": ("a0", ["a9"], None, 3),
-    "scale": ([], {"a0": [1, 2]}, {"a0": [1, "2", "mA"]}, {"a0": [1, 2, 3]}, {"x": [1, 2, "mA"]}, None),
+    "scale": (
+        [],
+        {"a0": [1, 2]},
+        {"a0": [1, "2", "mA"]},
+        {"a0": [1, 2, 3]},
+        {"x": [1, 2, "mA"]},
+        None,
+        *SCALES_WRONG,
+    ),
     "samples": ("4", None),
     "gaps": (3, [1], [[1]], [["1", 2]]),
     "sessions": (None, [3]),
@@ -210,7 +234,7 @@ def test_notes_that_are_wrong_are_named(file: Path, key: str, value: Any) -> Non
     assert re.match(rf"run\.json: .*\b{key}\b", refusal(file))
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", '{"rate": NaN}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", '{"rate": NaN}', "[" * 100_000])
 def test_notes_that_are_no_notes_are_said(file: Path, text: str) -> None:
     beside(file).write_text(text)
     assert refusal(file).startswith("run.json: not ")

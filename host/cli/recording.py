@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 NO_LABEL = " "
 """The key that ends a label."""
+SECONDS_MAX = 10**9
+"""30 years."""
 EXAMPLES = """\
 examples:
   python -m host.record PORT run.csv --channels a0 --rate 700 --seconds 60
@@ -42,6 +44,14 @@ def channels(text: str) -> tuple[str, ...]:
     return ordered(names)
 
 
+def duration(text: str) -> float:
+    """Option type: seconds, above 0."""
+    value = positive(text)
+    if value > SECONDS_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than {SECONDS_MAX} s")
+    return value
+
+
 def label(text: str) -> str:
     """Option type: a word that may stand in a recording."""
     from host.data.recording import is_label  # --help does without
@@ -61,8 +71,14 @@ def scale(text: str) -> tuple[str, tuple[float, float, str]]:
         raise argparse.ArgumentTypeError(f"{text!r} is not like a0=0.00537,0,mA: factor, offset and unit")
     if not is_analog(name):
         raise argparse.ArgumentTypeError(f"{name} is digital: it has no scale")
+    from host.data.recording import SCALE_MAX, can_scale  # --help does without
+
     if not number(factor):
         raise argparse.ArgumentTypeError(f"{text!r}: a factor of 0 leaves nothing")
+    if not can_scale(number(factor), number(offset)):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: a factor of {1 / SCALE_MAX:g}..{SCALE_MAX:g}, an offset of up to that"
+        )
     return name, (number(factor), number(offset), unit)
 
 
@@ -113,7 +129,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="N",
         help=f"scans a second, {RATE_MIN}..{RATE_MAX} (default: FILE.csv's, or that of the node's model)",
     )
-    parser.add_argument("--seconds", type=positive, metavar="S", help="how long (default: until Ctrl-C)")
+    parser.add_argument("--seconds", type=duration, metavar="S", help="how long (default: until Ctrl-C)")
     group = parser.add_argument_group("labels").add_mutually_exclusive_group()
     group.add_argument("--label", type=label, metavar="NAME", help="of all that is recorded now")
     group.add_argument(

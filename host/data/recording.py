@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from host.core.channels import NAMES, highest
-from host.core.wire import RATE_MAX, RATE_MIN
+from host.core.wire import ANALOG, RATE_MAX, RATE_MIN
 from host.data.blocks import Block, Source
 from host.errors import NeuronError, counted
 from host.progress import Progress, silent
@@ -41,6 +41,9 @@ VERSION = 1
 SAMPLE, TIME, LABEL = "sample", "time", "label"
 DIGITS = 18
 """Of a whole number, at most."""
+
+SCALE_MAX = 1e30
+"""Of a factor and an offset; a factor is at least one over that."""
 
 Scale = tuple[float, float, str]
 """Factor, offset and unit: value = raw * factor + offset."""
@@ -309,6 +312,10 @@ def read_notes(path: str | Path) -> dict[str, Any] | None:
         known = json.loads(text)
     except ValueError as error:
         raise NeuronError(f"{file}: not JSON: {error}") from None
+    except RecursionError:
+        raise NeuronError(
+            f"{file}: not what belongs to a recording: brackets within brackets; move it away"
+        ) from None
     if not isinstance(known, dict) or not _is_whole(known.get("version")):
         raise NeuronError(f"{file}: not what belongs to a recording: it names no version; move it away")
     if known["version"] != VERSION:
@@ -327,9 +334,16 @@ def _is_scale(value: object) -> bool:
     return (
         isinstance(value, list)
         and len(value) == 3
-        and all(isinstance(part, int | float) and abs(part) < float("inf") for part in value[:2])
+        and all(isinstance(part, float) or _is_whole(part) for part in value[:2])
+        and can_scale(*value[:2])
         and isinstance(value[2], str)
+        and value[2].isprintable()
     )
+
+
+def can_scale(factor: float, offset: float) -> bool:
+    """Whether values are told from another by it, and can be squared."""
+    return 1 / SCALE_MAX <= abs(factor) <= SCALE_MAX and abs(offset) <= SCALE_MAX
 
 
 def _are_gaps(value: object) -> bool:
@@ -341,7 +355,7 @@ NOTES: dict[str, Callable[[Any], bool]] = {
     "rate": lambda value: _is_whole(value) and RATE_MIN <= value <= RATE_MAX,
     "channels": lambda value: isinstance(value, list) and all(name in NAMES for name in value),
     "scale": lambda value: (
-        isinstance(value, dict) and set(value) <= set(NAMES) and all(map(_is_scale, value.values()))
+        isinstance(value, dict) and set(value) <= set(NAMES[:ANALOG]) and all(map(_is_scale, value.values()))
     ),
     "samples": _is_whole,
     "gaps": _are_gaps,

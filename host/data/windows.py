@@ -18,7 +18,7 @@ from host.core.channels import NAMES
 from host.data.dataset import Dataset, Windows
 from host.data.dialect import is_number
 from host.data.measures import all_of, named
-from host.data.part import Form
+from host.data.part import Form, number_of
 from host.data.recording import LABEL, Recording, read_recording
 from host.data.table import Table, Text
 from host.data.targets import Answers, targets_of
@@ -182,7 +182,7 @@ def _labels(recordings: Sequence[Recording], cuts: Sequence[Cut]) -> Table:
     path = recordings[0].name if len(recordings) == 1 else f"{recordings[0].name} and others"
     form = Form(path, (LABEL,), ",", ".")
     if all(map(is_number, labels)):
-        numbers = np.array([[float(label.replace(",", "."))] for label in labels])
+        numbers = np.array([[number_of(label, ".", f"{path}, label", "")] for label in labels])
         return Table(form, path, rows, numbers, {0: 0}, {}, [])
     words, codes = np.unique(np.array(labels), return_inverse=True)
     return Table(

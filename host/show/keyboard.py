@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +22,7 @@ def require_keyboard() -> None:
 
 @contextmanager
 def keyboard() -> Iterator[Pressed]:
-    """The keyboard, while the context lasts; then the terminal is as it was, also where the process is asked to end."""
+    """The keyboard, while the context lasts; then the terminal is as it was. What ends the process must raise."""
     if sys.platform == "win32":
         yield _from_console
         return
@@ -32,14 +31,11 @@ def keyboard() -> Iterator[Pressed]:
 
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
-    asked = [signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)]
     try:
         tty.setcbreak(terminal, termios.TCSADRAIN)
         yield lambda seconds: _from_terminal(terminal, seconds)
     finally:
         termios.tcsetattr(terminal, termios.TCSADRAIN, before)
-        for number, handler in zip((signal.SIGTERM, signal.SIGHUP), asked, strict=True):
-            signal.signal(number, handler)
 
 
 def _from_terminal(terminal: int, seconds: float) -> str:

@@ -169,6 +169,25 @@ def test_a_node_that_cannot_leaves_no_file(path: Path, what: str, capsys: pytest
     assert os.listdir(path.parent) == []
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (["--seconds", "1e308"], "is more than 1000000000 s"),
+        (["--scale", "a0=0,1,V"], "a factor of 0 leaves nothing"),
+        (["--scale", "a0=1e300,1,V"], "a factor of 1e-30..1e+30, an offset of up to that"),
+        (["--scale", "a0=1,-1e300,V"], "a factor of 1e-30..1e+30, an offset of up to that"),
+        (["--scale", "d0=1,0,V"], "d0 is digital: it has no scale"),
+    ],
+)
+def test_an_option_that_cannot_be_is_one_line(
+    path: Path, option: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["/dev/there-is-no-such-port", str(path), "--channels", "a0", "--rate", "10", *option]
+    assert record.main(command) == EXIT_FAILURE
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+
+
 @pytest.mark.parametrize("command", ["--channels a0 --rate 10 --keys n=normal", ""])
 def test_what_cannot_be_done_is_said_before_a_node_is_asked(path: Path, command: str) -> None:
     asked = [sys.executable, "-m", "host.record", "/dev/there-is-no-such-port", str(path), *command.split()]
@@ -271,6 +290,20 @@ def test_keys_label_what_comes_and_the_terminal_is_given_back(path: Path, number
     words = [word for i, word in enumerate(rows.labels or ()) if not i or word != (rows.labels or ())[i - 1]]
     assert words == ["", "normal", "worn", "", "worn"]
     assert set(said["labels"]) == {"", "normal", "worn"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_who_is_asked_to_end_keeps_what_was_got(path: Path, number: signal.Signals) -> None:
+    with (
+        stand_in(RingNode(pace=20)) as port,
+        running(port, str(path), "--channels", "a0", "--rate", "1000", "--json") as it,
+    ):
+        until(path.exists)
+        it.process.send_signal(number)
+        assert it.end() == EXIT_INTERRUPTED
+    said = json.loads(it.out)
+    assert it.said == f"stopped: after {said['samples']} samples, kept in {path}\n"
+    assert len(found(path).samples) == said["samples"] == json.loads(beside(path).read_text())["samples"]
 
 
 def test_a_node_that_falls_silent_gives_the_terminal_back(path: Path) -> None:
