@@ -89,7 +89,9 @@ def test_a_start_is_the_first_event(node: MemoryNode) -> None:
     node.write(ASKED, [1000, 1])
     gap(node, 5)
     for restart, cause in [(node.watchdog, Start.WATCHDOG), (node.power_cycle, Start.POWER)]:
+        node.write(FROM, [0, 1])
         restart()
+        assert node.get("EVENT_FROM") == 0, "who left it elsewhere sees the start"
         assert [event[4:6] for event in follow(node)[0]] == [(EventKind.START, cause)]
     node.work()
     node.command(Command.RESTART)

@@ -96,6 +96,24 @@ def test_windows_are_counted_across_a_new_beginning_and_the_end_of_the_counter()
     assert watching.hops.decided == 17
 
 
+def test_a_start_shows_by_its_samples_though_more_windows_came_since() -> None:
+    """A model that was young then, on a node that was not."""
+    fake = HopNode(SENSES, number=100_000)
+    watching = watched(fake)
+    fake.advance(16)
+    fake.windows_missed = 1
+    assert watching.hop() is not None
+    fake.restart()
+    fake.deploy(SENSES)
+    fake.sequence -= 1
+    fake.windows_missed = 0
+    fake.advance(16 + 4 * 8)
+    hop = watching.hop()
+    assert hop is not None
+    assert hop.sample == fake.hop["sample"]
+    assert (watching.hops.decided, watching.hops.unseen, watching.hops.missed) == (6, 4, 1)
+
+
 MANY = tuple(Source(i % 6, Feature.RMS, 1, 4, 0) for i in range(UNITS_MAX))
 
 

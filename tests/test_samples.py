@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from host.core.channels import mask_of
+from host.core.modbus import READ_HOLDING
 from host.core.wire import EVENTS, SAMPLE_WORDS, EventKind, Reason, Start
 from host.errors import NeuronError
 from host.node import client
@@ -335,3 +336,44 @@ def test_the_events_of_a_node_that_starts_again_are_read_from_the_first() -> Non
     fake.restart()
     assert [event.kind for event in events.read()] == [EventKind.START]
     assert events.lost == 0
+
+
+def test_a_start_shows_though_the_events_come_out_the_same() -> None:
+    """START, MODEL, as ever, at the same times."""
+    fake, model = RingNode(), 0x12AB
+    fake.happen(EventKind.START)
+    fake.happen(EventKind.MODEL, 1, model)
+    events = Events(opened(fake))
+    assert events.read() == []
+    for _ in range(2):
+        before = fake.events
+        fake.restart()
+        fake.happen(EventKind.MODEL, 1, model)
+        assert fake.events == before
+        assert [(event.number, event.kind) for event in events.read()] == [
+            (0, EventKind.START),
+            (1, EventKind.MODEL),
+        ]
+        assert events.read() == []
+    assert events.lost == 0
+
+
+def test_another_reader_of_the_events_takes_none_away() -> None:
+    fake = RingNode()
+    fake.happen(EventKind.START)
+    both = [Events(opened(fake)) for _ in range(2)]
+    for turn in range(1, 4):
+        fake.happen(EventKind.GAP, 0, turn)
+        for events in both:
+            assert [event.value for event in events.read()] == [turn]
+            assert events.read() == []
+
+
+def test_a_look_at_no_new_event_is_one_request_that_only_reads() -> None:
+    fake, asked = RingNode(), list[int]()
+    fake.happen(EventKind.START)
+    fake.before = lambda pdu: asked.append(pdu[0])
+    events = Events(opened(fake))
+    asked.clear()
+    assert events.read() == []
+    assert asked == [READ_HOLDING]

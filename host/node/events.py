@@ -12,11 +12,12 @@ from host.errors import counted
 from host.node.client import Answered, NodeError
 from host.node.identity import Strange, checked, in_words, known
 from host.node.node import Node
-from host.node.samples import extended
+from host.node.samples import TURN, extended
 
 EVENT = Block.between("EVENTS_HEAD", "EVENT_INPUTS")
 SHORT = Block.between("EVENTS_HEAD", "EVENT_COUNT")
 """What is read of an event first: most have no inputs."""
+FROM_ON = Block.between("EVENT_FROM", "EVENT_COUNT")
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,11 @@ class Event:
 
 class Events:
     """The events of a node from now on. next: number of the next to be read; lost: those that the node no longer kept
-    when they were asked for."""
+    when they were asked for.
+
+    EVENT_FROM is left at the next one. A node that starts sets it to 0, which shows though its events come out as many
+    and the same as before; not where another master has moved it meanwhile: then only if they are fewer.
+    """
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -75,19 +80,20 @@ class Events:
             raise NodeError(
                 "the node's firmware keeps no events: it is of an earlier build, update it"
             ) from error
+        self._ask(SHORT)
 
     def read(self) -> list[Event]:
         """Those that have come since."""
         found = []
-        while (event := self._read()) is not None:
+        values = self._look()
+        while values["EVENT_NUMBER"] != values["EVENTS_HEAD"]:
+            event = self._event(values)
             found.append(event)
             self.next = event.number + 1
+            values = self._ask(SHORT)
         return found
 
-    def _read(self) -> Event | None:
-        values = self._ask(SHORT)
-        if values["EVENT_NUMBER"] == values["EVENTS_HEAD"]:
-            return None
+    def _event(self, values: dict[str, Any]) -> Event:
         if checked("EVENT_COUNT", values["EVENT_COUNT"], 0, UNITS_MAX):
             values = self._ask(EVENT)
         number = extended(values["EVENT_NUMBER"], self.next)
@@ -104,16 +110,29 @@ class Events:
         event.in_words()  # what cannot be said is no event
         return event
 
+    def _look(self) -> dict[str, Any]:
+        """The next event, or that there is none, without a write."""
+        values = self._node.read_block(FROM_ON)
+        if values["EVENT_FROM"] == self.next % TURN and self._follows(values):
+            return values
+        if values["EVENT_FROM"] == 0:  # else another master reads events too
+            self.next = 0
+        return self._ask(SHORT)
+
     def _ask(self, block: Block) -> dict[str, Any]:
         row = BY_NAME["EVENT_FROM"]
         for once_more in (True, False):
-            asked = pack(row, self.next % (1 << 32))
+            asked = pack(row, self.next % TURN)
             values = block.unpack(self._node.write_read(row.address, asked, block.address, block.count))
-            head = extended(values["EVENTS_HEAD"], self.next)
-            if head < self.next:
-                self.next = 0  # the node has started again, and numbers its events anew
-            elif self.next <= extended(values["EVENT_NUMBER"], self.next) <= head:
+            if self._follows(values):
                 return values
+            if extended(values["EVENTS_HEAD"], self.next) < self.next:
+                self.next = 0  # the node has started again, and numbers its events anew
             elif once_more:
                 self._node.doubt()  # a reply that came twice looks like this
         raise Strange("EVENT_NUMBER", values["EVENT_NUMBER"])
+
+    def _follows(self, values: dict[str, Any]) -> bool:
+        """Whether it is the next event, or a later one."""
+        number, head = (extended(values[name], self.next) for name in ("EVENT_NUMBER", "EVENTS_HEAD"))
+        return self.next <= number <= head

@@ -74,16 +74,19 @@ class Hops:
         now = HEAD.unpack(words[: HEAD.count])
         came = (now["WINDOWS"] - self._windows) % TURN
         missed = (now["WINDOWS_MISSED"] - self._missed) % (1 << 16)
-        if came >= TURN // 2:  # the model, or the node, has begun anew
-            came, missed, self._sample = now["WINDOWS"], now["WINDOWS_MISSED"], None
+        sample = now["WINDOW_SAMPLE"]
+        before = sample if self._sample is None else self._sample
+        number = extended(sample, before)
+        if came >= TURN // 2 or (came and number < before):  # the model, or the node, has begun anew
+            came, missed, number = now["WINDOWS"], now["WINDOWS_MISSED"], sample
+            self._sample = None
         self._windows, self._missed = now["WINDOWS"], now["WINDOWS_MISSED"]
         self.decided += came
         self.unseen += max(came - whole, 0)
         self.missed += missed
         if not came or not whole:
             return None
-        sample = now["WINDOW_SAMPLE"]
-        self._sample = sample if self._sample is None else extended(sample, self._sample)
+        self._sample = number
         values = struct.unpack(self._form, register_bytes(words[HEAD.count :]))
         first, second = self._inputs, 2 * self._inputs
         return Hop(self._sample, values[:first], values[first:second], values[second:], now["WINDOW_BITS"])
