@@ -305,7 +305,7 @@ enum wire_table {
 #define WIRE_HOLDING_TRAIN_NAME_SIZE 8u
 #define WIRE_HOLDING_SAMPLE_RATE 0x0700u /* scans a second, 1..10000, where no model fixes it; default 1000 */
 #define WIRE_HOLDING_SAMPLE_CHANNELS 0x0701u /* channels to sample beside the model's, channel n in bit n */
-#define WIRE_HOLDING_SAMPLE_FROM 0x0702u /* number of the scan from which SAMPLES reads */
+#define WIRE_HOLDING_SAMPLE_FROM 0x0702u /* number of the scan from which SAMPLES reads, 0 at first: past if less than 2^31 before HEAD, else to come */
 #define WIRE_HOLDING_SAMPLE_FROM_SIZE 2u
 #define WIRE_HOLDING_SAMPLES_HEAD 0x0704u /* read only: number of the next scan; all of them wrap */
 #define WIRE_HOLDING_SAMPLES_HEAD_SIZE 2u
@@ -314,7 +314,7 @@ enum wire_table {
 #define WIRE_HOLDING_SAMPLES_CHANNELS 0x0708u /* read only: channels in a scan, its words in this order */
 #define WIRE_HOLDING_SAMPLES 0x0709u /* read only: whole scans; digital levels in one word, D0 in bit 0; 65535: lost, or not there yet */
 #define WIRE_HOLDING_SAMPLES_SIZE 120u
-#define WIRE_HOLDING_EVENT_FROM 0x0800u /* number of the event from which to read */
+#define WIRE_HOLDING_EVENT_FROM 0x0800u /* number of the event from which to read, 0 at first: past if less than 2^31 before HEAD, else to come */
 #define WIRE_HOLDING_EVENT_FROM_SIZE 2u
 #define WIRE_HOLDING_EVENTS_HEAD 0x0802u /* read only: number of the next event; wraps */
 #define WIRE_HOLDING_EVENTS_HEAD_SIZE 2u
