@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from host import deploy
+from host.cli.line import Line
 from host.core.crc import crc32
 from host.core.decide import Decision
 from host.core.fixed import INT16_MAX, INT16_MIN
 from host.core.image import CRC, Model, encode, image_crc
 from host.core.senses import Senses, Source
 from host.core.wire import IMAGE_VERSION, Feature
+from host.node.node import Node
 from tests.asked_models import FLOWERS
 from tests.e2e.scenario import AND
+from tests.virtual_link import VirtualLink
 
 
 def of_format_1(model: Model) -> bytes:
@@ -85,8 +91,9 @@ def test_senses_and_a_decision(tmp_path: Path, capsys: pytest.CaptureFixture[str
     lines = described(encode(model), tmp_path, capsys).splitlines()
     assert [line.split()[0] for line in lines[2:6]] == ["a0.rms", "width", "d1.count", "a3.bins(5,12)"]
     assert [line.partition("; ")[2] for line in lines[2:6]] == ["", "", "", "19.53 to 46.88 Hz"]
-    assert lines[-3:-1] == [
+    assert lines[-4:-1] == [
         "  senses a0, a3, d1, 1000 scans a second: a window of 256 (0.256 s) every 100 (0.1 s)",
+        "  a window takes about 37084 instructions, all of them 0.22 % of a board's clock",
         "  decides 3 of the last 5, on after 100 ms, off after 2000 ms, each for 50 ms at least, latched until it is "
         "acknowledged, on before the first window",
     ]
@@ -100,7 +107,27 @@ def test_senses_and_a_decision(tmp_path: Path, capsys: pytest.CaptureFixture[str
         "shift": 12,
         "offset": 7,
     }
+    assert (said["senses"]["instructions"], said["senses"]["share"]) == (37084, 370840 / 168e6)
     assert (said["decision"]["of"], said["decision"]["threshold_off"]) == (5, None)
+
+
+def test_an_image_that_no_board_follows_is_not_sent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = tuple(Source(0, Feature.BAND, 1, 12, 0, (low, low + 15)) for low in (1, 20, 40, 60))
+    file, asked = tmp_path / "it.img", list[bytes]()
+    file.write_bytes(encode(replace(FLOWERS, senses=Senses(10_000, 1024, 64, 1, sources))))
+
+    @contextmanager
+    def opened(*args: Any) -> Iterator[Node]:
+        yield Node(VirtualLink(lambda pdu: asked.append(pdu) or pdu, baud=115200), 1)
+
+    monkeypatch.setattr(Line, "open", opened)
+    assert deploy.main(["somewhere", str(file)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "% of its clock, of which they have 50 %: --hop " in line
+    assert line.endswith("nothing was sent")
+    assert asked == []
 
 
 def test_another_threshold_for_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,19 +35,23 @@ def measuring(senses: Senses) -> int:
     return total + bins * (EACH_BIN + BIN * senses.window)
 
 
+def share(model: Model, senses: Senses) -> float:
+    """Of the clock that these are, of all windows of a second."""
+    return instructions(model, senses) * senses.rate / senses.hop / CLOCK_HZ
+
+
 def too_slow(model: Model) -> str:
     """Why no board follows its channels in time by this model, and what would help; "" where one does."""
     senses = model.senses
     if senses is None:
         return ""
-    each = instructions(model, senses)
-    share = each * senses.rate / senses.hop / CLOCK_HZ
-    if share <= SHARE_MAX:
+    each, taken = instructions(model, senses), share(model, senses)
+    if taken <= SHARE_MAX:
         return ""
     hop = math.ceil(each * senses.rate / (SHARE_MAX * CLOCK_HZ))
     return (
         f"a window takes a node about {each} instructions, and {senses.rate / senses.hop:.4g} a second "
-        f"{100 * share:.0f} % of its clock, of which they have {100 * SHARE_MAX:.0f} %: --hop {hop} would do, or fewer "
+        f"{100 * taken:.0f} % of its clock, of which they have {100 * SHARE_MAX:.0f} %: --hop {hop} would do, or fewer "
         "bands"
     )
 

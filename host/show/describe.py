@@ -11,6 +11,7 @@ from host.core.channels import NAMES, names_of
 from host.core.fixed import INT16_MAX, INT16_MIN, Int16, fixed_to_float
 from host.core.image import HEADER, Model, image_crc
 from host.core.infer import dequantise_inputs
+from host.core.load import instructions, share
 from host.core.senses import Senses, Source
 from host.core.wire import Feature
 from host.errors import counted
@@ -52,7 +53,8 @@ def threshold(model: Model) -> float:
     return float(fixed_to_float(np.int16(model.led_threshold), model.led_fraction))
 
 
-def _senses(senses: Senses) -> dict[str, Any]:
+def _senses(model: Model, senses: Senses) -> dict[str, Any]:
+    """instructions: a window, about; share: of a board's clock that all windows take."""
     return {
         "rate": senses.rate,
         "window": senses.window,
@@ -60,6 +62,8 @@ def _senses(senses: Senses) -> dict[str, Any]:
         "seed": senses.seed,
         "channels": list(names_of(senses.channels)),
         "sources": [_source(source) if source else None for source in senses.sources],
+        "instructions": instructions(model, senses),
+        "share": share(model, senses),
     }
 
 
@@ -125,7 +129,7 @@ def as_dict(image: bytes) -> dict[str, Any]:
         "target": model.names.outputs[0] if len(model.names.outputs) == 1 else None,
         "classes": classes,
         "led": lit,
-        "senses": _senses(model.senses) if model.senses else None,
+        "senses": _senses(model, model.senses) if model.senses else None,
         "decision": _decision(model),
         "self_test": {"rows": len(model.vector_inputs), "passed": True},
     }
@@ -180,7 +184,9 @@ def _sensed(said: dict[str, Any]) -> list[str]:
     rate, window, hop = senses["rate"], senses["window"], senses["hop"]
     return [
         f"  senses {', '.join(senses['channels'])}, {counted(rate, 'scan')} a second: "
-        f"a window of {window} ({window / rate:g} s) every {hop} ({hop / rate:g} s)"
+        f"a window of {window} ({window / rate:g} s) every {hop} ({hop / rate:g} s)",
+        f"  a window takes about {senses['instructions']} instructions, all of them {100 * senses['share']:.2f} % of a "
+        "board's clock",
     ]
 
 
