@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from host.boards.opening import PORT_HELP
 from host.cli.line import add_line_options, line_of
-from host.cli.parser import Parser, positive, program
+from host.cli.parser import Parser, add_json_option, positive, program
 from host.errors import NeuronError, command
 
 if TYPE_CHECKING:
@@ -104,11 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("port", metavar="PORT", help=PORT_HELP)
     parser.add_argument("--seconds", type=positive, metavar="S", help="end after so long")
-    parser.add_argument(
-        "--json",
-        action="store_true",
-        help="print one JSON object a window and nothing else on standard output",
-    )
+    add_json_option(parser, "window")
     add_line_options(parser)
     args = parser.parse_args(argv)
     from host.node.watching import Watching

@@ -70,7 +70,9 @@ def test_it_is_off_at_first(node: MemoryNode) -> None:
     assert look(node)[2] == 0
 
 
-def test_it_runs_out_at_its_time_and_the_next_frame_ends_it(node: MemoryNode) -> None:
+@pytest.mark.parametrize("uptime", [0, WRAP - 300])
+def test_it_runs_out_at_its_time_and_the_next_frame_ends_it(node: MemoryNode, uptime: int) -> None:
+    node.advance(uptime)
     watch(node, 5)
     silent(node, 499)
     assert not lost(node)
@@ -178,16 +180,6 @@ def test_a_setting_that_comes_in_force_ends_it_or_begins_it(node: MemoryNode) ->
     assert not lost(node), "from the write on"
     silent(node, 500)
     assert look(node)[2] == 1
-
-
-def test_time_wraps(node: MemoryNode) -> None:
-    node.advance(WRAP - 300)
-    watch(node, 5)
-    silent(node, 499)
-    assert not lost(node)
-    silent(node, 500)
-    assert lost(node)
-    assert look(node)[2] == 0
 
 
 def test_it_is_told_of_when_it_begins_and_ends(node: MemoryNode) -> None:

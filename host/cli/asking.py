@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from host.boards.opening import PORT_HELP, SIMULATED
 from host.cli.line import add_line_options, line_of, names_image, require_no_line
-from host.cli.parser import Parser, file_name, number, program, spoken
+from host.cli.parser import Parser, add_json_option, file_name, number, program, spoken
 from host.errors import NeuronError, counted
 
 if TYPE_CHECKING:
@@ -57,11 +57,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="OUT.csv",
         help="with --data: write its columns, and what the model says behind them; - for standard output",
     )
-    parser.add_argument(
-        "--json",
-        action="store_true",
-        help="print one JSON object a row on standard output and nothing else there",
-    )
+    add_json_option(parser, "row")
     add_line_options(parser)
     args = parser.parse_intermixed_args(argv)
     if args.inputs and args.data:

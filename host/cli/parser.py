@@ -111,9 +111,12 @@ def names(text: str) -> list[str]:
     return found
 
 
-def add_json_option(parser: argparse.ArgumentParser) -> None:
+def add_json_option(parser: argparse.ArgumentParser, each: str = "") -> None:
+    """each: what there is an object for, "" for one in all."""
     parser.add_argument(
-        "--json", action="store_true", help="print one JSON object on standard output and nothing else there"
+        "--json",
+        action="store_true",
+        help=f"print one JSON object{each and f' a {each}'} on standard output and nothing else there",
     )
 
 
