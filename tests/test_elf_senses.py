@@ -32,6 +32,7 @@ from host.core.wire import (
     RATE_MAX,
     SAMPLE_MISSING,
     Command,
+    EventKind,
     Format,
     Gap,
 )
@@ -329,6 +330,48 @@ def test_an_overrun_costs_its_scan_and_no_more(master: Master) -> None:
     whole = [us for number, us in conversions(master) if number == 10]
     values = [signal(0)(us + SAMPLING_US[10]) for us in whole]
     assert (words[told, 0] == np.array(values[: len(words)])[told]).all()
+
+
+@pytest.mark.parametrize("dead", ["ADC", "DMA"])
+def test_a_converter_that_stands_is_begun_anew_and_its_scans_are_lost(master: Master, dead: str) -> None:
+    """One channel: no overrun tells of it."""
+    machine = master.machine
+    sample(master, A0, 1000)
+    machine.run(milliseconds=10)
+    machine.run_until(lambda: not machine.chip.adc1.idle, 2000)
+    machine.chip.adc1.dead = dead == "ADC"
+    machine.chip.dma2.reg["S0CR"] &= ~int(dead == "DMA")
+    machine.run(milliseconds=3)
+    machine.chip.adc1.dead = False
+    machine.run(milliseconds=20)
+    assert master.value("SCANS_LOST") == 4, "the dead one, two that wait for it, one while the ADC gets ready"
+    _, words = drain(master, 0)
+    assert (words[:, 0] == SAMPLE_MISSING).sum() == 4
+    assert np.ptp(np.flatnonzero(words[:, 0] == SAMPLE_MISSING)) == 3
+    assert abs(len(words) - np.ptp(scans(master)) / 1000) < 2, "the numbers run on with the time"
+
+
+def test_a_dead_converter_is_told_and_does_not_stop_the_node(master: Master) -> None:
+    machine = master.machine
+    sample(master, A0, 1000)
+    machine.run(milliseconds=10)
+    events = master.value("EVENTS_HEAD")
+    machine.chip.adc1.dead = True
+    before = master.value("SCANS_LOST"), master.value("SAMPLES_HEAD")
+    machine.run(milliseconds=40)
+    lost, head = master.value("SCANS_LOST") - before[0], master.value("SAMPLES_HEAD") - before[1]
+    assert lost >= 36
+    assert head == pytest.approx(lost, abs=2)
+    master.write(*placed(EVENT_FROM=events))
+    assert master.value("EVENT_KIND") == EventKind.GAP
+    machine.run_until(lambda: not machine.chip.adc1.idle, 10_000)
+    sample(master, 0, 1000)
+    assert master.value("SAMPLING_RATE") == 0
+    machine.chip.adc1.dead = False
+    sample(master, A0, 1000)
+    machine.run(milliseconds=10)
+    assert len(scans(master)) >= 10
+    assert (drain(master, master.value("SAMPLES_HEAD") - 5)[1] != SAMPLE_MISSING).all()
 
 
 def test_sampling_stops_when_nobody_wants_it(master: Master) -> None:

@@ -167,6 +167,7 @@ def test_what_runs_while_the_flash_cannot_be_read_knows_nothing_of_it(read, symb
         "TIM2_IRQHandler",
         "DMA2_Stream0_IRQHandler",
         "sampler_on_scan",
+        "sampler_on_loss",
         "link_on_byte",
         "link_send",
         "link_on_sent",

@@ -6,8 +6,8 @@
  * begin with 0 at start and run on over every change of what is sampled; none is used twice.
  *
  * The port calls sampler_on_scan from an interrupt; the rest is for the main loop, which the interrupt cuts in on, and
- * never the other way round. sampler_on_scan stands alone in scan.c and uses neither the C library nor constant tables,
- * so that a port can run it where only RAM can be read. */
+ * never the other way round. sampler_on_scan and sampler_on_loss stand alone in scan.c and use neither the C library nor
+ * constant tables, so that a port can run them where only RAM can be read. */
 #ifndef NEURON485_APP_SAMPLER_H
 #define NEURON485_APP_SAMPLER_H
 
@@ -64,6 +64,9 @@ struct sampler {
 /* A scan has been made. analog: (WIRE_ANALOG) raw values by channel, of which those that are sampled count; levels:
  * raw, Dn in bit n; missed: scans that were lost since the one before. */
 void sampler_on_scan(struct sampler *sampler, const uint16_t *analog, unsigned levels, uint32_t missed);
+
+/* So many scans have been lost, and there is none yet to tell of that. */
+void sampler_on_loss(struct sampler *sampler, uint32_t missed);
 
 /* All zero before; nothing is sampled until somebody asks for it. */
 void sampler_boot(struct sampler *sampler);

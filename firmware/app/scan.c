@@ -1,4 +1,4 @@
-/* sampler_on_scan, alone in its object, so that a linker can put it into RAM. */
+/* sampler_on_scan and sampler_on_loss, alone in their object, so that a linker can put them into RAM. */
 #include "app/sampler.h"
 
 /* The interrupt is alone with its variables: nothing cuts in on it. */
@@ -65,7 +65,7 @@ PART_OF_IT void forget_levels(struct sampler *sampler)
     }
 }
 
-PART_OF_IT void lose(struct sampler *sampler, uint32_t missed)
+void sampler_on_loss(struct sampler *sampler, uint32_t missed)
 {
     const uint32_t end = sampler->end;
     uint32_t place = 0, held = 0;
@@ -92,7 +92,7 @@ PART_OF_IT void lose(struct sampler *sampler, uint32_t missed)
 void sampler_on_scan(struct sampler *sampler, const uint16_t *analog, unsigned levels, uint32_t missed)
 {
     if (missed)
-        lose(sampler, missed);
+        sampler_on_loss(sampler, missed);
     const uint32_t capacity = sampler->capacity, held = GET(sampler->held), whole = GET(sampler->whole);
     const uint64_t number = get_number(sampler);
     uint32_t place = GET(sampler->place);

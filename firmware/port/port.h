@@ -106,8 +106,9 @@ uint32_t port_channels(void);
 
 /* Sample these channels of the board, `rate` times a second, WIRE_RATE_MIN..MAX: from now on sampler_on_scan is
  * called for every scan, and told how many were lost before it. Goes on while an erase stalls all else, where the
- * board can. channels 0: stop; once it has come back, sampler_on_scan is not called any more. A port may be asked to
- * stop when it is stopped, and is stopped before it is asked for anything else. */
+ * board can. sampler_on_loss is called instead where there may be no scan any more. channels 0: stop; once it has come
+ * back, neither is called any more. A port may be asked to stop when it is stopped, and is stopped before it is asked
+ * for anything else. */
 void port_sample(uint32_t channels, uint32_t rate, struct sampler *sampler);
 
 /* Raw values of the chip's own channels, WIRE_CALIBRATION of them, as its maker measured them at a reference of 3.3 V:

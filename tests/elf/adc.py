@@ -25,6 +25,7 @@ SENSOR_START = 10 * MICROSECOND  # after TSVREFE (datasheet, t_START, the maximu
 SENSOR_SAMPLING = (
     10 * MICROSECOND
 )  # of the chip's own channels (datasheet, t_S_temp and t_S_vrefint, the minimum)
+DEAD = 3600 * SECOND
 TEMPERATURE, REFERENCE = 16, 17
 PINS = {
     **{n: ("A", n) for n in range(8)},
@@ -61,6 +62,7 @@ class Adc(Peripheral):
             self._abort()
         super().reset()
         self.conversions: list[Conversion] = []  # for tests
+        self.dead = False  # for tests: a conversion does not end
         self._event: Event | None = None
         self._on_since = self._sensor_since = 0
         self._requesting = False  # what is in DR waits for the DMA
@@ -143,6 +145,9 @@ class Adc(Peripheral):
         self._check(channel, sampling)
         self.conversions.append(Conversion(channel, now / MICROSECOND))
         value = self.chip.board.analog_at(channel, (now + sampling) / MICROSECOND)
+        if self.dead:
+            self._event = self.chip.time.at(now + DEAD, lambda: None)
+            return
         end = now + sampling + CONVERTING * self.cycle
         self._event = self.chip.time.at(end, lambda: self._finish(place, value, end))
 

@@ -7,8 +7,11 @@
  *
  * A second timer of the same clock runs free: a scan gets the number that is nearest to the time at which it begins,
  * and the numbers in between are lost. So what was slept over, or came before the scan before it was done, is
- * counted. The two have 32 bits, so that the period is the nearest whole number of cycles of 84 MHz without a
- * prescaler: at 10 kHz a rate is off by 6e-5 at most, and by less below.
+ * counted. Where the ADC or the DMA stands, it is begun anew every few scans, and these are counted as lost at once, so
+ * that the numbers run on.
+ *
+ * The two timers have 32 bits, so that the period is the nearest whole number of cycles of 84 MHz without a prescaler:
+ * at 10 kHz a rate is off by 6e-5 at most, and by less below.
  *
  * Register facts: RM0090, chapters 10 (DMA), 13 (ADC) and 18 (timers). */
 #include "app/sampler.h"
@@ -23,6 +26,11 @@
 #define DMA_SETUP                                                                                            \
     (BOARD_ADC_DMA_CHANNEL | DMA_SxCR_PL | DMA_SxCR_MSIZE_1 | DMA_SxCR_PSIZE_1 | DMA_SxCR_MINC |             \
      DMA_SxCR_TCIE)
+
+/* A scan that is not done after so many periods, 100 us or longer, never will be: the ADC or the DMA stands. */
+#define DEAD_SCANS 3u
+
+#define SCAN_LONGEST (BOARD_SCAN_HZ / WIRE_RATE_MAX) /* 100 us */
 
 #define ADC_SETUP (ADC_CR2_DMA | ADC_CR2_DDS | ADC_CR2_ADON)
 
@@ -80,10 +88,20 @@ RAM_CODE void BOARD_SCAN_HANDLER(void)
     if (scans == 0)
         return; /* so late was the one before that this number is its */
     if (senses.converting) {
-        if (!(BOARD_ADC->SR & ADC_SR_OVR))
+        const bool overrun = BOARD_ADC->SR & ADC_SR_OVR;
+        if (!overrun && (senses.lost < DEAD_SCANS || BOARD_ADC_DMA_DONE()))
             return;
-        senses.lost += senses.missed + 1; /* the one under way will never be whole */
-        BOARD_ADC->CR2 = ADC_CR2_ADON;    /* drops the request that nobody has served */
+        /* The one under way will never be whole: told at once, as none may ever be again. */
+        sampler_on_loss(senses.sampler, senses.missed + senses.lost);
+        port_wake();
+        senses.lost = 1;
+        senses.converting = false;
+        if (!overrun) {
+            BOARD_ADC->CR2 = 0; /* it must be on for 3 us before it begins anew: at the next tick */
+            BOARD_ADC->CR2 = ADC_SETUP;
+            return;
+        }
+        BOARD_ADC->CR2 = ADC_CR2_ADON; /* drops the request that nobody has served */
     }
     senses.missed = senses.lost - 1;
     senses.lost = 0;
@@ -119,8 +137,9 @@ static void stop(void)
 {
     BOARD_SCAN->CR1 = 0;
     NVIC_DisableIRQ(BOARD_SCAN_IRQ);
-    while (senses.converting && !(BOARD_ADC->SR & ADC_SR_OVR))
-        ; /* the scan under way, 75 us at most */
+    const uint32_t since = BOARD_FREE->CNT;
+    while (senses.converting && !(BOARD_ADC->SR & ADC_SR_OVR) && BOARD_FREE->CNT - since < SCAN_LONGEST)
+        ; /* the scan under way, unless it is dead */
     NVIC_DisableIRQ(BOARD_ADC_DMA_IRQ);
     senses.converting = false;
     BOARD_ADC->CR2 = 0;
