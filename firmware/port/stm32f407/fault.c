@@ -104,7 +104,8 @@ static void pause_ms(uint32_t ms)
         ;
 }
 
-/* Registers only: HAL may be what has failed. */
+/* Registers only: HAL may be what has failed. All this stands in the flash, so a fault during an erase stalls until that is
+ * done, for 250 ms or up to 800: for as long the transceiver drives the bus if it was sending then. */
 static _Noreturn void end(unsigned blinks)
 {
     __disable_irq();
