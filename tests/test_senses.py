@@ -367,6 +367,35 @@ def test_a_rotten_model_s_channels_are_left(node: MemoryNode) -> None:
     assert node.sampled() == (0, 0)
 
 
+def test_what_is_not_measured_yet_is_not_out_of_range(node: MemoryNode) -> None:
+    """The input's 0 is far beyond what its format holds, and so is what the model before had in it."""
+    model = level(bus=True)
+    model = replace(model, input_offset=(40000.0, 0.0), input_low=(-5, -5), input_high=(5, 5))
+    node.write(FLOATS, [0x4000, 0, 0x4000, 0])
+    events = node.get("EVENTS_HEAD")
+    node.deploy(encode(model))
+    assert bits(node, "WAITING", "CLIPPED", "OUT_OF_RANGE") == (1, 0, 0)
+    assert [kind for kind, *_ in happened(node, events)] == [EventKind.MODEL]
+    assert node.read(Table.HOLDING, INPUTS, 2) == [0x8000, 2], "0 in its own units, whatever was there before"
+    node.write(INPUTS + 1, [6])
+    assert bits(node, "CLIPPED", "OUT_OF_RANGE") == (0, 1), "an input of the bus counts"
+    node.write(INPUTS + 1, [5])
+    node.scan([5], times=4)
+    node.work()
+    assert bits(node, "WAITING", "CLIPPED", "OUT_OF_RANGE") == (0, 0, 0)
+    node.scan([6], times=4)
+    node.work()
+    assert bits(node, "CLIPPED", "OUT_OF_RANGE") == (0, 1)
+
+
+@pytest.mark.parametrize("floats", [False, True])
+def test_what_the_bus_writes_instead_counts(node: MemoryNode, floats: bool) -> None:
+    node.deploy(encode(replace(level(), input_low=(-5,), input_high=(5,))))
+    set_coil(node, OVERRIDE, True)
+    node.ask(writes(0, [0x4100, 0] if floats else [8], floats)[0])
+    assert bits(node, "CLIPPED", "OUT_OF_RANGE") == (0, 1)
+
+
 # ------------------------------------------------------------------------------------------------------ who writes
 
 

@@ -57,6 +57,7 @@ static __attribute__((noinline)) void scale_inputs(struct neuron *neuron, unsign
     }
     set_clipped(neuron, clipped);
     neuron->integers &= ~bits_of(first, count);
+    neuron->unknown &= ~bits_of(first, count);
 }
 
 /* ---------------------------------------------------------------------------------------------- deciding */
@@ -136,6 +137,7 @@ void neuron_sense(struct neuron *neuron, const int16_t *inputs, uint64_t clipped
         if (neuron->sensed >> i & 1u)
             neuron->inputs[i] = inputs[i];
     neuron->integers |= neuron->sensed;
+    neuron->unknown = 0;
     set_clipped(neuron, (neuron->clipped & ~neuron->sensed) | clipped);
     neuron->now = now;
     inputs_changed(neuron);
@@ -179,21 +181,24 @@ static uint64_t sensed_by(const struct image *model)
     return sensed;
 }
 
-/* Another model, or NULL: the same values at the new scales, and no outputs yet. */
+/* Another model, or NULL: the same values at the new scales, 0 where it senses, and no outputs yet. */
 static __attribute__((cold)) void change_model(struct neuron *neuron, const struct image *model)
 {
+    const uint64_t sensed = sensed_by(model);
     for (unsigned i = 0; i < WIRE_UNITS_MAX; i++)
-        neuron->inputs_float[i] = input_float(neuron, i); /* at the old scales */
+        neuron->inputs_float[i] = sensed >> i & 1u ? 0 : input_float(neuron, i); /* at the old scales */
     neuron->models++;
     neuron->valid = model != NULL;
     if (model)
         neuron->model = *model;
-    neuron->sensed = sensed_by(model);
-    neuron->senses = neuron->sensed != 0;
+    neuron->sensed = sensed;
+    neuron->senses = sensed != 0;
     neuron->due = false;
     neuron->news = true; /* other inputs may count for CLIPPED */
     take_scales(neuron, model);
     scale_inputs(neuron, 0, WIRE_UNITS_MAX);
+    neuron->unknown = sensed;
+    set_clipped(neuron, neuron->clipped & ~sensed); /* their 0 was cut, maybe, but nothing was measured */
     memset(neuron->outputs, 0, sizeof neuron->outputs);
     decision_begin(&neuron->decision, model);
     events_add(neuron->events, WIRE_EVENT_KIND_MODEL, model != NULL, model ? model->crc : 0, NULL, 0);
@@ -238,7 +243,7 @@ bool neuron_out_of_range(const struct neuron *neuron)
     if (neuron_clipped(neuron))
         return true;
     for (unsigned i = 0; ends && i < neuron->model.inputs; i++, ends += 2)
-        if (neuron->inputs[i] < ends[0] || neuron->inputs[i] > ends[1])
+        if (!(neuron->unknown >> i & 1u) && (neuron->inputs[i] < ends[0] || neuron->inputs[i] > ends[1]))
             return true;
     return false;
 }
@@ -398,6 +403,7 @@ static enum modbus_exception write_inputs(void *part, uint32_t offset, uint16_t 
     if (neuron->clipped)
         set_clipped(neuron, neuron->clipped & ~bits_of(offset, count));
     neuron->integers |= bits_of(offset, count);
+    neuron->unknown &= ~bits_of(offset, count);
     memcpy(neuron->inputs + offset, values, count * sizeof *values);
     bus_changed_inputs(neuron);
     return MODBUS_OK;

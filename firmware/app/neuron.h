@@ -36,6 +36,7 @@ struct neuron {
     uint64_t clipped;                   /* bit n: input n is beyond its format, and was cut */
     uint64_t sensed;                    /* bit n: input n of the model comes from a channel */
     bool senses;                        /* one does, or more */
+    uint64_t unknown;                   /* bit n: of these, input n has not been measured yet, nor written */
     bool due;                           /* inputs have changed, but HOLD keeps the outputs */
     int16_t outputs[WIRE_UNITS_MAX];    /* at the scales of the next, 0 behind the last */
     int8_t output_fractions[WIRE_UNITS_MAX];
@@ -43,7 +44,7 @@ struct neuron {
     bool lit;  /* by the decision; HOLD keeps it */
     bool news; /* for neuron_tell */
     bool lit_told, clips_told;
-    uint32_t now;        /* of a model that senses: the time of its samples, ms */
+    uint32_t now;        /* of a model that senses: the time of its samples, ms; hops.c sets it */
     uint32_t inferences; /* since start, wraps */
     uint8_t coils;       /* bit n: coil n */
     bool safe, safe_lit; /* the lamp does not follow the decision; what it shows instead */
@@ -51,7 +52,8 @@ struct neuron {
 
 void neuron_boot(struct neuron *neuron, struct refusal *refusal, struct events *events);
 
-/* Run `model`, whose image must stay where it is, on the inputs as they are. */
+/* Run `model`, whose image must stay where it is, on the inputs as they are; those that it senses are 0 in their own units
+ * until the first window. */
 void neuron_run(struct neuron *neuron, const struct image *model);
 
 /* Run none: outputs 0, no decision. */
@@ -81,10 +83,10 @@ void neuron_safe(struct neuron *neuron, bool safe, bool lit);
 /* What the lamp shows: the model's decision or what is safe instead, or what a coil asks for. */
 bool neuron_lamp(const struct neuron *neuron);
 
-/* Whether an input of the running model is beyond what its format holds. */
+/* Whether an input of the running model is beyond what its format holds. Not one that is still to be measured. */
 bool neuron_clipped(const struct neuron *neuron);
 
-/* Whether an input is beyond the range that the running model was made for, or what its format holds. */
+/* Whether an input is beyond the range that the running model was made for, or what its format holds, likewise. */
 bool neuron_out_of_range(const struct neuron *neuron);
 
 /* Write the coils in `mask`, coil n in bit n. */
