@@ -16,6 +16,7 @@ from host.core.decide import Decision
 from host.core.fixed import Int64
 from host.core.image import Layer, Model, encode
 from host.core.infer import conditions, decide_all, infer
+from host.core.registers import bytes_registers
 from host.core.senses import Senses, Source
 from host.core.wire import (
     ANALOG,
@@ -280,7 +281,23 @@ def test_what_the_ring_no_longer_holds_is_missed_and_said(node: MemoryNode) -> N
     # Of the ring's scans the oldest is 2004: the windows at 0, 1000, 2000 are gone.
     assert [window.sample for window in node.decided()] == [1000 * i + 3 for i in range(3, 19)]
     assert (node.get("WINDOWS"), node.get("WINDOWS_MISSED")) == (16, 3)
-    assert happened(node, events) == [(EventKind.LATE, 0, 3), (EventKind.DECISION, 1, 1)]
+    assert happened(node, events) == [(EventKind.LATE, 0, 1), (EventKind.DECISION, 1, 1)]
+    node.advance(1000)
+    node.work()
+    assert happened(node, events)[2:] == [(EventKind.LATE, 0, 2)], "the rest a second later, not one by one"
+
+
+def test_windows_that_are_never_decided_are_said_too(node: MemoryNode) -> None:
+    node.deploy(encode(level(hop=4)))
+    events = node.get("EVENTS_HEAD")
+    for _ in range(3):
+        node.scans([Scan([1001], missed=1, times=3)])
+        node.work()
+        node.advance(1000)
+    node.work()
+    assert (node.get("WINDOWS"), node.get("WINDOWS_MISSED")) == (0, 3)
+    told = happened(node, events)
+    assert [event for event in told if event[0] != EventKind.GAP] == [(EventKind.LATE, 0, 1)] * 3
 
 
 def test_a_gap_costs_the_windows_that_it_is_in(node: MemoryNode) -> None:
@@ -394,6 +411,34 @@ def test_what_the_bus_writes_instead_counts(node: MemoryNode, floats: bool) -> N
     set_coil(node, OVERRIDE, True)
     node.ask(writes(0, [0x4100, 0] if floats else [8], floats)[0])
     assert bits(node, "CLIPPED", "OUT_OF_RANGE") == (0, 1)
+
+
+def test_time_does_not_jump_as_a_model_of_another_rate_begins(node: MemoryNode) -> None:
+    """A write before the first window is decided at the time of the new rate: the delay begins there."""
+    slow = level()
+    slow = replace(slow, senses=replace(senses_of(slow), rate=100))
+    node.deploy(encode(slow))
+    node.scan([0], times=2000)
+    node.work()
+    set_coil(node, OVERRIDE, True)
+    image = encode(level(on_delay=10_000))
+    crc = int.from_bytes(image[-4:], "little")
+    node.write(BY_NAME["STAGE"].address, bytes_registers(image))
+    node.command(Command.VERIFY, len(image), crc)
+    node.command(Command.COMMIT, crc=crc)
+    for _ in range(
+        500
+    ):  # one of them comes straight after the commit: the store works while the bus is quiet
+        node.idle(1)
+        node.write(INPUTS, [2000])
+    assert node.get("MODEL_CRC") == crc
+    assert bits(node, "CONDITION", "DECISION") == (1, 0)
+    node.scan([0], times=9_000)
+    node.idle(1)
+    assert bits(node, "DECISION") == (0,)
+    node.scan([0], times=1_100)
+    node.idle(1)
+    assert bits(node, "DECISION") == (1,)
 
 
 # ------------------------------------------------------------------------------------------------------ who writes

@@ -34,6 +34,19 @@ void events_add(struct events *events, enum wire_event_kind kind, uint16_t detai
         events->kept++;
 }
 
+#define LOSSES_MS 1000u
+
+void events_add_losses(struct events *events, struct events_losses *losses, enum wire_event_kind kind,
+                       uint32_t lost)
+{
+    const uint32_t now = port_millis(), untold = lost - losses->told;
+    if (untold == 0 || (losses->told != 0 && now - losses->told_ms < LOSSES_MS))
+        return;
+    losses->told = lost;
+    losses->told_ms = now;
+    events_add(events, kind, 0, untold, NULL, 0);
+}
+
 /* How many events there are from `from` on that are kept. */
 static uint32_t left(const struct events *events)
 {

@@ -29,12 +29,23 @@ struct events {
     struct event ring[WIRE_EVENTS];
 };
 
+/* Of something that may be lost again and again: what was told of it. All zero before. */
+struct events_losses {
+    uint32_t told;
+    uint32_t told_ms; /* when the last event did */
+};
+
 /* No events yet. */
 void events_boot(struct events *events, const struct sampler *sampler);
 
 /* Something has happened, now. inputs: (count) q, copied; count 0: inputs may be NULL. */
 void events_add(struct events *events, enum wire_event_kind kind, uint16_t detail, uint32_t value,
                 const int16_t *inputs, unsigned count);
+
+/* `lost` have been lost since start, wraps: tell of those that are new, once a second at most, lest such events crowd out
+ * all others. */
+void events_add_losses(struct events *events, struct events_losses *losses, enum wire_event_kind kind,
+                       uint32_t lost);
 
 #define EVENTS_ROWS 1u
 extern const struct row events_rows[EVENTS_ROWS];

@@ -8,13 +8,27 @@
 
 /* ----------------------------------------------------------------------------------------------------- begin */
 
+/* Since the first scan of all, ms; wraps. */
+static uint32_t time_of(uint64_t number, uint32_t rate)
+{
+    return (uint32_t)(number * 1000u / rate);
+}
+
+/* Let time pass up to the newest scan. */
+static void tick(struct hops *hops)
+{
+    const uint64_t head = sampler_head(hops->sampler);
+    if (head > 0)
+        neuron_tick(hops->neuron, time_of(head - 1, neuron_model(hops->neuron)->senses->rate));
+}
+
 /* Another model runs, or none. */
 static void begin(struct hops *hops)
 {
     const struct image *model = neuron_model(hops->neuron);
     const bool senses = hops->neuron->senses;
     hops->models = hops->neuron->models;
-    hops->skipped = hops->decided = hops->missed = 0;
+    hops->decided = hops->missed = 0;
     memset(&hops->last, 0, sizeof hops->last);
     memset(hops->wanted, 0, sizeof hops->wanted);
     for (unsigned i = 0; senses && i < model->inputs; i++)
@@ -22,6 +36,8 @@ static void begin(struct hops *hops)
             hops->wanted[model->sources[i].channel] |= 1u << model->sources[i].feature;
     hops->first = sampler_model(hops->sampler, senses ? senses_channels(model->sources, model->inputs) : 0,
                                 senses ? model->senses->rate : 0);
+    if (senses)
+        tick(hops); /* at another rate it is another time */
 }
 
 /* --------------------------------------------------------------------------------------------------- measure */
@@ -72,12 +88,6 @@ static bool measure(const struct hops *hops, struct measured *measured)
 
 /* ----------------------------------------------------------------------------------------------------- decide */
 
-/* Since the first scan of all, ms; wraps. */
-static uint32_t time_of(uint64_t number, uint32_t rate)
-{
-    return (uint32_t)(number * 1000u / rate);
-}
-
 static void show(const struct hops *hops)
 {
     const struct hops_window *last = &hops->last;
@@ -98,9 +108,6 @@ static void decide(struct hops *hops, const struct measured *measured, uint64_t 
 {
     struct hops_window *last = &hops->last;
     const struct neuron *neuron = hops->neuron;
-    if (hops->skipped)
-        events_add(hops->events, WIRE_EVENT_KIND_LATE, 0, hops->skipped, NULL, 0);
-    hops->skipped = 0;
     hops->decided++;
     neuron_sense(hops->neuron, measured->inputs, measured->clipped, time_of(sample, rate));
     neuron_tell(hops->neuron);
@@ -145,6 +152,7 @@ void hops_follow(struct hops *hops)
         begin(hops);
     if (!neuron->senses && !neuron->decision.plain)
         neuron_tick(hops->neuron, port_millis());
+    events_add_losses(hops->events, &hops->losses, WIRE_EVENT_KIND_LATE, hops->skipped);
 }
 
 bool hops_step(struct hops *hops)
@@ -159,8 +167,7 @@ bool hops_step(struct hops *hops)
     }
     if (head > last) /* they go by unseen */
         hops->first += ((head - last - 1) / senses->hop + 1) * senses->hop;
-    if (head > 0)
-        neuron_tick(hops->neuron, time_of(head - 1, senses->rate));
+    tick(hops);
     return false;
 }
 

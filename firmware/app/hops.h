@@ -27,8 +27,9 @@ struct hops {
     uint32_t
         wanted[WIRE_CHANNELS]; /* features that the model wants of a channel, enum wire_feature n in bit n */
     uint64_t first;            /* number of the first scan of the next window */
-    uint32_t skipped;          /* windows since the last that was decided */
-    uint16_t missed;           /* since the model began, like `decided`; both wrap */
+    uint32_t skipped;          /* windows that were not decided, since start; wraps */
+    struct events_losses losses;
+    uint16_t missed; /* since the model began, like `decided`; both wrap */
     uint32_t decided;
     struct hops_window {
         uint32_t sample; /* number of its last scan; wraps */
@@ -38,7 +39,9 @@ struct hops {
     } last; /* window that was decided */
 };
 
-/* Sample what the running model wants, from when another began; of a model of the bus, let time pass for its decision. */
+/* Sample what the running model wants, from when another began; of a model of the bus, let time pass for its decision. Tell
+ * of windows that were not decided, as LATE. To be done between the beginning of a model and the next request: a write
+ * would be decided at the time of the model before. */
 void hops_follow(struct hops *hops);
 
 /* In every round while the model senses: decide the next window if it is there, and let time pass for the decision. True

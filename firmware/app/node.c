@@ -139,6 +139,7 @@ bool node_work(struct node *node)
     const bool storing = step_stores(parts);
     if (!storing)
         models_check(&parts->models, training ? CHECK_BYTES_BESIDE : CHECK_BYTES);
+    hops_follow(&parts->hops); /* a model that has begun, before the next request */
     return storing || training || hopping;
 }
 

@@ -5,19 +5,9 @@
 #include "app/words.h"
 #include "port/port.h"
 
-#define GAPS_MS 1000u
-
 void sampling_step(struct sampling *sampling)
 {
-    const uint32_t lost = sampling->sampler->lost - sampling->told;
-    if (lost == 0)
-        return;
-    const uint32_t now = port_millis();
-    if (sampling->told != 0 && now - sampling->told_ms < GAPS_MS)
-        return;
-    sampling->told += lost;
-    sampling->told_ms = now;
-    events_add(sampling->events, WIRE_EVENT_KIND_GAP, 0, lost, NULL, 0);
+    events_add_losses(sampling->events, &sampling->losses, WIRE_EVENT_KIND_GAP, sampling->sampler->lost);
 }
 
 /* --------------------------------------------------------------------------------------------------- asking */

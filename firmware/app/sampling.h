@@ -13,12 +13,11 @@ struct sampling {
     struct sampler *sampler;
     struct events *events;
     struct refusal *refusal;
-    uint32_t from;    /* SAMPLE_FROM */
-    uint32_t told;    /* lost scans of which a GAP has told */
-    uint32_t told_ms; /* when the last one did */
+    uint32_t from;               /* SAMPLE_FROM */
+    struct events_losses losses; /* scans */
 };
 
-/* Tell of scans that were lost, once a second at most, lest the gaps crowd out all other events. */
+/* Tell of scans that were lost, as a GAP. */
 void sampling_step(struct sampling *sampling);
 
 #define SAMPLING_ROWS 3u
