@@ -17,6 +17,7 @@ from host.core.wire import BY_NAME, DEFAULT_BAUD, Command, Format, Gap, Table
 from tests.e2e.scenario import AND, NAND, OR
 from tests.elf import Machine
 from tests.elf.firmware import START_MS, firmware_elf, powered, ready
+from tests.elf.flash import BASE
 from tests.elf.master import Master
 
 BAUD = 1_000_000
@@ -25,6 +26,7 @@ CUTS = 40
 ERASE = 0.1
 """Of the usual time of the flash, so that the tests wait less."""
 MODEL_SECTORS = (0x0800_4000, 0x0800_8000)
+SETTINGS_SECTORS = (0x0800_C000, 0x080E_0000)
 SECTOR_SIZE = 0x4000
 SETTINGS = BY_NAME["ADDRESS"]
 OTHER_LINE = [1, 0, 57600, Format.F8E1, Gap.TRUE_CHARACTERS]
@@ -145,9 +147,25 @@ def filled(flash: bytes) -> bytes:
     """Both of the model's sectors are closed: by a word where nothing should be."""
     full = bytearray(flash)
     for sector in MODEL_SECTORS:
-        at = sector - 0x0800_0000 + SECTOR_SIZE - 4
+        at = sector - BASE + SECTOR_SIZE - 4
         full[at : at + 4] = bytes(4)
     return bytes(full)
+
+
+@pytest.mark.parametrize(
+    "left", [bytes(SECTOR_SIZE), random.Random(485).randbytes(SECTOR_SIZE)], ids=["0", "noise"]
+)
+def test_it_starts_in_time_whatever_an_erase_has_left(
+    elf: Path, flashes: dict[str, bytes], left: bytes
+) -> None:
+    """In all of its sectors, which is worse than any cut."""
+    flash = bytearray(flashes["blank"])
+    for sector in (*MODEL_SECTORS, *SETTINGS_SECTORS):
+        at = sector - BASE
+        flash[at : at + SECTOR_SIZE] = left
+    machine = Machine(elf, flash=bytes(flash))
+    machine.run(milliseconds=START_MS)
+    assert machine.chip.usart3.bit, "the line is not open yet"
 
 
 @dataclass

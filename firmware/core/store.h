@@ -126,8 +126,7 @@ struct store {
 
 /* Find the active and the previous record, and settle what a cut of power left behind (a few words at most).
  * Tells of damage by `rotten`. */
-void store_boot(struct store *store, const struct store_flash *flash)
-    __attribute__((cold)); /* rather small than fast */
+void store_boot(struct store *store, const struct store_flash *flash);
 
 /* Let active and previous change places, in RAM only: for an active record that its user cannot accept. The
  * refused one, as `previous`, is kept from being erased until its room is needed. */
