@@ -218,8 +218,13 @@ class Traffic(RuleBasedStateMachine):
     def ask_for_samples(self, rate: int, channels: int, number: int) -> None:
         self.write(BY_NAME["SAMPLE_RATE"].address, [rate, channels, number >> 16, number & 0xFFFF])
 
-    @rule(analog=st.lists(st.integers(0, 4095), min_size=8, max_size=8), levels=st.lists(st.integers(0, 15)))
+    @rule(
+        analog=st.lists(st.integers(0, 4095), min_size=8, max_size=8),
+        levels=st.lists(st.integers(0, 15), min_size=1),
+    )
     def scan(self, analog: list[int], levels: list[int]) -> None:
+        if not self.model.sampler.channels:
+            self.ask_for_samples(1000, 0xFFF, 0)  # which a busy node refuses
         if self.model.sampler.channels:
             self.node.scans(Scan(analog, level) for level in levels)
             for level in levels:
