@@ -120,7 +120,6 @@ def test_size(elf: Path, counts: board.Counts) -> None:
     functions = dict(counts.functions)
     assert {"infer", "infer_led", "fixed_tanh", "fixed_rescale"} <= functions.keys()
     clips = functions.pop("fixed_clips")  # beside the inference: tells of inputs that were cut
-    functions.pop("fixed_saturate")  # of the features; what infers has it inline
     assert sum(functions.values()) <= 1.5 * KIB
     assert clips <= 64
     assert (counts.tables, counts.variables) == (514, 0)
