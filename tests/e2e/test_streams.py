@@ -198,6 +198,7 @@ def test_every_command_says_so(command: str, bare: Path) -> None:
         "host.convert": ["it.onnx", "--data", "it.csv"],
         "host.deploy": ["/dev/none"],
         "host.lesson": ["1"],
+        "host.monitor": ["/dev/none"],
         "host.predict": ["/dev/none", "1"],
         "host.record": ["/dev/none", "it.csv", "--channels", "a0"],
         "host.settings": ["/dev/none"],
