@@ -5,7 +5,9 @@ python -m host.deploy PORT --rollback   bring back the previous model
 python -m host.deploy PORT --fetch FILE save the image that the node is running
 python -m host.deploy PORT --describe   say what is inside of it: inputs, ranges, classes, what lights the LED
 python -m host.deploy IMAGE --describe  the same of a saved image
-python -m host.deploy PORT              say what runs there
+python -m host.deploy PORT              say what runs there, and what holds it
+python -m host.deploy PORT --acknowledge      let a latched decision go
+python -m host.deploy PORT --override on|off  whether the bus writes the inputs that the node measures
 """
 
 from __future__ import annotations
@@ -31,6 +33,17 @@ examples:
   python -m host.deploy /dev/ttyUSB0 --rollback    back to the model before
   python -m host.deploy iris.img --describe        what is inside?
 """
+
+
+HELD_BY = {
+    "BUS_LOST": "the watchdog missed its master, and the lamp goes as --safe of host.settings says",
+    "LATCHED": "the lamp stays on until --acknowledge",
+    "OVERRIDE": "the node leaves its channels aside until --override off",
+    "HOLD": "outputs and lamp stay as they are",
+    "IDENTIFY": "the lamp blinks",
+    "LAMP_TEST": "the lamp is lit",
+}
+"""What coils and discrete inputs do."""
 
 
 def _describe(identity: Identity) -> str:
@@ -130,6 +143,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--describe", action="store_true", help="say what is inside the running image, or an image file"
     )
     parser.add_argument(
+        "--acknowledge",
+        action="store_true",
+        help="let a latched decision go, once what set it has ended",
+    )
+    parser.add_argument(
+        "--override",
+        choices=("on", "off"),
+        help="on: the bus writes the inputs that the node measures, and windows do not; until off or a start",
+    )
+    parser.add_argument(
         "--no-prove",
         action="store_true",
         help="leave inputs and lamp alone after the commit, without the proof",
@@ -139,10 +162,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_intermixed_args(argv)
     line = line_of(args)
     from host.files import require_writable
+    from host.node.coils import acknowledge, held_by, override
     from host.node.staging import deploy, fetch, load_image, rollback
 
-    if sum(bool(choice) for choice in (args.image, args.rollback, args.fetch, args.describe)) > 1:
-        raise NeuronError("choose one: an image to deploy, --rollback, --fetch, or --describe")
+    choices = (args.image, args.rollback, args.fetch, args.describe, args.acknowledge, args.override)
+    if sum(bool(choice) for choice in choices) > 1:
+        raise NeuronError(
+            "choose one: an image to deploy, --rollback, --fetch, --describe, --acknowledge or --override"
+        )
     if args.no_prove and not args.image:
         parser.error("--no-prove goes with an image to deploy")
     if args.describe:
@@ -162,13 +189,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             rollback(node)
         elif args.fetch:
             _save(args.fetch, fetch(node))
+        elif args.acknowledge:
+            more = {"acknowledged": acknowledge(node)}
+        elif args.override:
+            override(node, args.override == "on")
+        held = held_by(node)
         identity = node.identity()
     if out is None:
-        print(_as_json(identity, address=line.address, **more))
+        print(_as_json(identity, address=line.address, held_by=held, **more))
     else:
         if more.get("already"):
             out.print("already runs there: nothing was written; the model to go back to stays")
+        if "acknowledged" in more:
+            out.print("the latch is let go" if more["acknowledged"] else "nothing was latched")
         out.print(f"node {line.address} runs {_describe(identity)}")
+        for name in held:
+            out.print(f"  {name}: {HELD_BY[name]}")
         warn(identity.warnings())
     return 0
 

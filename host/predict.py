@@ -46,7 +46,11 @@ def asked(args: argparse.Namespace) -> Iterator[Twin]:
         yield Twin(load_image(args.port))
         return
     with line_of(args).open(args.port) as node:
-        yield OnNode(node, f"deploy one first ({program('train')} --deploy PORT)")
+        yield OnNode(
+            node,
+            f"deploy one first ({program('train')} --deploy PORT)",
+            f"{program('deploy')} PORT --override on",
+        )
 
 
 # --------------------------------------------------------------------------------------------------------- a row

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from host import deploy
@@ -19,7 +20,9 @@ from host.core.decide import Decision
 from host.core.fixed import INT16_MAX, INT16_MIN
 from host.core.image import CRC, Model, encode, image_crc
 from host.core.senses import Senses, Source
-from host.core.wire import IMAGE_VERSION, Feature
+from host.core.wire import IMAGE_VERSION, Activation, Feature
+from host.models.dense import Dense
+from host.models.quantise import quantise
 from host.node.node import Node
 from tests.asked_models import FLOWERS
 from tests.e2e.scenario import AND
@@ -94,8 +97,8 @@ def test_senses_and_a_decision(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert lines[-4:-1] == [
         "  senses a0, a3, d1, 1000 scans a second: a window of 256 (0.256 s) every 100 (0.1 s)",
         "  a window takes about 37084 instructions, all of them 0.22 % of a board's clock",
-        "  decides 3 of the last 5, on after 100 ms, off after 2000 ms, each for 50 ms at least, latched until it is "
-        "acknowledged, on before the first window",
+        "  decides 3 of the last 5, on after 100 ms, off after 2 s, each for 50 ms at least, latched until it is "
+        "acknowledged (host.deploy PORT --acknowledge), on before the first window",
     ]
     said = json.loads(described(encode(model), tmp_path, capsys, "--json"))
     assert (said["senses"]["channels"], said["senses"]["sources"][1]) == (["a0", "a3", "d1"], None)
@@ -177,3 +180,18 @@ def test_what_cannot_be_described(argv: list[str], says: str, capsys: pytest.Cap
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert says in err
+
+
+@pytest.mark.parametrize(("typed", "shown"), [(0.3, "0.3"), (-0.7, "-0.7"), (0.0, "0"), (0.1234, "0.1234")])
+def test_a_threshold_is_shown_as_it_was_typed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], typed: float, shown: str
+) -> None:
+    """It is kept rounded down, which the shortest text is too."""
+    dense = Dense(np.array([[1.0, 1.0]]), np.array([0.0]), Activation.TANH)
+    rows = [(-1.0, -1.0), (1.0, 1.0)]
+    model = quantise("sum", [dense], rows, led_threshold=0.8, off_threshold=typed)[0]
+    text = described(encode(model), tmp_path, capsys)
+    assert f"  decides off again at {shown} or below" in text.splitlines()
+    assert any(line.endswith(" > 0.8") for line in text.splitlines())
+    kept = json.loads(described(encode(model), tmp_path, capsys, "--json"))["decision"]["threshold_off"]
+    assert kept <= typed < kept + 2.0**-model.led_fraction

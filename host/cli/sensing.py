@@ -104,7 +104,11 @@ def add_decision_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--hold", type=duration, metavar="TIME", help="stay as it is so long after each change"
     )
-    group.add_argument("--latch", action="store_true", help="once lit, lit until it is acknowledged")
+    group.add_argument(
+        "--latch",
+        action="store_true",
+        help="once lit, lit until it is acknowledged: host.deploy PORT --acknowledge",
+    )
     group.add_argument(
         "--before", choices=("on", "off"), help="the LED from power-on to the first window (default off)"
     )

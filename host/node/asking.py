@@ -24,8 +24,8 @@ from host.core.registers import unpack
 from host.core.wire import BY_NAME
 from host.errors import listed
 from host.node.client import NodeError
+from host.node.coils import set_coils
 from host.node.node import Node, Result
-from host.node.proof import set_coils
 from host.node.staging import checked_image, running_image
 
 Bools = NDArray[np.bool_]
@@ -99,8 +99,8 @@ class OnNode(Twin):
 
     most = 1
 
-    def __init__(self, node: Node, none: str) -> None:
-        """none: what to do where no model runs."""
+    def __init__(self, node: Node, none: str, override: str) -> None:
+        """none: what to do where no model runs; override: what sets OVERRIDE."""
         identity = node.identity()
         if identity.sequence == 0:
             raise NodeError(f"the node runs no model: {none}")
@@ -111,7 +111,7 @@ class OnNode(Twin):
         if self.model.senses and "OVERRIDE" not in self._coils:
             raise NodeError(
                 f"the node measures {listed(self.model.names.inputs, 3)} itself: set the coil OVERRIDE to give it "
-                "rows, or ask the model's image file"
+                f"rows ({override}), or ask the model's image file"
             )
         if "HOLD" in self._coils:
             raise NodeError(

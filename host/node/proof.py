@@ -23,9 +23,9 @@ from host.core.infer import (
     led,
     quantise_inputs,
 )
-from host.core.wire import REGISTERS, Table
 from host.errors import NeuronError
 from host.node.client import NodeError
+from host.node.coils import set_coils
 from host.node.identity import Running
 from host.node.node import Node, Result
 
@@ -66,12 +66,6 @@ class Proven:
 
     outputs: Int16
     lamps: list[bool]
-
-
-def set_coils(node: Node) -> list[str]:
-    """The coils that are set: each holds the lamp, or the outputs."""
-    names = [row.name for row in REGISTERS if row.table is Table.COIL]
-    return [name for name, bit in zip(names, node.read(Table.COIL, 0, len(names)), strict=True) if bit]
 
 
 @dataclass

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from host.core.channels import is_analog
 from host.core.registers import Block, unpack
 from host.core.wire import BY_NAME, SAMPLE_MISSING, UNITS_MAX, Table
+from host.node.coils import set_coils
 from host.node.events import Event, Events
 from host.node.hops import Hop, Hops
 from host.node.identity import bit_of
 from host.node.node import Node
-from host.node.proof import set_coils
 from host.node.samples import Sampling, sampling_of
 from host.node.staging import checked_image, running_image
 

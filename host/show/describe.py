@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -193,17 +194,29 @@ def _sensed(said: dict[str, Any]) -> list[str]:
 def decided_in_words(said: dict[str, Any]) -> list[str]:
     """How the LED's condition becomes a decision, where that is not at once. said: as `as_dict`."""
     d, off = said["decision"], said["decision"]["threshold_off"]
-    found = [f"off again at {off:g} or below"] if off != said["led"].get("threshold") else []
+    found = [f"off again at {_short(off, said)} or below"] if off != said["led"].get("threshold") else []
     parts = [
         (d["of"] > 1, f"{d['votes']} of the last {d['of']}"),
-        (d["on_delay"] > 0, f"on after {d['on_delay']} ms"),
-        (d["off_delay"] > 0, f"off after {d['off_delay']} ms"),
-        (d["hold"] > 0, f"each for {d['hold']} ms at least"),
-        (d["latch"], "latched until it is acknowledged"),
+        (d["on_delay"] > 0, f"on after {_duration(d['on_delay'])}"),
+        (d["off_delay"] > 0, f"off after {_duration(d['off_delay'])}"),
+        (d["hold"] > 0, f"each for {_duration(d['hold'])} at least"),
+        (d["latch"], "latched until it is acknowledged (host.deploy PORT --acknowledge)"),
         (d["before"], "on before the first " + ("window" if said["senses"] else "inputs")),
     ]
     found += [text for holds, text in parts if holds]
     return [f"  decides {', '.join(found)}"] if found else []
+
+
+def _duration(milliseconds: int) -> str:
+    """As it would be typed: in seconds where they are whole."""
+    return f"{milliseconds} ms" if milliseconds % 1000 else f"{milliseconds // 1000} s"
+
+
+def _short(value: float, said: dict[str, Any]) -> str:
+    """The shortest number that is the same threshold in the format of the LED's output, where it is rounded down."""
+    scale = math.ldexp(1, said["outputs"][said["led"]["output"]]["fraction"])
+    rounded = (float(f"{value:.{digits}g}") for digits in range(1, 18))
+    return f"{next(near for near in rounded if math.floor(near * scale) == value * scale):.9g}"
 
 
 def _target(said: dict[str, Any]) -> str:
@@ -214,4 +227,4 @@ def _lit(said: dict[str, Any]) -> str:
     if "class" in said["led"]:
         return f"the class is {said['led']['class']}"
     of = said["outputs"][said["led"]["output"]]["name"]
-    return f"output {of} > {said['led']['threshold']:g}"
+    return f"output {of} > {_short(said['led']['threshold'], said)}"

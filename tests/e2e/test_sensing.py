@@ -54,9 +54,9 @@ def test_a_node_takes_it_and_is_asked_rows_only_when_overridden(
     rows = [[5.0, 0.0], [130.0, 1.0], [180.0, 1.0]]
     with open_node(sim.port) as node:
         with pytest.raises(NodeError, match="set the coil OVERRIDE"):
-            OnNode(node, "")
+            OnNode(node, "", "")
         node.write_coil(BY_NAME["OVERRIDE"].address, True)
-        asked = OnNode(node, "")
+        asked = OnNode(node, "", "")
         given = [asked.ask([row]) for row in rows]
         assert "coil OVERRIDE is set: the node leaves its channels aside" in asked.warnings()
     twin = Twin(image.read_bytes()).ask(rows)
