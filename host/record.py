@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from host.cli.line import line_of
 from host.cli.recording import NO_LABEL, labels_of, parse
 from host.errors import NeuronError, command, counted
-from host.show.terminal import console, note, progress, say, warn
+from host.show.terminal import console, note, say, standing, warn
 from host.start import ends_raise
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     from host.data.recorded import Recorded, begin
     from host.data.recorder import Around, Recorder
-    from host.node.samples import start_sampling
+    from host.node.samples import sampled
 
     if args.keys:
         from host.show.keyboard import require_keyboard
@@ -37,9 +37,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     labels = labels_of(args)
     begun = begin(args.file, args.channels, args.rate, dict(args.scale), labelled=labels is not None)
     around = None if args.before is args.after is None else Around(args.before or 0, args.after or 0)
-    with ends_raise(), line_of(args).open(args.port) as node:
-        names = begun.channels + (labels.channels if labels else ())
-        sampling = start_sampling(node, names, begun.rate)
+    names = begun.channels + (labels.channels if labels else ())
+    with (
+        ends_raise(),
+        line_of(args).open(args.port) as node,
+        sampled(node, names, begun.rate) as sampling,
+    ):
         recorder = Recorder(
             node,
             Recorded(begun, sampling.rate),
@@ -49,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             around=around,
             say=lambda line: warn([line]),
         )
+        warn(recorder.doubts())
         _record(recorder, args)
     return 0
 
@@ -60,43 +64,52 @@ def _record(recorder: Recorder, args: argparse.Namespace) -> None:
         recorder.finish(ask=True)
     except KeyboardInterrupt:
         recorder.finish(ask=True)
-        _report(recorder, args)
-        raise KeyboardInterrupt(f"after {_kept(recorder)}") from None
+        if args.seconds is not None:
+            _report(recorder, args)
+            raise KeyboardInterrupt(f"before its {args.seconds:g} s were over") from None
     except NeuronError as error:
         with suppress(NeuronError):  # the first is the cause
             recorder.finish(ask=False)
         if not recorder.file.added:
             raise
-        raise NeuronError(f"{error}; {_kept(recorder)} so far") from error
+        error.args = (
+            f"{error}; {counted(recorder.file.added, 'sample')}, kept in {recorder.file.path} so far",
+        )
+        raise
     _report(recorder, args)
 
 
 def _watch(recorder: Recorder, args: argparse.Namespace) -> None:
-    """Draw a bar, and take the keys."""
-    from host.data.blocks import DATA_MAX
+    """Show how far it is, and take the keys."""
     from host.show.keyboard import keyboard, no_keyboard
 
-    file, known = recorder.file, {**(args.keys or {}), NO_LABEL: ""}
+    known = {**(args.keys or {}), NO_LABEL: ""}
     with (keyboard if args.keys else no_keyboard)() as pressed:
         if args.keys:
             words = ", ".join(f"{key} {word}" for key, word in args.keys.items())
             note([f"keys: {words}, space for none; Ctrl-C ends it"])
-        with progress(None if args.json else console()) as update:
+        with standing(None if args.json else console()) as show:
             while not recorder.done:
                 pause = recorder.step()
-                if recorder.wanted is None:
-                    update("record, kB", file.size >> 10, DATA_MAX >> 10)
-                else:
-                    update("record, samples", recorder.passed, recorder.wanted)
+                show(_so_far(recorder))
                 for key in pressed(pause):
                     if key in known:
                         number = recorder.mark(known[key])
                         note([f"{known[key] or 'no label'} from sample {number} on"])
 
 
-def _kept(recorder: Recorder) -> str:
+def _so_far(recorder: Recorder) -> str:
+    """'record 12 s of 60, 12000 samples, label worn'."""
     file = recorder.file
-    return f"{counted(file.added, 'sample')}, kept in {file.path}" if file.added else "no sample"
+    of = "" if recorder.wanted is None else f" of {recorder.wanted / file.rate:g}"
+    lost = sum(count for _, count in file.gaps)
+    parts = [
+        f"record {recorder.passed // file.rate} s{of}",
+        counted(recorder.kept, "sample"),
+        *([f"{lost} lost"] if lost else []),
+        *([f"label {recorder.label}" if recorder.label else "no label"] if recorder.labels else []),
+    ]
+    return ", ".join(parts)
 
 
 def _report(recorder: Recorder, args: argparse.Namespace) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from host.data.labels import ByChannel, ByMarks, Fixed
 from host.data.recorder import CHECK_SECONDS, Around
-from host.data.recording import beside
+from host.data.recording import beside, read_recording
 from host.errors import NeuronError
 from host.node import client
 from host.node.client import NoAnswer, NodeError
@@ -330,7 +330,7 @@ def test_one_label_for_all(path: Path) -> None:
 
 def test_labels_of_a_channel_that_is_not_written(path: Path) -> None:
     desk = Desk(path)
-    desk.record(labels=ByChannel("d2", ("off", "on")), seconds=1)
+    desk.record(labels=ByChannel(("d2",), ("off", "on")), seconds=1)
     found = desk.found()
     assert found.channels == ("a0",)
     assert found.labels == tuple(("off", "on")[value(n, "d2")] for n in found.samples.tolist())
@@ -354,3 +354,12 @@ def test_a_key_labels_from_the_scan_that_the_node_then_takes(path: Path) -> None
         next(word for number, word in reversed(begins) if number <= sample)
         for sample in found.samples.tolist()
     )
+
+
+def test_labels_of_two_channels_by_their_number(path: Path) -> None:
+    Desk(path).record(labels=ByChannel(("d3", "d0"), ("off", "low", "off", "high")), seconds=1)
+    found = read_recording(path)
+    assert found.labels == tuple(
+        ("off", "low", "off", "high")[value(n, "d3") + 2 * value(n, "d0")] for n in found.samples.tolist()
+    )
+    assert set(found.labels) == {"off", "low", "high"}

@@ -6,6 +6,7 @@ scans in step with it.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,64 @@ def test_a_line_that_is_too_slow_gives_long_runs_and_says_what_helps(node: Memor
         ": the line was too slow; the node's setting --new-gap true, more --baud, fewer channels or a lower --rate help"
     )
     assert [list(gap) for gap in recorder.file.gaps] == desk.notes()["gaps"]
+
+
+SLOW = {
+    "19,200 baud": (("a0",), 1000, 19_200, Gap.STANDARD, None, "--new-baud 38400, then --baud 38400"),
+    "until the ring is full": (
+        ("a0",),
+        1000,
+        19_200,
+        Gap.STANDARD,
+        66,
+        "--new-baud 38400, then --baud 38400",
+    ),
+    "the silence": (SIX, 720, 115_200, Gap.STANDARD, None, "--new-gap true or --new-baud 230400, then"),
+    "no line": (SIX, 10_000, 921_600, Gap.TRUE_CHARACTERS, None, "; fewer channels, or --rate "),
+}
+"""As LINES; the seconds that are to be recorded; what would do."""
+
+
+@pytest.mark.parametrize("line", SLOW)
+def test_a_line_that_is_too_slow_is_told_before_anything_is_lost(
+    node: MemoryNode, path: Path, line: str
+) -> None:
+    channels, rate, baud, gap, seconds, ways = SLOW[line]
+    desk = Desk(path, baud=baud, gap=gap, node=Firmware(node))
+    recorder = desk.begin(channels, rate, seconds=seconds)
+    (doubt,) = recorder.doubts()
+    assert ways in doubt
+    told = re.search(r"carry (\d+) scans of \d words? a second at most, not \d+: .* within (\d+) s; ", doubt)
+    assert told
+    carried, within = map(int, told.groups())
+    begun = desk.clock
+    while not desk.said:
+        desk.run(recorder, 1)
+    took = desk.clock - begun
+    assert 0.8 * within <= took <= within + 2  # its checks are on the line too; a gap is told when it is over
+    recorder.finish(ask=True)
+    assert 0.95 * carried <= recorder.file.added / took <= carried
+
+
+def test_what_the_ring_lasts_for_is_no_doubt(node: MemoryNode, path: Path) -> None:
+    """The last scans are read when the node has long taken them."""
+    desk = Desk(path, baud=19_200, gap=Gap.STANDARD, node=Firmware(node))
+    recorder = desk.begin(("a0",), 1000, seconds=40)
+    assert recorder.doubts() == []
+    desk.run(recorder)
+    recorder.finish(ask=True)
+    assert (recorder.file.added, desk.said) == (40_000, [])
+    assert desk.clock > 50
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_line_that_carries_it_is_no_doubt(node: MemoryNode, path: Path, line: str) -> None:
+    channels, rate, baud, gap, _ = LINES[line]
+    assert Desk(path, baud=baud, gap=gap, node=Firmware(node)).begin(channels, rate).doubts() == []
+
+
+@pytest.mark.parametrize("where", ["socket://plant:4001", "/dev/pts/1"])
+def test_of_a_line_without_a_known_speed_nothing_is_said(node: MemoryNode, path: Path, where: str) -> None:
+    desk = Desk(path, baud=19_200, node=Firmware(node))
+    desk.link.where = where
+    assert desk.begin(("a0",), 10_000).doubts() == []

@@ -13,11 +13,11 @@ from host.core.modbus import READ_HOLDING
 from host.core.wire import EVENTS, SAMPLE_WORDS, EventKind, Reason, Start
 from host.errors import NeuronError
 from host.node import client
-from host.node.client import NoAnswer
+from host.node.client import NoAnswer, NodeError
 from host.node.events import Events
 from host.node.identity import Strange
 from host.node.node import Node, Refused
-from host.node.samples import TURN, Changed, Ring, extended, read_sampling, start_sampling
+from host.node.samples import TURN, Changed, Ring, extended, read_sampling, sampled, start_sampling
 from tests.ring_node import RingNode, value
 from tests.virtual_link import Answer, VirtualLink
 
@@ -377,3 +377,53 @@ def test_a_look_at_no_new_event_is_one_request_that_only_reads() -> None:
     asked.clear()
     assert events.read() == []
     assert asked == [READ_HOLDING]
+
+
+def test_a_node_samples_for_as_long_as_it_is_asked_to() -> None:
+    fake = RingNode()
+    node, before = opened(fake), dict(fake.values)
+    during = []
+    with suppress(KeyboardInterrupt), sampled(node, MIXED, 500):
+        during = [fake.rate, fake.channels]
+        raise KeyboardInterrupt
+    assert during == [500, mask_of(MIXED)]
+    assert fake.values == before
+    with sampled(node, ("a0",), 500), sampled(node, ("a0",), 500):
+        pass
+    assert fake.values == before
+
+
+def test_what_another_master_has_asked_for_stays() -> None:
+    fake = RingNode()
+    node = opened(fake)
+    start_sampling(node, ("a1",), 100)
+    with sampled(node, ("a0",), 500):
+        pass
+    assert fake.channels == 1  # it was sampled before, if other channels
+    fake = RingNode()
+    node = opened(fake)
+    with sampled(node, ("a0",), 500):
+        start_sampling(node, ("a0", "a1"), 500)
+    assert (fake.rate, fake.channels) == (500, 3)
+
+
+def test_the_rate_of_a_model_is_left_alone() -> None:
+    fake = RingNode()
+    fake.model = (1, 200)
+    with sampled(opened(fake), ("a1",), None):
+        assert (fake.rate, fake.channels) == (200, 3)
+    assert (fake.rate, fake.channels) == (200, 1)
+
+
+def test_a_node_that_failed_is_not_asked_once_more() -> None:
+    fake = RingNode()
+    asked = 0
+
+    def count(pdu: bytes) -> None:
+        nonlocal asked
+        asked += 1
+
+    with suppress(NodeError), sampled(opened(fake), ("a0",), 500):
+        fake.before = count
+        raise NodeError("no answer")
+    assert asked == 0

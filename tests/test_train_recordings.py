@@ -339,6 +339,9 @@ def test_a_recording_without_windows_would_learn_the_time(
     argv = ["--model", "logistic", "--data", paths[0], "--epochs", "5", "--json"]
     assert_one_line(capsys, argv, "is a recording, whose numbers and times tell its labels: --window N")
     assert run(capsys, *argv[:-1], "--drop", "sample,time")["inputs"] == ["a0", "a1", "d0"]
+    text = Path(paths[0]).read_text().replace("normal\n", "\n", 3)  # also where not every scan has a label
+    Path(paths[0]).write_text(text)
+    assert_one_line(capsys, argv, "is a recording, whose numbers and times tell its labels: --window N")
 
 
 def test_two_files_without_windows_are_one_line(capsys: pytest.CaptureFixture[str], data: list[str]) -> None:

@@ -95,15 +95,17 @@ def keys(text: str) -> dict[str, str]:
     return found
 
 
-def by_channel(text: str) -> tuple[str, tuple[str, str]]:
-    """Option type: d0=off,on."""
-    name, _, words = text.partition("=")
-    off, _, on = words.partition(",")
-    if name.lower() not in NAMES or is_analog(name.lower()):
+def by_channel(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Option type: d0=off,on, or d0,d1=off,normal,off,worn."""
+    left, _, right = text.partition("=")
+    names, words = tuple(left.lower().split(",")), right.split(",")
+    digital = all(name in NAMES and not is_analog(name) for name in names)
+    if not digital or len(set(names)) < len(names) or len(words) != 1 << len(names):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not like d0=off,on: a digital channel, its labels at 0 and 1"
+            f"{text!r} is not like d0=off,on or d0,d1=off,normal,off,worn: digital channels, and their labels at 0, 1, "
+            "... (d0 + 2 d1)"
         )
-    return name.lower(), (label(off), label(on))
+    return names, tuple(map(label, words))
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -112,7 +114,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         usage="%(prog)s [options] PORT FILE.csv",
         description="Record what the channels of a node measure, by its own sample numbers, into a\n"
         "CSV file, with what else is known in a JSON file beside it. A recording that is\n"
-        "there already goes on. Ctrl-C ends it; what was got is kept.",
+        "there already goes on. Ctrl-C ends it; what was got is kept. A node that was not\n"
+        "asked to sample before is not afterwards.",
         epilog=spoken(EXAMPLES),
     )
     parser.add_argument("port", metavar="PORT", help=PORT_HELP)
@@ -127,7 +130,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--rate",
         type=whole(RATE_MIN, RATE_MAX),
         metavar="N",
-        help=f"scans a second, {RATE_MIN}..{RATE_MAX} (default: FILE.csv's, or that of the node's model)",
+        help=f"scans a second, {RATE_MIN}..{RATE_MAX} (default: FILE.csv's, or that at which the node samples now, for "
+        "its model or a master)",
     )
     parser.add_argument("--seconds", type=duration, metavar="S", help="how long (default: until Ctrl-C)")
     group = parser.add_argument_group("labels").add_mutually_exclusive_group()
@@ -142,7 +146,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--label-channel",
         type=by_channel,
         metavar="d0=NAME,NAME",
-        help="the labels of a digital channel at 0 and at 1",
+        help="the labels of a digital channel at 0 and at 1; of d0,d1 at 0, 1, 2 and 3, which is d0 + 2 d1",
     )
     parser.add_argument(
         "--scale",

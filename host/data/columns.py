@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from host.core.channels import NAMES
 from host.core.wire import UNITS_MAX
 from host.data.dataset import Dataset
+from host.data.recording import SAMPLE, TIME
 from host.data.table import Table, Text, Wanted, read_table
 from host.data.targets import Answers, targets_of
 from host.errors import NeuronError, counted, listed
@@ -130,6 +132,12 @@ def _roles_of(names: Sequence[str], choice: Choice, path: str) -> _Roles:
             raise NeuronError(f"{path}: {names[min(both)]} is the target: give another one by --target")
     if not inputs:
         raise NeuronError(f"{path}: no input is left beside {', '.join(names[number] for number in targets)}")
+    used = [names[number] for number in inputs]
+    if used[:2] == [SAMPLE, TIME] and set(used[2:]) & set(NAMES):
+        raise NeuronError(
+            f"{path} is a recording, whose numbers and times tell its labels: --window N learns from what its channels "
+            f"do, --drop {SAMPLE},{TIME} from single scans"
+        )
     categorical = _places(choice.categorical, names, path, " (--categorical)")
     if others := [names[number] for number in categorical if number not in inputs]:
         raise NeuronError(f"{path}: --categorical {others[0]}: it is no input")

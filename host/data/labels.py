@@ -1,4 +1,4 @@
-"""What a recorder writes behind each scan: one word, the state of a digital channel, or what a key has last said."""
+"""What a recorder writes behind each scan: one word, the state of digital channels, or what a key has last said."""
 
 from __future__ import annotations
 
@@ -21,18 +21,14 @@ class Fixed:
 
 @dataclass(frozen=True)
 class ByChannel:
-    """The word of a digital channel's level. words: of 0 and of 1."""
+    """The word of the levels of digital channels. channels: the first is bit 0; words: of 0, 1, ..."""
 
-    channel: str
-    words: tuple[str, str]
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """What must be sampled for it."""
-        return (self.channel,)
+    channels: tuple[str, ...]
+    words: tuple[str, ...]
 
     def of(self, scans: Scans, sampling: Sampling) -> list[str]:
-        return [self.words[level] for level in scans.channels(sampling, self.channels)[:, 0].tolist()]
+        levels = scans.channels(sampling, self.channels)
+        return [self.words[number] for number in (levels << range(len(self.channels))).sum(axis=1).tolist()]
 
 
 @dataclass

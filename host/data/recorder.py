@@ -16,7 +16,7 @@ from host.data.recorded import Recorded
 from host.errors import NeuronError, counted
 from host.node.client import NodeError
 from host.node.events import Events
-from host.node.link import character_seconds, silence_seconds
+from host.node.link import Link, character_seconds, silence_seconds
 from host.node.node import Node
 from host.node.samples import RING, Changed, Ring, Sampling, Scans, extended, lost_in_words, start_sampling
 
@@ -28,12 +28,26 @@ STILL_SECONDS = 5.0
 """A node that takes no scan for so long, at the lowest rate too, takes none any more."""
 
 
+BAUDS = (19200, 38400, 57600, 115200, 230400, 460800, 921600)
+"""That adapters have."""
+FRAMES_CHARACTERS = (2 + 8 + 1 + 4 + 2) + (3 + 2 * RING.count + 2)
+"""Of a request for scans, function 23, and of its answer."""
+
+
 @dataclass(frozen=True)
 class Around:
     """Only scans around events: so many before each, and from its own on."""
 
     before: int
     after: int
+
+
+def _carried(sampling: Sampling, link: Link, baud: int, gap: Gap) -> float:
+    """Scans a second that a line carries, where nothing else is asked and the node takes no time."""
+    frames = (FRAMES_CHARACTERS * character_seconds(baud, link.line_format)) + 2 * silence_seconds(
+        baud, link.line_format, gap
+    )
+    return sampling.at_once / frames
 
 
 class Recorder:
@@ -64,6 +78,8 @@ class Recorder:
             raise NeuronError(
                 f"the node's ring is too small for --before {around.before}: at most {most} here"
             )
+        self.label = ""
+        """Of the newest scan that was read."""
         self._passed = 0
         self._held: list[tuple[Scans, list[str]]] = []
         self._gap: tuple[int, int] | None = None
@@ -90,6 +106,11 @@ class Recorder:
     @property
     def done(self) -> bool:
         return self.wanted is not None and self.passed >= self.wanted
+
+    @property
+    def kept(self) -> int:
+        """Scans that have come: those in the file, and those that are held."""
+        return self.file.added + sum(len(scans.samples) for scans, _ in self._held)
 
     @property
     def events_lost(self) -> int:
@@ -150,7 +171,9 @@ class Recorder:
         )  # the head is that from before the answer's way
         self._tell(scans)
         if len(scans.samples):
-            self._held.append((scans, self.labels.of(scans, self._ring.sampling) if self.labels else []))
+            words = self.labels.of(scans, self._ring.sampling) if self.labels else []
+            self._held.append((scans, words))
+            self.label = words[-1] if words else ""
         sampling = self._ring.sampling
         missing = sampling.at_once - (self._ring.head - self._ring.next)
         return min(PAUSE_SECONDS, max(0, missing) / sampling.rate)
@@ -227,6 +250,29 @@ class Recorder:
             self.file.gaps.append(self._gap)
             self._say(lost_in_words(self._gap, self.file.rate) + self._remedy() * self._overrun)
             self._gap = None
+
+    def doubts(self) -> list[str]:
+        """That scans will be lost, where that is known beforehand: the line carries fewer than the node takes, and the
+        ring does not last until the end. By the characters and silences of the line alone: it may carry less."""
+        link, sampling = self._node.link, self._ring.sampling
+        if self._around or not link.timed:
+            return []
+        carried, rate = _carried(sampling, link, link.baud, link.gap), sampling.rate
+        full = sampling.kept / (rate - carried) if rate > carried else None
+        if full is None or (self.wanted is not None and self.wanted / carried <= full):
+            return []
+        ways = [
+            f"--new-baud {baud}, then --baud {baud}"
+            for baud in BAUDS
+            if baud > link.baud and _carried(sampling, link, baud, link.gap) > rate
+        ][:1]
+        if _carried(sampling, link, link.baud, Gap.TRUE_CHARACTERS) > rate:
+            ways.insert(0, "--new-gap true")
+        enough = f"{' or '.join(ways)} (host.settings), " if ways else "fewer channels, "
+        return [
+            f"{link.baud} baud carry {carried:.0f} scans of {counted(sampling.width, 'word')} a second at most, not "
+            f"{rate}: the first are lost within {full:.0f} s; {enough}or --rate {carried:.0f} would do"
+        ]
 
     def _remedy(self) -> str:
         link = self._node.link

@@ -221,6 +221,11 @@ class Link:
         """Whether a serial server speaks for us, at a speed of its own."""
         return self.where.startswith(SERVED)
 
+    @property
+    def timed(self) -> bool:
+        """Whether characters are known to take the time that the baud rate says."""
+        return not self.served and not _is_pty(self.where)
+
     def forget(self) -> None:
         """Another request begins."""
         self._heard = b""

@@ -6,7 +6,8 @@ has lost, or no longer keeps, is a gap.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from host.core.wire import (
     SAMPLE_WORDS,
     SAMPLES_MAX,
 )
-from host.errors import counted, listed
+from host.errors import NeuronError, counted, listed
 from host.node.client import Answered, NodeError
 from host.node.identity import Strange, checked
 from host.node.node import Node, Refused
@@ -80,15 +81,18 @@ class Changed(NodeError):
 
 def read_sampling(node: Node) -> Sampling:
     """What is in force. NodeError for a node that knows no channels."""
+    return sampling_of(_read(node, SAMPLING))
+
+
+def _read(node: Node, block: Block) -> dict[str, Any]:
     try:
-        values = node.read_block(SAMPLING)
+        return node.read_block(block)
     except Answered as error:
         if error.code != ILLEGAL_ADDRESS:
             raise
         raise NodeError(
             "the node's firmware does not sample channels: it is of an earlier build, update it"
         ) from error
-    return sampling_of(values)
 
 
 def sampling_of(values: Mapping[str, int]) -> Sampling:
@@ -133,6 +137,33 @@ def start_sampling(node: Node, names: tuple[str, ...], rate: int | None) -> Samp
     if wanted & ~now.channels:
         raise NodeError("the node does not sample what it was told: is another master at work?")
     return now
+
+
+@contextmanager
+def sampled(node: Node, names: tuple[str, ...], rate: int | None) -> Iterator[Sampling]:
+    """start_sampling for as long as the context lasts. Where the bus asked for no channels before, it does so after it,
+    unless another master has asked for others meanwhile. A node that has failed is not asked once more."""
+    before = _read(node, WISHED)
+    sampling = start_sampling(node, names, rate)
+    ours = {"SAMPLE_RATE": sampling.rate, "SAMPLE_CHANNELS": mask_of(names)}
+
+    def put_back() -> None:
+        if before["SAMPLE_CHANNELS"] or node.read_block(WISHED) != ours:
+            return
+        try:
+            node.write_values(**before)
+        except Answered:  # the rate is fixed by the running model
+            node.write_values(SAMPLE_CHANNELS=0)
+
+    try:
+        yield sampling
+    except NodeError:
+        raise
+    except BaseException:
+        with suppress(NeuronError):  # the first says more
+            put_back()
+        raise
+    put_back()
 
 
 @dataclass(frozen=True)

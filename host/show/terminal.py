@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -98,6 +98,19 @@ def progress(out: Console | None, keep: bool = False) -> Iterator[Progress]:
         yield update
     finally:
         stop_bar()
+
+
+@contextmanager
+def standing(out: Console | None) -> Iterator[Callable[[str], None]]:
+    """A function that shows a line in place of the last one, on a terminal: for what has no end that is known."""
+    if out is None or not out.is_terminal:
+        yield lambda line: None
+        return
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(console=out, transient=True, refresh_per_second=BARS_A_SECOND) as live:
+        yield lambda line: live.update(Text(f"  {line}", no_wrap=True, overflow="ellipsis"))
 
 
 def warn(lines: Iterable[str]) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from host.core.channels import NAMES
 from host.core.wire import Activation
 from host.data.columns import Choice, read_data
 from host.data.dataset import BUILT_IN, Dataset, synthetic
-from host.data.recording import LABEL, SAMPLE, TIME
+from host.data.recording import LABEL
 from host.data.split import split, split_by_time
 from host.data.targets import Answers
 from host.data.windows import read_windows
@@ -104,13 +103,7 @@ def _data_of(options: Options, progress: Progress) -> Dataset:
     name = options.model
     layers = options.layers if name == "mlp" else None
     if options.data:
-        data = read_data(options.data, *_wishes_of(options, layers), progress)
-        if data.inputs[:2] == (SAMPLE, TIME) and set(data.inputs[2:]) & set(NAMES):
-            raise NeuronError(
-                f"{options.data} is a recording, whose numbers and times tell its labels: --window N learns from what "
-                f"its channels do, --drop {SAMPLE},{TIME} from single scans"
-            )
-        return data
+        return read_data(options.data, *_wishes_of(options, layers), progress)
     if options.recordings and options.windowing:
         if options.target and options.target != [LABEL]:
             raise NeuronError(f"--target {options.target[0]}: of recordings the column {LABEL} is learnt")

@@ -19,12 +19,14 @@ import numpy as np
 import pytest
 
 from host import record
+from host.boards.opening import open_node
 from host.boards.signals import recorded
 from host.boards.simulated import simulate
 from host.compiler import ROOT
 from host.core.wire import EventKind
 from host.data.recording import Recording, beside, read_recording
 from host.errors import EXIT_FAILURE, EXIT_INTERRUPTED
+from host.node.samples import start_sampling
 from tests.e2e.stand_in import Answer, exception, silence, stand_in
 from tests.patience import ANSWER, PATIENCE
 from tests.ring_node import RingNode, value
@@ -112,6 +114,8 @@ def test_the_simulated_node_is_recorded_as_its_signal_is(
     raw = np.stack([numbers * 8, numbers, numbers >> 6 & 1], axis=1)
     channels = ("a0", "a3", "d1")
     with simulate(signal=recorded(1000, channels, numbers, raw, "a signal")) as sim:
+        with open_node(sim.port, timeout=ANSWER) as node:
+            start_sampling(node, channels, 1000)  # which goes on between the two
         command = [sim.port, str(path), "--label-channel", "d1=off,on", "--json", *PATIENT]
         assert record.main([*command, "--channels", "a0,a3", "--rate", "1000", "--seconds", "1.5"]) == 0
         assert record.main([*command, "--seconds", "0.5"]) == 0
@@ -282,9 +286,9 @@ def test_keys_label_what_comes_and_the_terminal_is_given_back(path: Path, number
                     size = path.stat().st_size if path.exists() else 0
                     until(lambda size=size: path.exists() and path.stat().st_size > size)  # type: ignore[misc]
             it.process.send_signal(number)
-            assert it.end() == EXIT_INTERRUPTED
+            assert it.end() == 0
     said = json.loads(it.out)
-    assert it.said == f"stopped: after {said['samples']} samples, kept in {path}\n"
+    assert it.said == ""
     rows = found(path)
     assert len(rows.samples) == said["samples"]
     words = [word for i, word in enumerate(rows.labels or ()) if not i or word != (rows.labels or ())[i - 1]]
@@ -323,3 +327,21 @@ def test_a_node_that_falls_silent_gives_the_terminal_back(path: Path) -> None:
     *_, line = it.said.splitlines()
     assert line.startswith("error: no answer from address 1 on ")
     assert line.endswith(f"; {rows} samples, kept in {path} so far")
+
+
+def test_ctrl_c_is_the_end_where_no_other_is_asked_for(path: Path) -> None:
+    """And cuts short what was to take so many seconds; the node no longer samples then."""
+    node = RingNode(pace=20)
+    with stand_in(node) as port:
+        for more, status in (((), 0), (("--seconds", "1000"), EXIT_INTERRUPTED)):
+            size = path.stat().st_size if path.exists() else 0
+            with running(port, str(path), "--channels", "a0", "--rate", "1000", *more) as it:
+                until(lambda size=size: path.exists() and path.stat().st_size > size)  # type: ignore[misc]
+                assert node.channels == 1
+                it.process.send_signal(signal.SIGINT)
+                assert it.end() == status
+            assert it.said == ("stopped: before its 1000 s were over\n" if more else "")
+            (line,) = it.out.splitlines()
+            assert line.startswith("Recorded ")
+            assert node.channels == 0
+    assert f", {len(found(path).samples)} in all" in it.out
