@@ -105,7 +105,7 @@ SLOW = {
         66,
         "--new-baud 38400, then --baud 38400",
     ),
-    "the silence": (SIX, 720, 115_200, Gap.STANDARD, None, "--new-gap true or --new-baud 230400, then"),
+    "the silence": (SIX, 710, 115_200, Gap.STANDARD, None, "--new-gap true or --new-baud 230400, then"),
     "no line": (SIX, 10_000, 921_600, Gap.TRUE_CHARACTERS, None, "; fewer channels, or --rate "),
 }
 """As LINES; the seconds that are to be recorded; what would do."""

@@ -30,6 +30,8 @@ STILL_SECONDS = 5.0
 
 BAUDS = (19200, 38400, 57600, 115200, 230400, 460800, 921600)
 """That adapters have."""
+USED = 0.95
+"""Of what a line carries, what scans may take: the rest is for checks and events."""
 FRAMES_CHARACTERS = (2 + 8 + 1 + 4 + 2) + (3 + 2 * RING.count + 2)
 """Of a request for scans, function 23, and of its answer."""
 
@@ -264,14 +266,14 @@ class Recorder:
         ways = [
             f"--new-baud {baud}, then --baud {baud}"
             for baud in BAUDS
-            if baud > link.baud and _carried(sampling, link, baud, link.gap) > rate
+            if baud > link.baud and USED * _carried(sampling, link, baud, link.gap) >= rate
         ][:1]
-        if _carried(sampling, link, link.baud, Gap.TRUE_CHARACTERS) > rate:
+        if USED * _carried(sampling, link, link.baud, Gap.TRUE_CHARACTERS) >= rate:
             ways.insert(0, "--new-gap true")
         enough = f"{' or '.join(ways)} (host.settings), " if ways else "fewer channels, "
         return [
             f"{link.baud} baud carry {carried:.0f} scans of {counted(sampling.width, 'word')} a second at most, not "
-            f"{rate}: the first are lost within {full:.0f} s; {enough}or --rate {carried:.0f} would do"
+            f"{rate}: the first are lost within {full:.0f} s; {enough}or --rate {int(USED * carried)} would do"
         ]
 
     def _remedy(self) -> str:
