@@ -93,7 +93,7 @@ def test_only_around_events(path: Path, capsys: pytest.CaptureFixture[str]) -> N
 
     def before(pdu: bytes) -> None:
         node.advance(500)
-        if node.number == 3000:
+        if node.number == 6000:
             node.happen(EventKind.DECISION, 1)
 
     node.before = before
@@ -101,9 +101,9 @@ def test_only_around_events(path: Path, capsys: pytest.CaptureFixture[str]) -> N
         command = [port, str(path), "--channels", "a0", "--rate", "10000", "--seconds", "1"]
         assert record.main([*command, "--before", "100", "--after", "20", "--json", *PATIENT]) == 0
     assert json.loads(capsys.readouterr().out)["samples"] == 120
-    assert found(path).samples.tolist() == list(range(2900, 3020))
+    assert found(path).samples.tolist() == list(range(5900, 6020))
     (event,) = json.loads(beside(path).read_text())["events"]
-    assert (event["kind"], event["sample"]) == ("DECISION", 3000)
+    assert (event["kind"], event["sample"]) == ("DECISION", 6000)
 
 
 def test_the_simulated_node_is_recorded_as_its_signal_is(
