@@ -30,7 +30,7 @@ from host.core.registers import bytes_registers, pack, unpack
 from host.core.wire import BY_NAME, FRACTION_MAX, FRACTION_MIN, Activation, Command, Table
 from host.node.client import NodeError
 from host.node.staging import deploy
-from tests.e2e.liar import liar
+from tests.e2e.liar import honest, liar
 from tests.e2e.stand_in import stand_in
 from tests.elf.firmware import firmware_elf, ready
 from tests.elf.master import BUSY_MS
@@ -258,7 +258,7 @@ def test_a_class_is_proven_over_the_bus(node: MemoryNode, port: str) -> None:
 def test_another_class_than_ours_is_no_proof(node: MemoryNode) -> None:
     row = BY_NAME["RESULT_CLASS"]
     with (
-        stand_in(liar(node, {(row.table, row.address): 1}, set())) as port,
+        stand_in(liar(honest(node), {(row.table, row.address): 1}, set())) as port,
         open_node(port) as opened,
         pytest.raises(NodeError, match="the node computes"),
     ):

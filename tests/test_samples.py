@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from host.core.channels import mask_of
-from host.core.modbus import READ_HOLDING
+from host.core.modbus import READ_HOLDING, WRITE_READ
 from host.core.wire import EVENTS, SAMPLE_WORDS, EventKind, Reason, Start
 from host.errors import NeuronError
 from host.node import client
@@ -104,6 +105,57 @@ def test_what_the_ring_keeps_no_longer_is_a_gap(all_kept: bool) -> None:
     assert (scans.gaps, scans.overrun) == (((0, first),), True)
     assert scans.samples.tolist() == (list(range(10, 70)) if all_kept else [])
     assert ring.read().samples[0] == (70 if all_kept else first)
+
+
+def test_a_reply_to_another_master_is_no_gap() -> None:
+    fake, others = RingNode(), [150]
+    node = opened(fake)
+    ring = Ring(node, start_sampling(node, ("a0",), 1000))
+    fake.advance(200)
+
+    def answer(pdu: bytes) -> bytes:
+        if pdu[0] == WRITE_READ and others:
+            return fake(pdu[:-4] + struct.pack(">I", others.pop()))
+        return fake(pdu)
+
+    node.link.answer = answer  # type: ignore[attr-defined]
+    assert drained(ring, ("a0",)) == (list(range(200)), [])
+    assert others == []
+
+
+def test_a_ring_that_began_anew_is_a_gap_and_no_slow_line() -> None:
+    fake = RingNode()
+    node = opened(fake)
+    ring = Ring(node, start_sampling(node, ("a0",), 1000))
+    fake.advance(200)
+    fake.origin = 150
+    scans = ring.read()
+    assert (scans.gaps, scans.overrun, scans.samples.tolist()) == (((0, 150),), False, list(range(150, 200)))
+
+
+def test_a_late_reply_with_less_is_no_gap() -> None:
+    fake = RingNode()
+    node = opened(fake)
+    ring = Ring(node, start_sampling(node, ("a0",), 1000))
+    fake.advance(30)
+    late: list[bytes] = []
+    fake.before = lambda pdu: late.append(pdu)
+    ring.read(0)
+    reply = fake(late[0])
+    fake.advance(30)
+    ring.look()
+    node.link.answer = lambda pdu: reply  # type: ignore[attr-defined]
+    scans = ring.read()
+    assert (scans.gaps, scans.samples.tolist()) == ((), list(range(30)))
+
+
+def test_what_was_asked_for_and_is_not_sampled_is_said() -> None:
+    fake = RingNode()
+    node = opened(fake)
+    start_sampling(node, ("a0",), 1000)
+    known = fake.known
+    fake.known = lambda: known() | {"SAMPLING_CHANNELS": 0}  # type: ignore[method-assign]
+    assert "does not sample what it was told" in refused(lambda: start_sampling(node, ("a0",), 1000))
 
 
 def test_a_gap_ends_where_reading_shall_end() -> None:

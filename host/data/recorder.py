@@ -26,7 +26,9 @@ PAUSE_SECONDS = 0.25
 """Between two looks at a node that has little to say."""
 STILL_SECONDS = 5.0
 """A node that takes no scan for so long, at the lowest rate too, takes none any more."""
-
+STARTS_MAX = 5
+"""How often a node may begin anew before what it samples was seen to hold: two masters that each want other channels
+would go on for ever."""
 
 BAUDS = (19200, 38400, 57600, 115200, 230400, 460800, 921600)
 """That adapters have."""
@@ -82,7 +84,7 @@ class Recorder:
             )
         self.label = ""
         """Of the newest scan that was read."""
-        self._passed = 0
+        self._passed = self._starts = 0
         self._held: list[tuple[Scans, list[str]]] = []
         self._gap: tuple[int, int] | None = None
         self._overrun = False
@@ -183,6 +185,7 @@ class Recorder:
     def _confirm(self) -> None:
         """What is held is good, and written."""
         self._ring.confirm()
+        self._starts = 0
         self._events_due = 0.0
         self._note_events()
         self._flush()
@@ -297,6 +300,9 @@ class Recorder:
 
     def _begin_anew(self, error: Changed) -> None:
         self._drop(error)
+        self._starts += 1
+        if self._starts == STARTS_MAX:
+            raise NodeError(f"{error}, {STARTS_MAX} times in a row: is another master at work?")
         self._passed = self.passed
         self._begin(start_sampling(self._node, self._names, self.file.rate))
 

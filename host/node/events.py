@@ -7,7 +7,7 @@ from typing import Any
 
 from host.core.modbus import ILLEGAL_ADDRESS
 from host.core.registers import Block, pack
-from host.core.wire import BY_NAME, UNITS_MAX, EventKind, Reason, Start
+from host.core.wire import BY_NAME, EVENTS, UNITS_MAX, EventKind, Reason, Start
 from host.errors import counted
 from host.node.client import Answered, NodeError
 from host.node.identity import Strange, checked, in_words, known
@@ -83,10 +83,10 @@ class Events:
         self._ask(SHORT)
 
     def read(self) -> list[Event]:
-        """Those that have come since."""
-        found = []
+        """Those that have come since, as many as a node keeps; more, if there are, at the next read."""
+        found: list[Event] = []
         values = self._look()
-        while values["EVENT_NUMBER"] != values["EVENTS_HEAD"]:
+        while values["EVENT_NUMBER"] != values["EVENTS_HEAD"] and len(found) < EVENTS:
             event = self._event(values)
             found.append(event)
             self.next = event.number + 1

@@ -119,7 +119,8 @@ def start_sampling(node: Node, names: tuple[str, ...], rate: int | None) -> Samp
     if rate is None and not now.rate:
         raise NodeError("the node runs no model that says how often to sample: say it with --rate")
     wished = node.read_block(WISHED)
-    if wished["SAMPLE_CHANNELS"] == wanted and now.rate == (rate or now.rate):
+    samples = not wanted & ~now.channels
+    if samples and wished["SAMPLE_CHANNELS"] == wanted and now.rate == (rate or now.rate):
         return now
     try:
         node.write_values(SAMPLE_RATE=rate or now.rate, SAMPLE_CHANNELS=wanted)
@@ -130,12 +131,12 @@ def start_sampling(node: Node, names: tuple[str, ...], rate: int | None) -> Samp
         doing = f"sample {','.join(names)} {rate or now.rate} times a second"
         raise Refused(doing, identity.reason, identity.detail) from error
     now = read_sampling(node)
+    if wanted & ~now.channels:
+        raise NodeError("the node does not sample what it was told: is another master at work?")
     if rate not in (None, now.rate):
         raise NodeError(
             f"the node samples {now.rate} times a second, as its model wants it: record with --rate {now.rate}"
         )
-    if wanted & ~now.channels:
-        raise NodeError("the node does not sample what it was told: is another master at work?")
     return now
 
 
@@ -210,13 +211,15 @@ class Ring:
         """
         values = self._ask()
         first = extended(values["SAMPLES_FIRST"], self.next)
-        count = min(self.head - first, self.sampling.at_once)
-        if first > self.next and not all_kept:
+        head = extended(values["SAMPLES_HEAD"], self.next)
+        count = min(head - first, self.sampling.at_once)
+        overrun = first > self.next and self._overrun(head)
+        if overrun and not all_kept:
             first, count = max(first, self.head - self.sampling.kept // 2), 0
         if stop is not None:
             first = min(first, stop)
             count = min(count, stop - first)
-        return self._scans(first, values["SAMPLES"][: count * self.sampling.width])
+        return self._scans(first, values["SAMPLES"][: count * self.sampling.width], overrun)
 
     def look(self) -> None:
         """Where the node is now."""
@@ -238,6 +241,10 @@ class Ring:
             raise Changed("the node has started again")
         self._uptime = uptime
 
+    def _overrun(self, head: int) -> bool:
+        """Whether a ring that has come so far may have no room any more for what is to be read next."""
+        return head - self.next >= self.sampling.kept
+
     def _reach(self, head: int) -> None:
         if head < self.next:
             raise Changed("the node counts its samples anew: it has started again")
@@ -254,13 +261,15 @@ class Ring:
                 now = names_of(values["SAMPLES_CHANNELS"])
                 raise Changed(f"the node now samples {','.join(now) or 'nothing'}")
             self._reach(head)
-            if self.next <= first <= head:
+            jumps = first > self.next and not self._overrun(head)
+            if self.next <= first <= head and not (jumps and once_more):
                 return values
             if once_more:
-                self._node.doubt()  # a reply that came twice looks like this
+                # So looks a reply that came twice, or one to another master. A ring that began anew says it again.
+                self._node.doubt()
         raise Strange("SAMPLES_FIRST", values["SAMPLES_FIRST"])
 
-    def _scans(self, first: int, flat: list[int]) -> Scans:
+    def _scans(self, first: int, flat: list[int], overrun: bool) -> Scans:
         import numpy as np
 
         words = np.array(flat, np.int64).reshape(-1, self.sampling.width)
@@ -272,7 +281,6 @@ class Ring:
         if (beyond := (words > highest) & ~lost[:, None]).any():
             raise Strange("SAMPLES", int(words[beyond][0]))
         gaps = [(self.next, first - self.next)] if first > self.next else []
-        overrun = bool(gaps)
         for number in samples[lost].tolist():
             if gaps and sum(gaps[-1]) == number:
                 gaps[-1] = (gaps[-1][0], gaps[-1][1] + 1)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from host.core.channels import is_analog
 from host.core.registers import Block, unpack
-from host.core.wire import BY_NAME, SAMPLE_MISSING, UNITS_MAX, Table
+from host.core.wire import BY_NAME, RAW_MAX, SAMPLE_MISSING, UNITS_MAX, Table
 from host.node.coils import set_coils
 from host.node.events import Event, Events
 from host.node.hops import Hop, Hops
-from host.node.identity import bit_of
+from host.node.identity import Strange, bit_of, checked
 from host.node.node import Node
 from host.node.samples import Sampling, sampling_of
 from host.node.staging import checked_image, running_image
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 NOW = Block.between("RESULT_SEQUENCE", "RESULTS")
 CHANNELS_NOW = Block.between("CHANNELS", "FREQUENCY")
+TAKES = 4
+"""Looks at which a node may run yet another model than it said just before."""
 STATES = ("BUS_LOST", "LATCHED", "CLIPPED", "OUT_OF_RANGE", "WAITING", "FAULT")
 """The discrete inputs that people should see at once."""
 
@@ -90,7 +92,8 @@ class Watching:
                 hertz = values["FREQUENCY"][number] / 256
                 channels.append(Channel(name, levels >> number & 1, values["EDGES"][number], hertz))
             elif values["CHANNEL_NOW"][number] != SAMPLE_MISSING:
-                channels.append(Channel(name, values["CHANNEL_NOW"][number]))
+                now_raw = checked("CHANNEL_NOW", values["CHANNEL_NOW"][number], 0, RAW_MAX)
+                channels.append(Channel(name, now_raw))
         bits = now["RESULT_BITS"]
         coils = set_coils(self._node) if bit_of(bits, "HELD") else []
         return Look(
@@ -99,13 +102,14 @@ class Watching:
 
     def _now(self) -> dict[str, Any]:
         """Outputs and bits as they stand, of the model that we know: another is read first."""
-        while True:
+        for _ in range(TAKES):
             outputs = self.model.outputs if self.model and not self.model.senses else 0
             words = self._node.read(Table.HOLDING, NOW.address, NOW.count - UNITS_MAX + outputs)
             now = NOW.unpack(words)
             if (now["RESULT_SEQUENCE"], now["RESULT_CRC"] if now["RESULT_SEQUENCE"] else 0) == self._runs:
                 return now
             self._take()
+        raise Strange("RESULT_CRC", f"0x{now['RESULT_CRC']:08x}, not that of the model it runs")
 
     def _take(self) -> None:
         """Another model runs, or none."""
