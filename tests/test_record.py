@@ -293,6 +293,19 @@ def test_a_node_that_falls_silent_leaves_what_was_got(path: Path) -> None:
     assert desk.notes()["samples"] == recorder.file.added
 
 
+def test_a_node_that_says_what_no_node_can_say_in_the_end_leaves_what_was_got(path: Path) -> None:
+    desk = Desk(path)
+    recorder = desk.begin()
+    desk.run(recorder, 3.5)
+    held = recorder.passed
+    desk.link.answer = (
+        lambda pdu: bytes([pdu[0], 2 * (count := int.from_bytes(pdu[3:5]))]) + b"\xff\xff" * count
+    )
+    recorder.finish(ask=True)
+    assert desk.said[-1].endswith(": the last samples are kept as they came")
+    assert len(desk.found().samples) == recorder.file.added == held
+
+
 @pytest.mark.parametrize("around", [None, Around(10, 10)])
 def test_a_node_that_takes_no_more_samples_is_not_waited_for(path: Path, around: Around | None) -> None:
     desk = Desk(path)

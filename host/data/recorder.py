@@ -16,6 +16,7 @@ from host.data.recorded import Recorded
 from host.errors import NeuronError, counted
 from host.node.client import NodeError
 from host.node.events import Events
+from host.node.identity import Strange
 from host.node.link import Link, character_seconds, silence_seconds
 from host.node.node import Node
 from host.node.samples import RING, Changed, Ring, Sampling, Scans, extended, lost_in_words, start_sampling
@@ -319,7 +320,7 @@ class Recorder:
                 self._flush()
         except Changed as error:
             self._drop(error)
-        except NodeError as error:
+        except (NodeError, Strange) as error:
             self._say(f"{error}: the last samples are kept as they came")
             self._flush()
         finally:
