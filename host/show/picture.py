@@ -214,10 +214,21 @@ def _render(subject: Descent, ending: str) -> bytes:
 
     figure = Figure(layout="constrained")
     compose(figure, subject)
+    _settle(figure)
     file = BytesIO()
     no_trace: dict[str, Any] = {"Date": None, "Creator": None} if ending == ".svg" else {"Software": None}
     figure.savefig(file, format=ending[1:], metadata=no_trace)
     return file.getvalue()
+
+
+def _settle(figure: Figure) -> None:
+    """Lay it out, to a millionth of its size: the solver's last bits hang on where objects lie in memory, and an SVG
+    names what it clips by them, so that one picture would not always be the same bytes."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        x, y, width, height = (round(end, 6) for end in axes.get_position(original=True).bounds)
+        axes.set_position((x, y, width, height), which="original")
 
 
 def _show(subject: Descent) -> None:
