@@ -32,7 +32,7 @@ static void begin(struct hops *hops)
     memset(&hops->last, 0, sizeof hops->last);
     memset(hops->wanted, 0, sizeof hops->wanted);
     for (unsigned i = 0; senses && i < model->inputs; i++)
-        if (model->sources[i].channel != WIRE_CHANNEL_BUS)
+        if (!senses_of_bus(&model->sources[i]))
             hops->wanted[model->sources[i].channel] |= 1u << model->sources[i].feature;
     hops->first = sampler_model(hops->sampler, senses ? senses_channels(model->sources, model->inputs) : 0,
                                 senses ? model->senses->rate : 0);
@@ -56,10 +56,7 @@ static void take_channel(struct measured *measured, const struct image *model, u
         const struct senses_source *source = &model->sources[i];
         if (source->channel != channel)
             continue;
-        const uint32_t numerator =
-            source->feature == WIRE_FEATURE_BAND
-                ? features_band(window, found->value[WIRE_FEATURE_MEAN], source->band_low, source->band_high)
-                : found->value[source->feature];
+        const uint32_t numerator = senses_numerator(source, window, found);
         bool clipped;
         measured->features[i] = numerator;
         measured->inputs[i] =

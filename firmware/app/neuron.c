@@ -176,7 +176,7 @@ static uint64_t sensed_by(const struct image *model)
 {
     uint64_t sensed = 0;
     for (unsigned i = 0; model && model->senses && i < model->inputs; i++)
-        if (model->sources[i].channel != WIRE_CHANNEL_BUS)
+        if (!senses_of_bus(&model->sources[i]))
             sensed |= bits_of(i, 1);
     return sensed;
 }

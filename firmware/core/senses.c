@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "core/features.h"
-
 /* As in an image. */
 struct decides {
     int16_t threshold_off;
@@ -16,11 +14,6 @@ _Static_assert(sizeof(struct decides) == 20, "a decision is 20 bytes");
 
 /* ----------------------------------------------------------------------------------------------------- senses */
 
-static bool of_bus(const struct senses_source *source)
-{
-    return source->channel == WIRE_CHANNEL_BUS;
-}
-
 static bool empty(const struct senses_source *source)
 {
     return source->feature == 0 && source->band_low == 0 && source->band_high == 0 && source->shift == 0 &&
@@ -30,7 +23,7 @@ static bool empty(const struct senses_source *source)
 /* Whether it is written in its one form, of a channel and a feature that are known. */
 static enum wire_reason form(const struct senses_source *source)
 {
-    if (of_bus(source))
+    if (senses_of_bus(source))
         return empty(source) ? WIRE_REASON_NONE : WIRE_REASON_PADDING;
     if (source->reserved != 0 ||
         (source->feature != WIRE_FEATURE_BAND && (source->band_low != 0 || source->band_high != 0)))
@@ -84,7 +77,7 @@ enum wire_reason senses_open(const struct senses **senses, const struct senses_s
         const enum wire_reason reason = form(source);
         if (reason != WIRE_REASON_NONE)
             return reason;
-        any = any || !of_bus(source);
+        any = any || !senses_of_bus(source);
     }
     *detail = (uint16_t)inputs;
     if (!any || !sampling_fits(&copy))
@@ -94,7 +87,7 @@ enum wire_reason senses_open(const struct senses **senses, const struct senses_s
         *detail = (uint16_t)i;
         if (!source)
             return WIRE_REASON_LENGTH;
-        if (!of_bus(source) && !fits(source, copy.window))
+        if (!senses_of_bus(source) && !fits(source, copy.window))
             return WIRE_REASON_SENSES;
     }
     *detail = 0;
@@ -105,14 +98,22 @@ uint32_t senses_channels(const struct senses_source *sources, unsigned inputs)
 {
     uint32_t channels = 0;
     for (unsigned i = 0; i < inputs; i++)
-        if (!of_bus(&sources[i]))
+        if (!senses_of_bus(&sources[i]))
             channels |= 1u << sources[i].channel;
     return channels;
 }
 
+uint32_t senses_numerator(const struct senses_source *source, const struct features_window *window,
+                          const struct features *found)
+{
+    if (source->feature == WIRE_FEATURE_BAND)
+        return features_band(window, found->value[WIRE_FEATURE_MEAN], source->band_low, source->band_high);
+    return found->value[source->feature];
+}
+
 /* ------------------------------------------------------------------------------------------------ self-test */
 
-static uint32_t numerator(const struct senses *senses, const struct senses_source *source)
+static uint32_t seeded_numerator(const struct senses *senses, const struct senses_source *source)
 {
     uint16_t samples[WIRE_WINDOW_MAX];
     const struct features_window window = {
@@ -124,16 +125,14 @@ static uint32_t numerator(const struct senses *senses, const struct senses_sourc
     struct features found;
     features_seeded(senses->seed, source->channel, senses->window, samples);
     features_measure(&window, 1u << source->feature, senses->rate, &found);
-    if (source->feature == WIRE_FEATURE_BAND)
-        return features_band(&window, found.value[WIRE_FEATURE_MEAN], source->band_low, source->band_high);
-    return found.value[source->feature];
+    return senses_numerator(source, &window, &found);
 }
 
 enum wire_reason senses_self_test(const struct senses *senses, const struct senses_source *sources,
                                   unsigned inputs, uint16_t *detail)
 {
     for (unsigned i = 0; i < inputs; i++)
-        if (!of_bus(&sources[i]) && numerator(senses, &sources[i]) != sources[i].expected) {
+        if (!senses_of_bus(&sources[i]) && seeded_numerator(senses, &sources[i]) != sources[i].expected) {
             *detail = (uint16_t)(WIRE_WINDOW_TEST + i);
             return WIRE_REASON_SELF_TEST;
         }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "core/decide.h"
+#include "core/features.h"
 #include "core/reader.h"
 #include "core/wire.h"
 
@@ -22,6 +23,11 @@ struct senses_source {
     uint32_t expected; /* the numerator over the seeded window of this channel */
 };
 _Static_assert(sizeof(struct senses_source) == 20, "a source is 20 bytes");
+
+static inline bool senses_of_bus(const struct senses_source *source)
+{
+    return source->channel == WIRE_CHANNEL_BUS;
+}
 
 /* Lies in the image. */
 struct senses {
@@ -45,6 +51,10 @@ enum wire_reason senses_open_decision(struct decide_config *decision, struct rea
 
 /* The channels that the sources need, channel n in bit n. */
 uint32_t senses_channels(const struct senses_source *sources, unsigned inputs);
+
+/* What a window of the source's channel gives. found: what was measured of it, the source's feature among them. */
+uint32_t senses_numerator(const struct senses_source *source, const struct features_window *window,
+                          const struct features *found);
 
 /* Measure the seeded windows on this machine: NONE, or SELF_TEST with WIRE_WINDOW_TEST and the first input that differs.
  * Takes 2 KiB of stack for a window. */
