@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +20,7 @@ from host.core.wire import (
     Table,
 )
 from tests.e2e.scenario import AND
-from tests.memory_node import COMPILERS, MemoryNode, ModbusException, Scan
+from tests.memory_node import MemoryNode, ModbusException, Scan
 from tests.models import random_model
 
 U32 = 1 << 32
@@ -72,16 +71,11 @@ def gap(node: MemoryNode, lost: int) -> None:
     node.idle(1)
 
 
-@pytest.fixture(scope="module", params=COMPILERS)
-def shared(request: pytest.FixtureRequest) -> Iterator[MemoryNode]:
-    with MemoryNode(request.param) as node:
-        yield node
-
-
 @pytest.fixture
-def node(shared: MemoryNode) -> MemoryNode:
-    shared.factory()
-    return shared
+def node(memory_node: MemoryNode) -> MemoryNode:
+    """As it leaves the factory: no round has come yet."""
+    memory_node.factory()
+    return memory_node
 
 
 def test_a_start_is_the_first_event(node: MemoryNode) -> None:

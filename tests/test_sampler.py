@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -28,7 +28,7 @@ from host.core.wire import (
     Table,
 )
 from tests.e2e.scenario import AND
-from tests.memory_node import COMPILERS, MemoryNode, ModbusException, Scan
+from tests.memory_node import MemoryNode, ModbusException, Scan
 from tests.sampler_model import U32, SamplerModel
 
 FAILURE, ADDRESS = 4, 2
@@ -90,10 +90,10 @@ class Pair:
                 return found
 
 
-@pytest.fixture(scope="module", params=COMPILERS)
-def node(request: pytest.FixtureRequest) -> Iterator[MemoryNode]:
-    with MemoryNode(request.param) as node:
-        yield node
+@pytest.fixture(scope="module")
+def node(memory_node: MemoryNode) -> MemoryNode:
+    """One goes through all of the tests, so that no number is small for long."""
+    return memory_node
 
 
 @pytest.fixture
