@@ -102,11 +102,10 @@ def _so_far(recorder: Recorder) -> str:
     """'record 12 s of 60, 12000 samples, label worn'."""
     file = recorder.file
     of = "" if recorder.wanted is None else f" of {recorder.wanted / file.rate:g}"
-    lost = sum(count for _, count in file.gaps)
     parts = [
         f"record {recorder.passed // file.rate} s{of}",
         counted(recorder.kept, "sample"),
-        *([f"{lost} lost"] if lost else []),
+        *([f"{file.lost} lost"] if file.lost else []),
         *([f"label {recorder.label}" if recorder.label else "no label"] if recorder.labels else []),
     ]
     return ", ".join(parts)
@@ -115,7 +114,6 @@ def _so_far(recorder: Recorder) -> str:
 def _report(recorder: Recorder, args: argparse.Namespace) -> None:
     """What was recorded now."""
     file = recorder.file
-    lost = sum(count for _, count in file.gaps)
     if args.json:
         import json
 
@@ -127,7 +125,7 @@ def _report(recorder: Recorder, args: argparse.Namespace) -> None:
                     "rate": file.rate,
                     "samples": file.added,
                     "gaps": len(file.gaps),
-                    "lost": lost,
+                    "lost": file.lost,
                     "labels": file.labels,
                     "events": len(file.events),
                     "events_lost": recorder.events_lost,
@@ -142,7 +140,7 @@ def _report(recorder: Recorder, args: argparse.Namespace) -> None:
         )
         return
     words = ", ".join(f"{count} {word or 'without label'}" for word, count in file.labels.items())
-    gaps = f", {counted(len(file.gaps), 'gap')} with {counted(lost, 'sample')} lost" if lost else ""
+    gaps = f", {counted(len(file.gaps), 'gap')} with {counted(file.lost, 'sample')} lost" if file.lost else ""
     more = f", {file.scans} in all" if file.scans > file.added else ""
     say(
         console(),

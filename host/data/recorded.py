@@ -124,6 +124,11 @@ class Recorded:
         """Scans that have come now."""
         return self.scans - self._begun.scans
 
+    @property
+    def lost(self) -> int:
+        """Scans in the gaps."""
+        return sum(count for _, count in self.gaps)
+
     def session(self, uid: str, firmware: str) -> None:
         """What comes from here on is of this node, whose numbers may begin anew."""
         began = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
