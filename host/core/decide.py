@@ -40,6 +40,10 @@ class Decision:
     before: bool = False
 
 
+AT_ONCE = Decision()
+"""The decision is the condition as it is."""
+
+
 def decide_hysteresis(before: bool, output: int, on: int, off: int) -> bool:
     """Whether an output is on: above `on` yes, at most `off` no, between them as it was `before`. At the output's
     scale, off <= on."""

@@ -41,10 +41,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from host.core.crc import crc32
-from host.core.decide import Decision
+from host.core.decide import AT_ONCE, Decision
 from host.core.fixed import INT16_MAX, INT16_MIN, INT32_MAX, INT32_MIN, Int16
 from host.core.reader import Reader, require
-from host.core.senses import AT_ONCE, Senses, decision_bytes, decision_decode, senses_bytes, senses_decode
+from host.core.senses import Senses, decision_bytes, decision_decode, senses_bytes, senses_decode
 from host.core.wire import (
     FRACTION_MAX,
     FRACTION_MIN,

@@ -42,9 +42,6 @@ SOURCE = struct.Struct("<BBHHBBiiI")
 DECIDES = struct.Struct("<hBBIIIBBH")
 BUS = (CHANNEL_BUS, *[0] * 8)
 
-AT_ONCE = Decision()
-"""The decision is the condition as it is."""
-
 
 @dataclass(frozen=True)
 class Source:

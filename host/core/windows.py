@@ -22,9 +22,6 @@ from host.core.wire import SAMPLE_MISSING
 
 MASK_32 = (1 << 32) - 1
 
-AT_ONCE = 4096
-"""Windows that are measured at once: 32 MiB of the longest."""
-
 
 @dataclass(frozen=True)
 class Hops:
@@ -64,10 +61,9 @@ def hops(model: Model, first_number: int, raw: Mapping[int, Any]) -> Hops:
         if source is None:
             continue
         column = columns[source.channel]
-        for begin in range(0, len(starts), AT_ONCE):
-            part = slice(begin, begin + AT_ONCE)
-            windows = column[starts[part, np.newaxis] + np.arange(senses.window)]
-            numerators[part, place] = features.numerators(source.feature, windows, senses.rate, source.band)
+        numerators[:, place] = features.numerators_at(
+            source.feature, column, starts, senses.window, senses.rate, source.band
+        )
         inputs[:, place], _ = features.inputs(
             source.multiply, source.shift, source.offset, numerators[:, place]
         )

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from host.core import features
 from host.core.channels import NAMES
+from host.core.fixed import Int64
 from host.data.dataset import Dataset, Windows
 from host.data.dialect import is_number
 from host.data.measures import all_of, named
@@ -26,9 +26,6 @@ from host.errors import NeuronError, counted
 from host.models.sensed import Sensed
 from host.progress import Progress, silent
 
-Int64 = NDArray[np.int64]
-AT_ONCE = 4096
-"""Windows that are measured at once: 32 MiB of the longest."""
 MEASURING = "measure features"
 
 
@@ -165,12 +162,9 @@ def measure(recording: Recording, sensed: Sensed, rows: Int64, progress: Progres
     numerators = np.empty((len(rows), len(sensed.inputs)), np.int64)
     for place, one in enumerate(sensed.inputs):
         column = recording.raw[:, recording.channels.index(NAMES[one.channel])]
-        windows = np.lib.stride_tricks.sliding_window_view(column, sensed.window)
-        for begin in range(0, len(rows), AT_ONCE):
-            some = slice(begin, begin + AT_ONCE)
-            numerators[some, place] = features.numerators(
-                one.feature, windows[rows[some]], sensed.rate, one.band
-            )
+        numerators[:, place] = features.numerators_at(
+            one.feature, column, rows, sensed.window, sensed.rate, one.band
+        )
         progress(MEASURING, place + 1, len(sensed.inputs))
     return numerators
 

@@ -14,6 +14,7 @@ from host.boards.generators import PUMP_STATES, RATE
 from host.boards.signals import generated
 from host.core import features
 from host.core.decide import Decision
+from host.core.fixed import Int64
 from host.core.wire import Feature
 from host.data.recording import Recording
 from host.data.windows import measure, whole_windows
@@ -21,8 +22,6 @@ from host.lessons.lesson import PROGRAM, Exercise, Facts, Lesson, block, table, 
 from host.models.sensed import Sensed
 from host.training.decided import course
 from host.training.trained import Trained
-
-Int64 = NDArray[np.int64]
 
 SIGNAL, SCANS = "pump:5", 1000
 """What the pump does, and scans a second."""

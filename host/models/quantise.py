@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from host.core.decide import Decision
-from host.core.fixed import INT16_MAX, INT16_MIN, VALUE_MAX, Int16
+from host.core.decide import AT_ONCE, Decision
+from host.core.fixed import INT16_MAX, INT16_MIN, VALUE_MAX, Int16, Int64
 from host.core.image import Layer, Model, Names, image_size, parts_size
 from host.core.infer import dequantise_inputs, infer, quantise_inputs
 from host.core.wire import IMAGE_MAX, LAYERS_MAX, UNITS_MAX, VECTORS_MAX, Activation
@@ -21,10 +21,9 @@ from host.errors import NeuronError
 from host.models.dense import Dense, Float
 from host.models.formats import Ranges, absorb, input_scales, quantise_layer
 from host.models.report import Report, report_of
-from host.models.sensed import Int64, Sensed, integers
+from host.models.sensed import Sensed, integers
 
 NO_NAMES = Names()
-PLAIN = Decision()
 
 AWAY = 4
 """Data lie away from 0 where the nearest is so many times as far from it as they are wide: from there on twice as far
@@ -59,7 +58,7 @@ def quantise(
     shared_outputs: bool = False,
     sensed: Sensed | None = None,
     numerators: Int64 | None = None,
-    decision: Decision = PLAIN,
+    decision: Decision = AT_ONCE,
     off_threshold: float | None = None,
 ) -> tuple[Model, Report]:
     """The fixed-point model of float layers, and what was lost. x: (samples, inputs), the training data.

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from host.core.fixed import INT16_MIN, Int16
+from host.core.fixed import INT16_MIN, Int16, Int64
 from host.core.image import Model, encode, image_lowest, image_narrow
 from host.core.infer import dequantise_outputs, infer, infer_layer
 from host.core.wire import Activation
 from host.models.bounds import error_bounds, float32_step
 from host.models.dense import Dense, Float, reference
 from host.models.formats import Ranges
-from host.models.sensed import Int64, integers
+from host.models.sensed import integers
 
 
 @dataclass(frozen=True)

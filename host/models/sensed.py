@@ -11,23 +11,20 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from host.core import features
-from host.core.fixed import INT16_MAX, INT16_MIN, INT32_MAX, Int16
+from host.core.fixed import INT16_MAX, INT16_MIN, INT32_MAX, Int16, Int64
 from host.core.image import Model
 from host.core.infer import quantise_inputs
 from host.core.senses import Senses, Source
-from host.core.wire import FRACTION_MIN, Feature
+from host.core.wire import FEATURE_SHIFT_MAX, FRACTION_MIN, Feature
 from host.errors import NeuronError
 from host.models.dense import Float
 from host.models.formats import Ranges, Span, input_scales
 
-Int64 = NDArray[np.int64]
-
 SEED = 485
 """Of the windows of the self-test, which host.core.senses draws."""
-MULTIPLY_BITS, SHIFT_MAX = 31, 62
+MULTIPLY_BITS = 31
 SHIFTED = frozenset({Feature.LAST, Feature.MEAN, Feature.MIN, Feature.MAX})
 """Features that an offset of the channel's scale shifts; it drops out of the others, or is no part of what they say."""
 PLAIN = frozenset({Feature.CROSSINGS, Feature.LEVEL, Feature.COUNT, Feature.FREQUENCY})
@@ -106,7 +103,7 @@ class Sensed:
         """q = numerator * (factor / divisor * 2^fraction) + (own offset - offset) * 2^fraction, as exactly as 31 bits
         of a multiply can say it."""
         steps = math.ldexp(one.factor / features.divisor(one.feature, self.window), fraction)
-        shift = min(MULTIPLY_BITS - math.frexp(steps)[1], SHIFT_MAX)
+        shift = min(MULTIPLY_BITS - math.frexp(steps)[1], FEATURE_SHIFT_MAX)
         multiply = round(math.ldexp(steps, shift))
         if abs(multiply) > INT32_MAX:
             shift -= 1

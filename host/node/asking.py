@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from host.core.decide import Decision
+from host.core.decide import AT_ONCE
 from host.core.fixed import Int16
 from host.core.image import image_crc
 from host.core.infer import (
@@ -107,7 +107,7 @@ class OnNode(Twin):
         super().__init__(running_image(node, identity))
         self._node, self._coils = node, set_coils(node)
         self._last: list[int] = []
-        self._at_once = self.model.decision == Decision()  # otherwise the lamp is also a matter of time
+        self._at_once = self.model.decision == AT_ONCE  # otherwise the lamp is also a matter of time
         if self.model.senses and "OVERRIDE" not in self._coils:
             raise NodeError(
                 f"the node measures {listed(self.model.names.inputs, 3)} itself: set the coil OVERRIDE to give it "

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from host.core.decide import Decision
+from host.core.decide import AT_ONCE
 from host.core.fixed import Int16
 from host.core.image import Model
 from host.core.infer import (
@@ -123,7 +123,7 @@ def prove(
     expected = infer(model, q)
     lamps, classes = led(model, expected), class_of(model, expected)
     given, seen = [], []
-    at_once = model.decision == Decision()  # otherwise the lamp is also a matter of time
+    at_once = model.decision == AT_ONCE  # otherwise the lamp is also a matter of time
     compared = model.outputs > 1 or not at_once  # the class of a single output is what its LED says
     for i, (y, lit) in enumerate(zip(expected, lamps, strict=True)):
         # A reply that came twice looks like the answer to the next row.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from host.core import features
+from host.core.channels import is_analog
 from host.core.image import Model
 from host.core.infer import dequantise_inputs, dequantise_outputs
 from host.core.wire import RAW_MAX
@@ -119,7 +120,7 @@ class Page:
     def _channels(self, channels: list[Channel]) -> Table:
         table = _table("channel", "raw", "")
         for channel in channels:
-            if channel.name.startswith("a"):
+            if is_analog(channel.name):
                 what = self._bar * round(channel.value * BAR / RAW_MAX)
             else:
                 what = f"{counted(channel.edges, 'edge')}, {channel.hertz:.4g} Hz"

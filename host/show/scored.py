@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from host.core.decide import Decision
+from host.core.decide import AT_ONCE
 from host.errors import counted
 from host.show.tables import INDENT, NAME_WIDTH, aligned, shortened, wrapped
 from host.training.scores import Question, Scores, confused
@@ -48,7 +48,7 @@ def _decided(trained: Trained) -> list[str]:
     if found is None:
         return []
     alone, decided = (percent(part / found.windows) for part in (found.alone, found.decided))
-    if trained.model.decision == Decision():
+    if trained.model.decision == AT_ONCE:
         return wrapped(f"lamp right in {alone} of the {found.part} part's windows")
     how = ", and never acknowledged" if trained.model.decision.latch else ""
     return wrapped(

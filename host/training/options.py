@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from host.core.decide import Decision
+from host.core.decide import AT_ONCE, Decision
 from host.data.windows import Windowing
-
-AT_ONCE = Decision()
 
 
 @dataclass(frozen=True)
