@@ -57,8 +57,22 @@
 #define WIRE_DELAY_MAX 2147483647
 #define WIRE_DEBOUNCE_MAX 1000
 #define WIRE_WINDOW_TEST 256
+#define WIRE_HASH_BYTES 32
+#define WIRE_KEY_BYTES 32
+#define WIRE_SIGNATURE_BYTES 64
+#define WIRE_ORDER_VERSION 1
+#define WIRE_ORDER_MAX 246
+#define WIRE_ARGUMENTS_MAX 126
+#define WIRE_ORDER_AHEAD 64
+#define WIRE_BLOCK_BYTES 240
+#define WIRE_BLOCKS_MAX 35
+#define WIRE_GO_BYTES 16
+#define WIRE_GO_SECONDS 60
+#define WIRE_SEARCH_ADDRESS 250
+#define WIRE_SEARCH_SECONDS 10
 #define WIRE_VENDOR_NAME "neuron485"
 #define WIRE_PRODUCT_CODE "N485-F407"
+#define WIRE_ORDER_DOMAIN "neuron485 order"
 
 enum wire_flag {
     WIRE_FLAG_RANGES = 1,
@@ -68,6 +82,7 @@ enum wire_flag {
     WIRE_FLAG_LED_CLASS = 16,
     WIRE_FLAG_SENSES = 32,
     WIRE_FLAG_DECIDES = 64,
+    WIRE_FLAG_RELEASE = 128,
 };
 
 enum wire_activation {
@@ -89,6 +104,14 @@ enum wire_command {
     WIRE_COMMAND_RESUME = 7,
     WIRE_COMMAND_STOP = 8,
     WIRE_COMMAND_INSTALL = 9,
+    WIRE_COMMAND_TRIAL = 10,
+    WIRE_COMMAND_CONFIRM = 11,
+    WIRE_COMMAND_REVERT = 12,
+    WIRE_COMMAND_WRITE = 13,
+    WIRE_COMMAND_COILS = 14,
+    WIRE_COMMAND_KEY = 15,
+    WIRE_COMMAND_FLOOR = 16,
+    WIRE_COMMAND_ARM = 17,
 };
 
 enum wire_state {
@@ -96,6 +119,7 @@ enum wire_state {
     WIRE_STATE_ERASING = 1,
     WIRE_STATE_COMMITTING = 2,
     WIRE_STATE_TRAINING = 3,
+    WIRE_STATE_CHECKING = 4,
 };
 
 enum wire_training {
@@ -155,6 +179,20 @@ enum wire_reason {
     WIRE_REASON_SENSED = 26,
     WIRE_REASON_SAMPLING = 27,
     WIRE_REASON_DECIDES = 28,
+    WIRE_REASON_LOCKED = 29,
+    WIRE_REASON_FLOOR = 30,
+    WIRE_REASON_ROTTEN_TRUST = 31,
+    WIRE_REASON_UNSIGNED = 32,
+    WIRE_REASON_ORDER = 33,
+    WIRE_REASON_TARGET = 34,
+    WIRE_REASON_COUNTER = 35,
+    WIRE_REASON_SIGNATURE = 36,
+    WIRE_REASON_HASH = 37,
+    WIRE_REASON_TRIAL = 38,
+    WIRE_REASON_SESSION = 39,
+    WIRE_REASON_CRYPTO = 40,
+    WIRE_REASON_PRESENCE = 41,
+    WIRE_REASON_BROADCAST = 42,
 };
 
 enum wire_format {
@@ -195,6 +233,8 @@ enum wire_event_kind {
     WIRE_EVENT_KIND_GAP = 7,
     WIRE_EVENT_KIND_LATE = 8,
     WIRE_EVENT_KIND_OVERRIDE = 9,
+    WIRE_EVENT_KIND_TRIAL = 10,
+    WIRE_EVENT_KIND_ORDER = 11,
 };
 
 enum wire_watchdog_for {
@@ -207,6 +247,35 @@ enum wire_safe {
     WIRE_SAFE_ON = 1,
     WIRE_SAFE_HOLD = 2,
     WIRE_SAFE_KEEP = 3,
+};
+
+enum wire_scope {
+    WIRE_SCOPE_UID = 0,
+    WIRE_SCOPE_GROUP = 1,
+};
+
+enum wire_trust {
+    WIRE_TRUST_KEYED = 0,
+    WIRE_TRUST_PRESENT = 1,
+    WIRE_TRUST_LOCKED = 2,
+    WIRE_TRUST_GUARDED = 3,
+    WIRE_TRUST_CRYPTO = 4,
+};
+
+enum wire_order_result {
+    WIRE_ORDER_RESULT_NONE = 0,
+    WIRE_ORDER_RESULT_CHECKING = 1,
+    WIRE_ORDER_RESULT_DONE = 2,
+    WIRE_ORDER_RESULT_REFUSED = 3,
+};
+
+enum wire_session {
+    WIRE_SESSION_NONE = 0,
+    WIRE_SESSION_OPEN = 1,
+    WIRE_SESSION_VERIFIED = 2,
+    WIRE_SESSION_ARMED = 3,
+    WIRE_SESSION_DONE = 4,
+    WIRE_SESSION_REFUSED = 5,
 };
 
 enum wire_table {
@@ -243,7 +312,7 @@ enum wire_table {
 #define WIRE_HOLDING_INPUTS_SIZE 64u
 #define WIRE_HOLDING_INPUTS_FLOAT 0x0100u /* the same inputs in their own units, as written */
 #define WIRE_HOLDING_INPUTS_FLOAT_SIZE 128u
-#define WIRE_HOLDING_ADDRESS 0x0200u /* node address, 1..247; SAVE_SETTINGS applies and keeps all up to DEBOUNCE */
+#define WIRE_HOLDING_ADDRESS 0x0200u /* node address, 1..247; SAVE_SETTINGS applies and keeps all up to BROADCASTS */
 #define WIRE_HOLDING_BAUD 0x0201u /* baud rate, 1200..1000000; default 19200 */
 #define WIRE_HOLDING_BAUD_SIZE 2u
 #define WIRE_HOLDING_FORMAT 0x0203u /* 0 8E1, 1 8O1, 2 8N1, 3 8N2; default 0 */
@@ -252,11 +321,15 @@ enum wire_table {
 #define WIRE_HOLDING_WATCHDOG_FOR 0x0206u /* what it waits for, to this node: 0 FRAME, 1 WRITE */
 #define WIRE_HOLDING_SAFE 0x0207u /* the lamp while the bus is lost: 0 OFF, 1 ON, 2 HOLD, 3 KEEP */
 #define WIRE_HOLDING_DEBOUNCE 0x0208u /* milliseconds that a digital level must stand to count, 0..1000 */
-#define WIRE_HOLDING_COMMAND 0x0300u /* 0 NONE, 1 VERIFY, 2 COMMIT, 3 ROLLBACK, 4 SAVE_SETTINGS, 5 RESTART, 6 TRAIN, 7 RESUME, 8 STOP, 9 INSTALL */
-#define WIRE_HOLDING_LENGTH 0x0301u /* VERIFY, INSTALL: bytes of the staged image */
+#define WIRE_HOLDING_GROUP 0x0209u /* of nodes that obey one order together, 1..65535; 0: none */
+#define WIRE_HOLDING_LOCK 0x020Au /* 0: off; else commands and settings are refused, but for so many seconds after power-on and where someone is at the board */
+#define WIRE_HOLDING_BROADCASTS 0x020Bu /* 1: commands and settings are taken by broadcast too; 0: they are not */
+#define WIRE_HOLDING_COMMAND 0x0300u /* 0 NONE, 1 VERIFY, 2 COMMIT, 3 ROLLBACK, 4 SAVE_SETTINGS, 5 RESTART, 6 TRAIN, 7 RESUME, 8 STOP, 9 INSTALL, 10 TRIAL, 11 CONFIRM, 12 REVERT, 13 WRITE, 14 COILS, 15 KEY, 16 FLOOR, 17 ARM */
+#define WIRE_HOLDING_LENGTH 0x0301u /* VERIFY, INSTALL, TRIAL: bytes of the staged image */
 #define WIRE_HOLDING_LENGTH_SIZE 2u
-#define WIRE_HOLDING_CRC 0x0303u /* VERIFY, COMMIT, INSTALL: the image's CRC-32; ROLLBACK: that of the previous model */
+#define WIRE_HOLDING_CRC 0x0303u /* VERIFY, COMMIT, INSTALL, TRIAL, CONFIRM, REVERT: the image's CRC-32; ROLLBACK: that of the previous model */
 #define WIRE_HOLDING_CRC_SIZE 2u
+#define WIRE_HOLDING_SECONDS 0x0305u /* TRIAL: until the old model comes back by itself, unless CONFIRM */
 #define WIRE_HOLDING_RESULT_SEQUENCE 0x03FBu /* read only: SEQUENCE, so that one request tells whose results */
 #define WIRE_HOLDING_RESULT_SEQUENCE_SIZE 2u
 #define WIRE_HOLDING_RESULT_CRC 0x03FDu /* read only: MODEL_CRC, likewise */
@@ -324,7 +397,7 @@ enum wire_table {
 #define WIRE_HOLDING_EVENT_UPTIME_SIZE 2u
 #define WIRE_HOLDING_EVENT_SAMPLE 0x0808u /* read only: number of the next scan then */
 #define WIRE_HOLDING_EVENT_SAMPLE_SIZE 2u
-#define WIRE_HOLDING_EVENT_KIND 0x080Au /* read only: 0 NONE, 1 START, 2 DECISION, 3 CLIPPED, 4 BUS_LOST, 5 MODEL, 6 FAULT, 7 GAP, 8 LATE, 9 OVERRIDE */
+#define WIRE_HOLDING_EVENT_KIND 0x080Au /* read only: 0 NONE, 1 START, 2 DECISION, 3 CLIPPED, 4 BUS_LOST, 5 MODEL, 6 FAULT, 7 GAP, 8 LATE, 9 OVERRIDE, 10 TRIAL, 11 ORDER */
 #define WIRE_HOLDING_EVENT_DETAIL 0x080Bu /* read only: cause of START, reason of FAULT; of others 1 as it begins, 0 as it ends */
 #define WIRE_HOLDING_EVENT_VALUE 0x080Cu /* read only: INFERENCES of DECISION, CRC-32 of MODEL, DETAIL of FAULT, scans lost of GAP, windows missed of LATE */
 #define WIRE_HOLDING_EVENT_VALUE_SIZE 2u
@@ -335,12 +408,41 @@ enum wire_table {
 #define WIRE_HOLDING_STAGE_SIZE 4096u
 #define WIRE_HOLDING_ARENA 0x4000u /* training: ranges, scales, x, y, weights, start, vectors, as trainer.h has them */
 #define WIRE_HOLDING_ARENA_SIZE 30720u
+#define WIRE_HOLDING_ORDER 0x0900u /* a signed order, whole in one frame; core/order draws it */
+#define WIRE_HOLDING_ORDER_SIZE 123u
+#define WIRE_HOLDING_SESSION_HASH 0x0A00u /* session: hash of the image that will come in blocks */
+#define WIRE_HOLDING_SESSION_HASH_SIZE 16u
+#define WIRE_HOLDING_SESSION_LENGTH 0x0A10u /* session: its bytes; all up to SECONDS in one frame; 0: close it */
+#define WIRE_HOLDING_SESSION_LENGTH_SIZE 2u
+#define WIRE_HOLDING_SESSION_GO 0x0A12u /* session: hash of the bytes that will be written to GO */
+#define WIRE_HOLDING_SESSION_GO_SIZE 16u
+#define WIRE_HOLDING_SESSION_SECONDS 0x0A22u /* session: of a trial after GO; 0: the model is kept at once */
+#define WIRE_HOLDING_SESSION_STATE 0x0A23u /* read only: 0 NONE, 1 OPEN, 2 VERIFIED, 3 ARMED, 4 DONE, 5 REFUSED */
+#define WIRE_HOLDING_BLOCKS_MISSING 0x0A24u /* read only: block n in bit n % 16 of word n // 16 */
+#define WIRE_HOLDING_BLOCKS_MISSING_SIZE 3u
+#define WIRE_HOLDING_BLOCK_TAG 0x0B00u /* the session's hash, first 4 bytes: whose block this is; in one frame with */
+#define WIRE_HOLDING_BLOCK_TAG_SIZE 2u
+#define WIRE_HOLDING_BLOCK_INDEX 0x0B02u /* which: it begins at byte 240 * index of the image, and */
+#define WIRE_HOLDING_BLOCK 0x0B03u /* its bytes, the last block's as many as are left; by broadcast too */
+#define WIRE_HOLDING_BLOCK_SIZE 120u
+#define WIRE_HOLDING_GO 0x0C00u /* run the session's image now; by broadcast too */
+#define WIRE_HOLDING_GO_SIZE 8u
+#define WIRE_HOLDING_SEARCH_BITS 0xF480u /* how many bits of UID must match, 0..96; see SEARCH_UID */
+#define WIRE_HOLDING_SEARCH_UID 0xF481u /* bit n is bit n % 8 of byte n // 8; the others are 0 */
+#define WIRE_HOLDING_SEARCH_UID_SIZE 6u
+#define WIRE_HOLDING_FOUND_UID 0xF487u /* read only: UID of the node that answers */
+#define WIRE_HOLDING_FOUND_UID_SIZE 6u
+#define WIRE_HOLDING_FOUND_ADDRESS 0xF48Du /* read only: ADDRESS_IN_FORCE */
+#define WIRE_HOLDING_FOUND_VERSION 0xF48Eu /* read only: WIRE_VERSION */
 
 #define WIRE_INPUT_OUTPUTS 0x0000u /* outputs of the neuron, q; see OUTPUT_FRACTION */
 #define WIRE_INPUT_OUTPUTS_SIZE 64u
 #define WIRE_INPUT_CLASS 0x0040u /* number of the largest output; of a single one 1 above its threshold */
 #define WIRE_INPUT_OUTPUTS_FLOAT 0x0100u /* the same outputs in their own units */
 #define WIRE_INPUT_OUTPUTS_FLOAT_SIZE 128u
+#define WIRE_INPUT_GROUP_IN_FORCE 0x01F4u /* GROUP as kept now */
+#define WIRE_INPUT_LOCK_IN_FORCE 0x01F5u /* LOCK as kept now */
+#define WIRE_INPUT_BROADCASTS_IN_FORCE 0x01F6u /* BROADCASTS as kept now */
 #define WIRE_INPUT_WATCHDOG_IN_FORCE 0x01F7u /* WATCHDOG as kept now */
 #define WIRE_INPUT_WATCHDOG_FOR_IN_FORCE 0x01F8u /* what it waits for, as kept now */
 #define WIRE_INPUT_SAFE_IN_FORCE 0x01F9u /* the lamp while the bus is lost, as kept now */
@@ -351,7 +453,7 @@ enum wire_table {
 #define WIRE_INPUT_FORMAT_IN_FORCE 0x01FEu /* character format as spoken now */
 #define WIRE_INPUT_GAP_IN_FORCE 0x01FFu /* silence that ends a frame, as kept now */
 #define WIRE_INPUT_WIRE_VERSION 0x0200u /* version of this table */
-#define WIRE_INPUT_STATE 0x0201u /* 0 IDLE, 1 ERASING, 2 COMMITTING, 3 TRAINING */
+#define WIRE_INPUT_STATE 0x0201u /* 0 IDLE, 1 ERASING, 2 COMMITTING, 3 TRAINING, 4 CHECKING */
 #define WIRE_INPUT_MODEL_CRC 0x0202u /* CRC-32 of the running image, its identity */
 #define WIRE_INPUT_MODEL_CRC_SIZE 2u
 #define WIRE_INPUT_SEQUENCE 0x0204u /* of the running model: goes up by one with every commit; 0 without a model */
@@ -427,5 +529,26 @@ enum wire_table {
 #define WIRE_INPUT_CALIBRATION_SIZE 3u
 #define WIRE_INPUT_IMAGE 0x1000u /* the running image, readable up to MODEL_LENGTH */
 #define WIRE_INPUT_IMAGE_SIZE 4096u
+#define WIRE_INPUT_TRUST 0x0800u /* bits: 0 KEYED a key is installed, 1 PRESENT someone was at the board at power-on, 2 LOCKED LOCK is in force now, 3 GUARDED inputs and coils need an order too, 4 CRYPTO it can hash and check signatures */
+#define WIRE_INPUT_RELEASE_FLOOR 0x0801u /* images of a lower release are refused */
+#define WIRE_INPUT_RELEASE_FLOOR_SIZE 2u
+#define WIRE_INPUT_FIRMWARE_FLOOR 0x0803u /* firmware of a lower version obeys nothing */
+#define WIRE_INPUT_KEY 0x0804u /* the public key that signs orders; zeros: none */
+#define WIRE_INPUT_KEY_SIZE 16u
+#define WIRE_INPUT_ORDER_COUNTER 0x0814u /* of the last order; the next must be above it */
+#define WIRE_INPUT_ORDER_COUNTER_SIZE 2u
+#define WIRE_INPUT_ORDER_RESULT 0x0816u /* of the last order: 0 NONE, 1 CHECKING, 2 DONE, 3 REFUSED */
+#define WIRE_INPUT_ORDER_REASON 0x0817u /* why it was refused; codes as of REASON */
+#define WIRE_INPUT_TRIAL_LEFT 0x0818u /* seconds until the old model comes back; 0: no trial */
+#define WIRE_INPUT_MODEL_RELEASE 0x0819u /* release of the running model; 0 where its image says none */
+#define WIRE_INPUT_MODEL_RELEASE_SIZE 2u
+#define WIRE_INPUT_MODEL_HASH 0x081Bu /* BLAKE2b-256 of the running image; zeros: no model, or no CRYPTO */
+#define WIRE_INPUT_MODEL_HASH_SIZE 16u
+#define WIRE_INPUT_STAGED_HASH 0x082Bu /* of the verified image that waits for COMMIT */
+#define WIRE_INPUT_STAGED_HASH_SIZE 16u
+#define WIRE_INPUT_PREVIOUS_HASH 0x083Bu /* of the image that ROLLBACK brings back */
+#define WIRE_INPUT_PREVIOUS_HASH_SIZE 16u
+#define WIRE_INPUT_FIRMWARE_HASH 0x084Bu /* of the firmware that runs; zeros until it has been read through */
+#define WIRE_INPUT_FIRMWARE_HASH_SIZE 16u
 
 #endif

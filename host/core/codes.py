@@ -49,6 +49,7 @@ class Flag(IntEnum):
     LED_CLASS = 16
     SENSES = 32
     DECIDES = 64
+    RELEASE = 128
 
 
 class Activation(IntEnum):
@@ -127,9 +128,10 @@ class Feature(IntEnum):
 
 
 class EventKind(IntEnum):
-    """What happened. EVENT_DETAIL: of START the cause, of FAULT the reason; of DECISION, CLIPPED, BUS_LOST and OVERRIDE
-    1 where it began, 0 where it ended. EVENT_VALUE: of DECISION the inferences, of MODEL its CRC-32, of GAP the scans
-    lost, of LATE the windows not decided."""
+    """What happened. EVENT_DETAIL: of START the cause, of FAULT the reason, of ORDER the command; of DECISION, CLIPPED,
+    BUS_LOST and OVERRIDE 1 where it began, 0 where it ended; of TRIAL 1 where it began, 2 where it was confirmed, 0
+    where the old model came back. EVENT_VALUE: of DECISION the inferences, of MODEL and TRIAL its CRC-32, of GAP the
+    scans lost, of LATE the windows not decided, of ORDER its counter."""
 
     NONE = 0
     START = 1
@@ -141,6 +143,8 @@ class EventKind(IntEnum):
     GAP = 7
     LATE = 8
     OVERRIDE = 9
+    TRIAL = 10
+    ORDER = 11
 
 
 class WatchdogFor(IntEnum):
@@ -176,6 +180,21 @@ class Command(IntEnum):
     STOP = 8
     INSTALL = 9
     """VERIFY, and where that is accepted, COMMIT."""
+    TRIAL = 10
+    """VERIFY, and where that is accepted, run it from RAM for SECONDS."""
+    CONFIRM = 11
+    """COMMIT what is on trial."""
+    REVERT = 12
+    """End the trial: the model of before runs."""
+    WRITE = 13
+    """From here on by an order only: write INPUTS or INPUTS_FLOAT."""
+    COILS = 14
+    KEY = 15
+    """Another public key, or none."""
+    FLOOR = 16
+    """Releases of models and firmware below it are refused from now on."""
+    ARM = 17
+    """Let GO run the image of the session."""
 
 
 class State(IntEnum):
@@ -185,6 +204,8 @@ class State(IntEnum):
     ERASING = 1
     COMMITTING = 2
     TRAINING = 3
+    CHECKING = 4
+    """The signature of an order."""
 
 
 class Training(IntEnum):
@@ -254,6 +275,20 @@ class Reason(IntEnum):
     SENSED = 26
     SAMPLING = 27
     DECIDES = 28
+    LOCKED = 29
+    FLOOR = 30
+    ROTTEN_TRUST = 31
+    UNSIGNED = 32
+    ORDER = 33
+    TARGET = 34
+    COUNTER = 35
+    SIGNATURE = 36
+    HASH = 37
+    TRIAL = 38
+    SESSION = 39
+    CRYPTO = 40
+    PRESENCE = 41
+    BROADCAST = 42
 
 
 REASON_TEXT = {
@@ -289,6 +324,21 @@ REASON_TEXT = {
     Reason.SENSED: "the input comes from a channel: set the coil OVERRIDE to write it",
     Reason.SAMPLING: "the rate or the channels are out of range, or the running model has fixed the rate",
     Reason.DECIDES: "the decision's threshold for off, votes, delays or hold are out of range",
+    Reason.LOCKED: "the node is locked: switch it off and on, or hold its pin, and try again",
+    Reason.FLOOR: "the model's release, or the firmware, is below the floor that an order has set",
+    Reason.ROTTEN_TRUST: "the kept key or counter is damaged in the flash: nothing is obeyed until someone at the "
+    "board installs a key again",
+    Reason.UNSIGNED: "a key is installed: this needs a signed order, give the key's file by --key",
+    Reason.ORDER: "the bytes are not an order, or its arguments are out of range",
+    Reason.TARGET: "the order is for another node or group",
+    Reason.COUNTER: "the order's counter is not above ORDER_COUNTER: it was used before",
+    Reason.SIGNATURE: "the order's signature is not that of the installed key",
+    Reason.HASH: "the image is not the one whose hash the order or the session names",
+    Reason.TRIAL: "a model is on trial, or that model is not: CONFIRM or REVERT it first",
+    Reason.SESSION: "there is no open session that this belongs to",
+    Reason.CRYPTO: "this node was built without Monocypher: it has no hashes and takes no keys",
+    Reason.PRESENCE: "the first key needs someone at the board: hold its pin while it is switched on",
+    Reason.BROADCAST: "commands and settings by broadcast are refused, see BROADCASTS",
 }
 
 

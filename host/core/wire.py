@@ -1,5 +1,5 @@
-"""The wire contract: registers, commands, limits and codes. The one source, with host/core/codes.py, whose limits and
-codes it hands on.
+"""The wire contract: registers, commands, limits and codes. The one source, with host/core/codes.py and, of
+many nodes, host/core/fleet.py, whose limits, codes and registers it hands on.
 
 `python -m tools.generated` writes `firmware/core/wire.h` and docs/registers.md from this module.
 Change anything here that a node or a PLC could notice, and WIRE_VERSION goes up by one.
@@ -9,64 +9,14 @@ Values of more than one register stand high word first and change only whole, wi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import IntEnum
-
 from host.core.codes import *
+from host.core.fleet import *
+from host.core.table import *
 
 # -------------------------------------------------------------------------------------------------- registers
 
-
-class Table(IntEnum):
-    """The four Modbus tables."""
-
-    COIL = 0
-    DISCRETE = 1
-    HOLDING = 2
-    INPUT = 3
-
-
-@dataclass(frozen=True)
-class Register:
-    """One named value or row of values on the bus.
-
-    `kind` is bit, u16, i16, u32, f32, f64 or bytes; `count` is how many values stand in a row, of bytes
-    how many bytes.
-    """
-
-    table: Table
-    address: int
-    name: str
-    kind: str
-    count: int
-    text: str
-
-    @property
-    def width(self) -> int:
-        """Modbus addresses that one value takes."""
-        return {"u32": 2, "f32": 2, "f64": 4}.get(self.kind, 1)
-
-    @property
-    def size(self) -> int:
-        """Modbus addresses that the whole row takes."""
-        return self.count // 2 if self.kind == "bytes" else self.count * self.width
-
-    @property
-    def end(self) -> int:
-        return self.address + self.size
-
-
-def _codes(codes: type[IntEnum]) -> str:
-    """ "0 IDLE, 1 ERASING, ...": the codes of a register, for its text."""
-    return ", ".join(f"{code.value} {code.name}" for code in codes)
-
-
-def _rows(table: Table, *rows: tuple[int, str, str, int, str]) -> list[Register]:
-    return [Register(table, *row) for row in rows]
-
-
 REGISTERS: list[Register] = [
-    *_rows(
+    *rows(
         Table.COIL,
         (0, "LAMP_TEST", "bit", 1, "1: the lamp is lit whatever the neuron says"),
         (1, "HOLD", "bit", 1, "1: inputs may change, outputs and lamp keep their values until 0"),
@@ -80,7 +30,7 @@ REGISTERS: list[Register] = [
         ),
         (4, "ACKNOWLEDGE", "bit", 1, "1: let a latched decision go, once what set it is over; reads 0"),
     ),
-    *_rows(
+    *rows(
         Table.DISCRETE,
         (0, "LED", "bit", 1, "the lamp is lit"),
         (1, "MODEL_VALID", "bit", 1, "a model is running"),
@@ -105,7 +55,7 @@ REGISTERS: list[Register] = [
         (14, "CONDITION", "bit", 1, "what the model says now, before votes, delays and latch make DECISION"),
         (15, "WAITING", "bit", 1, "the running model has not seen a whole window yet"),
     ),
-    *_rows(
+    *rows(
         Table.HOLDING,
         (0x0000, "INPUTS", "i16", UNITS_MAX, "inputs of the neuron, q; see INPUT_FRACTION"),
         (0x0100, "INPUTS_FLOAT", "f32", UNITS_MAX, "the same inputs in their own units, as written"),
@@ -114,7 +64,7 @@ REGISTERS: list[Register] = [
             "ADDRESS",
             "u16",
             1,
-            f"node address, {ADDRESS_MIN}..{ADDRESS_MAX}; SAVE_SETTINGS applies and keeps all up to DEBOUNCE",
+            f"node address, {ADDRESS_MIN}..{ADDRESS_MAX}; SAVE_SETTINGS applies and keeps all up to BROADCASTS",
         ),
         (0x0201, "BAUD", "u32", 1, f"baud rate, {BAUD_MIN}..{BAUD_MAX}; default {DEFAULT_BAUD}"),
         (
@@ -122,12 +72,12 @@ REGISTERS: list[Register] = [
             "FORMAT",
             "u16",
             1,
-            _codes(Format).replace(" F8", " 8") + f"; default {DEFAULT_FORMAT.value}",
+            codes_text(Format).replace(" F8", " 8") + f"; default {DEFAULT_FORMAT.value}",
         ),
-        (0x0204, "GAP", "u16", 1, "silence that ends a frame: " + _codes(Gap)),
+        (0x0204, "GAP", "u16", 1, "silence that ends a frame: " + codes_text(Gap)),
         (0x0205, "WATCHDOG", "u16", 1, "tenths of a second that the bus may be silent, see BUS_LOST; 0: off"),
-        (0x0206, "WATCHDOG_FOR", "u16", 1, "what it waits for, to this node: " + _codes(WatchdogFor)),
-        (0x0207, "SAFE", "u16", 1, "the lamp while the bus is lost: " + _codes(Safe)),
+        (0x0206, "WATCHDOG_FOR", "u16", 1, "what it waits for, to this node: " + codes_text(WatchdogFor)),
+        (0x0207, "SAFE", "u16", 1, "the lamp while the bus is lost: " + codes_text(Safe)),
         (
             0x0208,
             "DEBOUNCE",
@@ -135,15 +85,32 @@ REGISTERS: list[Register] = [
             1,
             f"milliseconds that a digital level must stand to count, 0..{DEBOUNCE_MAX}",
         ),
-        (0x0300, "COMMAND", "u16", 1, _codes(Command)),
-        (0x0301, "LENGTH", "u32", 1, "VERIFY, INSTALL: bytes of the staged image"),
+        (0x0209, "GROUP", "u16", 1, "of nodes that obey one order together, 1..65535; 0: none"),
+        (
+            0x020A,
+            "LOCK",
+            "u16",
+            1,
+            "0: off; else commands and settings are refused, but for so many seconds after power-on and where "
+            "someone is at the board",
+        ),
+        (
+            0x020B,
+            "BROADCASTS",
+            "u16",
+            1,
+            "1: commands and settings are taken by broadcast too; 0: they are not",
+        ),
+        (0x0300, "COMMAND", "u16", 1, codes_text(Command)),
+        (0x0301, "LENGTH", "u32", 1, "VERIFY, INSTALL, TRIAL: bytes of the staged image"),
         (
             0x0303,
             "CRC",
             "u32",
             1,
-            "VERIFY, COMMIT, INSTALL: the image's CRC-32; ROLLBACK: that of the previous model",
+            "VERIFY, COMMIT, INSTALL, TRIAL, CONFIRM, REVERT: the image's CRC-32; ROLLBACK: that of the previous model",
         ),
+        (0x0305, "SECONDS", "u16", 1, "TRIAL: until the old model comes back by itself, unless CONFIRM"),
         (0x03FB, "RESULT_SEQUENCE", "u32", 1, "read only: SEQUENCE, so that one request tells whose results"),
         (0x03FD, "RESULT_CRC", "u32", 1, "read only: MODEL_CRC, likewise"),
         (0x03FF, "RESULT_CLASS", "u16", 1, "read only: CLASS, likewise"),
@@ -158,9 +125,9 @@ REGISTERS: list[Register] = [
         (0x0500, "RESULTS_FLOAT", "f32", UNITS_MAX, "read only: OUTPUTS_FLOAT, likewise"),
         (0x0600, "TRAIN_LAYERS", "u16", 1, "training: layers"),
         (0x0601, "TRAIN_UNITS", "u16", LAYERS_MAX + 1, "training: inputs, then the outputs of each layer"),
-        (0x060A, "TRAIN_ACTIVATION", "u16", LAYERS_MAX, "training: of each layer, " + _codes(Activation)),
+        (0x060A, "TRAIN_ACTIVATION", "u16", LAYERS_MAX, "training: of each layer, " + codes_text(Activation)),
         (0x0612, "TRAIN_BIAS", "u16", 1, "training: 1 where layers have biases"),
-        (0x0613, "TRAIN_LOSS_KIND", "u16", 1, "training: " + _codes(Loss)),
+        (0x0613, "TRAIN_LOSS_KIND", "u16", 1, "training: " + codes_text(Loss)),
         (0x0614, "TRAIN_ADAM", "u16", 1, "training: 0 plain descent, 1 Adam"),
         (0x0615, "TRAIN_SHUFFLE", "u16", 1, "training: 1 takes the samples in a new order every epoch"),
         (0x0616, "TRAIN_BITS", "u16", 1, "training: 32 or 64, the float type"),
@@ -222,7 +189,7 @@ REGISTERS: list[Register] = [
         (0x0804, "EVENT_NUMBER", "u32", 1, "read only: of the first event kept from FROM on; HEAD: none"),
         (0x0806, "EVENT_UPTIME", "u32", 1, "read only: milliseconds since start, when it happened"),
         (0x0808, "EVENT_SAMPLE", "u32", 1, "read only: number of the next scan then"),
-        (0x080A, "EVENT_KIND", "u16", 1, "read only: " + _codes(EventKind)),
+        (0x080A, "EVENT_KIND", "u16", 1, "read only: " + codes_text(EventKind)),
         (
             0x080B,
             "EVENT_DETAIL",
@@ -255,11 +222,14 @@ REGISTERS: list[Register] = [
             "training: ranges, scales, x, y, weights, start, vectors, as trainer.h has them",
         ),
     ),
-    *_rows(
+    *rows(
         Table.INPUT,
         (0x0000, "OUTPUTS", "i16", UNITS_MAX, "outputs of the neuron, q; see OUTPUT_FRACTION"),
         (0x0040, "CLASS", "u16", 1, "number of the largest output; of a single one 1 above its threshold"),
         (0x0100, "OUTPUTS_FLOAT", "f32", UNITS_MAX, "the same outputs in their own units"),
+        (0x01F4, "GROUP_IN_FORCE", "u16", 1, "GROUP as kept now"),
+        (0x01F5, "LOCK_IN_FORCE", "u16", 1, "LOCK as kept now"),
+        (0x01F6, "BROADCASTS_IN_FORCE", "u16", 1, "BROADCASTS as kept now"),
         (0x01F7, "WATCHDOG_IN_FORCE", "u16", 1, "WATCHDOG as kept now"),
         (0x01F8, "WATCHDOG_FOR_IN_FORCE", "u16", 1, "what it waits for, as kept now"),
         (0x01F9, "SAFE_IN_FORCE", "u16", 1, "the lamp while the bus is lost, as kept now"),
@@ -269,7 +239,7 @@ REGISTERS: list[Register] = [
         (0x01FE, "FORMAT_IN_FORCE", "u16", 1, "character format as spoken now"),
         (0x01FF, "GAP_IN_FORCE", "u16", 1, "silence that ends a frame, as kept now"),
         (0x0200, "WIRE_VERSION", "u16", 1, "version of this table"),
-        (0x0201, "STATE", "u16", 1, _codes(State)),
+        (0x0201, "STATE", "u16", 1, codes_text(State)),
         (0x0202, "MODEL_CRC", "u32", 1, "CRC-32 of the running image, its identity"),
         (
             0x0204,
@@ -298,7 +268,7 @@ REGISTERS: list[Register] = [
         ),
         (0x021C, "UPTIME", "u32", 1, "milliseconds since start, wraps"),
         (0x021E, "INFERENCES", "u32", 1, "inferences since start, wraps"),
-        (0x0220, "START_CAUSE", "u16", 1, "why the node last started: " + _codes(Start)),
+        (0x0220, "START_CAUSE", "u16", 1, "why the node last started: " + codes_text(Start)),
         (0x0221, "FAULT_LINE", "u16", 1, "after a FAULT: line of the source file; 0 for a processor fault"),
         (0x0222, "FAULT_PC", "u32", 1, "after a FAULT of the processor: the address of the instruction"),
         (
@@ -324,7 +294,7 @@ REGISTERS: list[Register] = [
         ),
         (0x022F, "FIRMWARE_VERSION", "u16", 1, "major * 256 + minor"),
         (0x0230, "UID", "bytes", UID_BYTES, "unique identity of the chip"),
-        (0x0240, "TRAIN_STATE", "u16", 1, _codes(Training)),
+        (0x0240, "TRAIN_STATE", "u16", 1, codes_text(Training)),
         (0x0241, "TRAIN_EPOCH", "u32", 1, "whole epochs done"),
         (0x0243, "TRAIN_LOSS", "f64", 1, "loss of the last epoch, as a float64"),
         (0x0247, "TRAIN_CHAIN", "u32", 1, "CRC-32 over the parameters after every epoch so far, in turn"),
@@ -366,6 +336,7 @@ REGISTERS: list[Register] = [
         ),
         (0x1000, "IMAGE", "bytes", IMAGE_MAX, "the running image, readable up to MODEL_LENGTH"),
     ),
+    *FLEET_REGISTERS,
 ]
 
 BY_NAME: dict[str, Register] = {register.name: register for register in REGISTERS}
