@@ -22,7 +22,7 @@ COMMAND_MAX = 4096
 SCAN = struct.Struct(f"<IHH{ANALOG}H")
 ROT_MAX = COMMAND_MAX - 4
 SECTOR_SIZE = 16384
-FLASH_SIZE = 4 * SECTOR_SIZE
+FLASH_SIZE = 6 * SECTOR_SIZE
 
 
 class Line(NamedTuple):
@@ -154,6 +154,10 @@ class MemoryNode:
         """The supply and the crystal, from now on."""
         self._command("H", bytes([low, dead_crystal]))
 
+    def present(self, held: bool = True) -> None:
+        """Someone holds the pin that says so, at the next starts."""
+        self._command("Y", bytes([held]))
+
     def keep(self, *words: int) -> None:
         """What outlives a reset."""
         self._command("K", struct.pack("<4I", *words))
@@ -201,8 +205,9 @@ class MemoryNode:
         self._command("P")
 
     def factory(self) -> None:
-        """Power cycle of a healthy node on a board with all channels, with a blank flash."""
+        """Power cycle of a healthy node on a board with all channels, alone, with a blank flash."""
         self.health()
+        self.present(False)
         self.board()
         self._command("X")
         self.address = DEFAULT_ADDRESS

@@ -55,6 +55,24 @@ bool port_on_crystal(void);
 /* The lamp LEDR. */
 void port_led(bool lit);
 
+/* Whether someone is at the board: at power-on, or at a reset by its pin, the board's own pin for it was held. Any other
+ * start says no. */
+bool port_present(void);
+
+/* What runs, part by part, in the order of its addresses, from part 0 on; size 0: there are no more. The bytes stay as
+ * they are. */
+struct port_part {
+    const uint8_t *bytes;
+    size_t size;
+};
+struct port_part port_firmware(unsigned part);
+
+/* Run work(context), which takes long, and come back when it is done. Until then meanwhile(served) is called again and
+ * again, as if from the main loop: soon after a frame has ended, and at least every millisecond but for what meanwhile
+ * takes itself. The work never goes on before a meanwhile has come back, but may be interrupted by one anywhere; it only
+ * computes, and calls nothing of the port. Never nested: meanwhile runs nothing aside. */
+void port_aside(void (*work)(void *context), void *context, void (*meanwhile)(void *served), void *served);
+
 /* Start again from the reset vector. */
 _Noreturn void port_reset(void);
 
@@ -83,7 +101,15 @@ void port_rs485_transmit(const uint8_t *bytes, size_t size);
 
 #define PORT_SECTOR_SIZE 16384u
 
-enum port_sector { PORT_MODEL_A, PORT_MODEL_B, PORT_SETTINGS_A, PORT_SETTINGS_B, PORT_SECTORS };
+enum port_sector {
+    PORT_MODEL_A,
+    PORT_MODEL_B,
+    PORT_SETTINGS_A,
+    PORT_SETTINGS_B,
+    PORT_TRUST_A,
+    PORT_TRUST_B,
+    PORT_SECTORS
+};
 
 /* Where a sector is read, aligned to 4. */
 const uint8_t *port_flash_sector(enum port_sector sector);

@@ -58,12 +58,29 @@ def test_two_simulations_cannot_share_a_flash_file(tmp_path: Path) -> None:
             deploy(node, encode(AND))
 
 
-FLASH = b"\xff" * 4 * 16384
+FLASH = b"\xff" * 6 * 16384
+OLD_SIZE = 4 * 16384
+"""Of a flash before there was trust."""
 MARK = b"neuron485 flash\n"
 
 
+def test_a_flash_file_of_an_older_version_keeps_all_and_grows(tmp_path: Path) -> None:
+    """Also where it was killed while it grew, which its old mark tells."""
+    file = tmp_path / "flash.bin"
+    with simulate(flash=str(file)) as sim, open_node(sim.port) as node:
+        deploy(node, encode(AND))
+    grown = file.read_bytes()
+    old = grown[:OLD_SIZE] + MARK
+    rest = (FLASH + MARK)[len(old) :]
+    for kept in (old, old + rest[:1000], old + rest):
+        file.write_bytes(kept)
+        with simulate(flash=str(file)) as sim, open_node(sim.port) as node:
+            assert running(node) == encode(AND)
+        assert file.read_bytes() == grown
+
+
 @pytest.mark.parametrize(
-    "content", [b"", b"years of work", FLASH, FLASH + b"?" * len(MARK), FLASH + MARK + b"."]
+    "content", [b"", b"years of work", FLASH, FLASH + b"?" * len(MARK), FLASH + MARK + b".", FLASH[:OLD_SIZE]]
 )
 def test_a_file_that_is_no_flash_is_refused_and_left_alone(content: bytes, tmp_path: Path) -> None:
     """Not even one of its size, as old versions wrote them."""

@@ -10,9 +10,12 @@
 struct memory memory;
 uint8_t memory_decided[MEMORY_DECIDED_SIZE];
 
+/* Work that runs aside only computes: so nothing of the port is asked for by it. */
 static void require(bool condition, const char *breach)
 {
-    if (condition)
+    if (memory.working)
+        breach = "work that runs aside uses the port";
+    else if (condition)
         return;
     fprintf(stderr, "board contract: %s\n", breach);
     abort();
@@ -75,6 +78,30 @@ bool port_on_crystal(void)
 void port_led(bool lit)
 {
     memory.lit = lit;
+}
+
+bool port_present(void)
+{
+    const enum wire_start cause = memory.start.cause;
+    return memory.present && (cause == WIRE_START_POWER || cause == WIRE_START_PIN);
+}
+
+/* Not this program: every build of it has the same firmware. */
+struct port_part port_firmware(unsigned part)
+{
+    static const uint8_t parts[2][7] = {"memory", "node"};
+    return part < 2 ? (struct port_part){parts[part], strlen((const char *)parts[part])}
+                    : (struct port_part){0};
+}
+
+void port_aside(void (*work)(void *context), void *context, void (*meanwhile)(void *served), void *served)
+{
+    require(!memory.aside, "aside within aside");
+    memory.aside = true;
+    meanwhile(served);
+    memory.working = true;
+    work(context);
+    memory.aside = memory.working = false;
 }
 
 void port_reset(void)

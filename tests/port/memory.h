@@ -26,6 +26,9 @@ struct memory {
     bool lit;
     bool low; /* the supply is below 2.9 V */
     bool dead_crystal;
+    bool present; /* the pin for it is held */
+    bool aside;   /* something runs aside, */
+    bool working; /* and it is its work that runs now */
     uint32_t kept[PORT_KEPT_WORDS];
     bool erasing; /* until it has been asked about once */
     struct port_line line;

@@ -29,6 +29,7 @@ enum code {
     FLASH = 'R',    /* u32 offset, u32 size          -> bytes of the flash */
     ROT = 'E',      /* u32 offset, bytes             -> ; those bits of the flash flip */
     HEALTH = 'H',   /* u8 low supply, u8 dead crystal, from now on -> */
+    PRESENT = 'Y',  /* u8 the pin is held, at the next starts -> */
     KEPT = 'K',     /* the words that outlive a reset become so -> */
     CHANNELS = 'N', /* u32 that the board has, from now on -> */
     SCANS = 'A',    /* of each: u32 missed before, u16 times, u16 levels, u16 analog[WIRE_ANALOG] -> */
@@ -49,7 +50,7 @@ static struct shared {
     enum wire_start cause; /* of the next one */
     uint32_t rounds;
     uint32_t kept[PORT_KEPT_WORDS];
-    bool low, dead_crystal;
+    bool low, dead_crystal, present;
     uint32_t channels;
 } *shared;
 
@@ -118,6 +119,7 @@ void port_init(int argc, char **argv)
     memory_start(shared->flash, shared->cause);
     memory.low = shared->low;
     memory.dead_crystal = shared->dead_crystal;
+    memory.present = shared->present;
     memory.channels = shared->channels;
     state.waiting = shared->answer_owed;
 }
@@ -203,6 +205,9 @@ static bool carry_out(enum code code, const uint8_t *bytes, size_t size)
     case HEALTH:
         memory.low = shared->low = bytes[0];
         memory.dead_crystal = shared->dead_crystal = bytes[1];
+        break;
+    case PRESENT:
+        shared->present = bytes[0];
         break;
     case KEPT:
         memcpy(memory.kept, bytes, sizeof memory.kept);

@@ -58,6 +58,7 @@ struct options {
     bool fast;          /* once, as fast as the node decides; the simulation ends with it */
     bool hops;          /* tell every window that is decided */
     int tcp;            /* TCP port on 127.0.0.1, 0: any free one, -1: none */
+    bool present;       /* someone is at all of the boards */
     bool pace;          /* characters take their time */
     bool until_eof;     /* end when standard input is closed */
     uint8_t nodes[32];  /* their default addresses */

@@ -4,15 +4,12 @@
 #define _DEFAULT_SOURCE
 #include "port/port.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,12 +17,11 @@
 #include "app/link.h"
 #include "port/native/converter.h"
 #include "port/native/events.h"
+#include "port/native/flash.h"
 
-#define FLASH_SIZE (PORT_SECTORS * PORT_SECTOR_SIZE)
-#define ERASE_US 250000u /* typical for 16 KiB, STM32F407 data sheet, table 41 */
 #define HELP                                                                                                 \
     "A simulated node. usage: %s [--nodes 1,2,..] [--link PATH] [--tcp PORT] [--flash FILE] [--pace] "       \
-    "[--signal FILE] [--once] [--fast] [--hops] [--until-eof]\n"
+    "[--present] [--signal FILE] [--once] [--fast] [--hops] [--until-eof]\n"
 
 static struct {
     struct options options;
@@ -37,9 +33,9 @@ static struct {
     bool turn; /* the line has been silent since the last character: a reply may begin */
     bool lit, lit_known;
     uint8_t uid[WIRE_UID_BYTES];
-    uint8_t *flash;
     uint32_t *kept; /* PORT_KEPT_WORDS a node, in memory that the bus keeps too */
-    uint64_t start_us, erase_end_us;
+    struct port_part firmware;
+    uint64_t start_us;
 } port;
 
 /* ------------------------------------------------------------------------------------------------ options */
@@ -72,6 +68,8 @@ static void parse_options(struct options *options, int argc, char **argv)
         const char *name = argv[i];
         if (strcmp(name, "--pace") == 0) {
             options->pace = true;
+        } else if (strcmp(name, "--present") == 0) {
+            options->present = true;
         } else if (strcmp(name, "--until-eof") == 0) {
             options->until_eof = true;
         } else if (strcmp(name, "--once") == 0) {
@@ -104,83 +102,7 @@ static void parse_options(struct options *options, int argc, char **argv)
         usage(argv[0]);
 }
 
-/* -------------------------------------------------------------------------------------------------- flash */
-
-static _Noreturn void flash_unusable(const char *path, const char *why)
-{
-    char text[400];
-    const int size = snprintf(text, sizeof text, "flash file %.300s: %s", path, why);
-    events_put(port.events, EVENT_FAULT, text, (size_t)size);
-    exit(2);
-}
-
-/* The sectors, then the mark by which the file is known: so the sectors begin with a page, as mmap wants. */
-#define FLASH_MARK "neuron485 flash\n"
-#define FLASH_MARK_SIZE (sizeof FLASH_MARK - 1)
-
-/* Make the file, whole or not at all: under another name, which is its own only once all is written. */
-static void make_flash_file(const char *path)
-{
-    char part[PATH_MAX];
-    uint8_t blank[FLASH_SIZE + FLASH_MARK_SIZE];
-    memset(blank, 0xFF, FLASH_SIZE);
-    memcpy(blank + FLASH_SIZE, FLASH_MARK, FLASH_MARK_SIZE);
-    if (snprintf(part, sizeof part, "%s.%ld.part", path, (long)getpid()) >= (int)sizeof part)
-        flash_unusable(path, "its name is too long");
-    const int fd = open(part, O_WRONLY | O_CREAT | O_EXCL, 0666);
-    if (fd < 0)
-        flash_unusable(path, strerror(errno));
-    /* Unlike a rename, a link takes no other's place: two that start at once share what the first has made. */
-    const bool made =
-        events_write(fd, blank, sizeof blank) && fsync(fd) == 0 && (link(part, path) == 0 || errno == EEXIST);
-    const int why = errno;
-    close(fd);
-    unlink(part);
-    if (!made)
-        flash_unusable(path, strerror(why));
-}
-
-/* Its own file only; whatever else there may be stays as it is. */
-static void check_flash_file(const char *path, int fd)
-{
-    struct stat status;
-    char mark[FLASH_MARK_SIZE];
-    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
-        flash_unusable(path, "it is no file; choose another name");
-    if (status.st_size != FLASH_SIZE + FLASH_MARK_SIZE ||
-        pread(fd, mark, sizeof mark, FLASH_SIZE) != sizeof mark || memcmp(mark, FLASH_MARK, sizeof mark) != 0)
-        flash_unusable(path, "it is not the flash of a simulated node of this version; choose another name");
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-        flash_unusable(path, "another simulated node is using it");
-}
-
-/* One file a node; with several nodes their address is added to the name. */
-static int open_flash_file(void)
-{
-    char path[PATH_MAX];
-    const struct options *options = &port.options;
-    const bool alone = options->node_count == 1;
-    if (snprintf(path, sizeof path, alone ? "%s" : "%s.%u", options->flash, port.address) >= (int)sizeof path)
-        flash_unusable(options->flash, "its name is too long");
-    int fd = open(path, O_RDWR | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 && errno == ENOENT) {
-        make_flash_file(path);
-        fd = open(path, O_RDWR);
-    }
-    if (fd < 0)
-        flash_unusable(path, strerror(errno));
-    check_flash_file(path, fd);
-    return fd;
-}
-
-/* Without a file the flash of all nodes is memory that the bus keeps too: it outlives their restarts. */
-static void share_flash(void)
-{
-    const size_t size = (size_t)FLASH_SIZE * port.options.node_count;
-    port.flash = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (port.flash != MAP_FAILED)
-        memset(port.flash, 0xFF, size);
-}
+/* -------------------------------------------------------------------------------------------------- board */
 
 static void share_kept(void)
 {
@@ -192,55 +114,27 @@ static void share_kept(void)
     }
 }
 
-static void open_flash(unsigned index)
+/* The program's own file; it may have been started by a name that is none, which leaves the firmware unknown. */
+static void find_firmware(const char *path)
 {
-    if (port.options.flash)
-        port.flash = mmap(NULL, FLASH_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, open_flash_file(), 0);
-    if (port.flash == MAP_FAILED)
-        flash_unusable(port.options.flash ? port.options.flash : "(none)", strerror(errno));
-    if (!port.options.flash)
-        port.flash += (size_t)FLASH_SIZE * index;
+    struct stat status;
+    const int fd = open(path, O_RDONLY);
+    if (fd < 0 || fstat(fd, &status) != 0)
+        return;
+    const size_t size = (size_t)status.st_size;
+    const uint8_t *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+    if (bytes != MAP_FAILED)
+        port.firmware = (struct port_part){bytes, size};
 }
-
-const uint8_t *port_flash_sector(enum port_sector sector)
-{
-    return port.flash + sector * PORT_SECTOR_SIZE;
-}
-
-bool port_supply_good(void)
-{
-    return true;
-}
-
-void port_flash_program(enum port_sector sector, uint32_t offset, uint32_t word)
-{
-    uint8_t *cell = port.flash + sector * PORT_SECTOR_SIZE + offset;
-    uint32_t kept;
-    memcpy(&kept, cell, sizeof kept);
-    kept &= word; /* NOR flash: programming only clears bits */
-    memcpy(cell, &kept, sizeof kept);
-}
-
-void port_flash_erase(enum port_sector sector)
-{
-    memset(port.flash + sector * PORT_SECTOR_SIZE, 0xFF, PORT_SECTOR_SIZE);
-    port.erase_end_us = clock_us() + (port.options.pace ? ERASE_US : 0);
-}
-
-bool port_flash_busy(void)
-{
-    return clock_us() < port.erase_end_us;
-}
-
-/* -------------------------------------------------------------------------------------------------- board */
 
 void port_init(int argc, char **argv)
 {
     unsigned index;
     parse_options(&port.options, argc, argv);
-    if (!port.options.flash)
-        share_flash();
+    flash_share(&port.options);
     share_kept();
+    find_firmware(argv[0]);
     converter_open(&port.options);
     port.events = bus_run(&port.options, &index); /* the parent stays in there; each node comes out of it */
     port.address = port.options.nodes[index];
@@ -249,7 +143,7 @@ void port_init(int argc, char **argv)
     memcpy(port.uid, "simulated", 9);
     port.uid[WIRE_UID_BYTES - 1] = port.address;
     converter_start(port.events);
-    open_flash(index);
+    flash_open(&port.options, index, port.events);
     port.kept += PORT_KEPT_WORDS * index;
 }
 
@@ -340,6 +234,24 @@ void port_led(bool lit)
     port.lit_known = true;
     const uint8_t level = lit;
     events_put(port.events, EVENT_LED, &level, 1);
+}
+
+bool port_present(void)
+{
+    return port.options.present;
+}
+
+struct port_part port_firmware(unsigned part)
+{
+    return part == 0 ? port.firmware : (struct port_part){0};
+}
+
+/* This computer is done with it in less than a millisecond. */
+void port_aside(void (*work)(void *context), void *context, void (*meanwhile)(void *served), void *served)
+{
+    (void)meanwhile;
+    (void)served;
+    work(context);
 }
 
 _Noreturn void port_reset(void)

@@ -105,20 +105,24 @@
 #define BOARD_TEMPERATURE_110 0x1FFF7A2Eu
 #define BOARD_REFERENCE 0x1FFF7A2Au
 
-/* Model: sectors 1 and 2. Settings: sector 3, and for the other half of their store the last one, of which
- * only the first 16 KiB are used; it is erased once in a few hundred changes. Code: sectors 0, 4, 5. */
+/* Model: sectors 1 and 2. Settings: sector 3, and for the other half of their store the last one; trust: sectors 6 and
+ * 7. Of these three, 128 KiB each, only the first 16 KiB are used; they are erased once in a few hundred changes. Code:
+ * sectors 0, 4, 5. New firmware leaves all others as they are. */
 #define BOARD_FLASH_SECTORS                                                                                  \
     {                                                                                                        \
-        {FLASH_SECTOR_1, 0x08004000u},                                                                       \
-        {FLASH_SECTOR_2, 0x08008000u},                                                                       \
-        {FLASH_SECTOR_3, 0x0800C000u},                                                                       \
-        {FLASH_SECTOR_11, 0x080E0000u},                                                                      \
+        {FLASH_SECTOR_1, 0x08004000u},  {FLASH_SECTOR_2, 0x08008000u}, {FLASH_SECTOR_3, 0x0800C000u},        \
+        {FLASH_SECTOR_11, 0x080E0000u}, {FLASH_SECTOR_6, 0x08040000u}, {FLASH_SECTOR_7, 0x08060000u},        \
     }
 
 /* The supply below which flash is neither programmed nor erased, as the detector's level. By the data
  * sheet (table 19) level 7 falls at 2.95 to 3.09 V, and rises at 3.07 to 3.21 V; level 6 may fall as low
  * as 2.85 V. */
 #define BOARD_SUPPLY_LEVEL PWR_CR_PLS_LEV7
+
+/* Someone is at the board: the pin is held to ground at power-on, all the while, against a pull-up. */
+#define BOARD_PRESENT_PORT GPIOD
+#define BOARD_PRESENT_PIN GPIO_PIN_2
+#define BOARD_PRESENT_MS 20u
 
 #define BOARD_LAMP_TEST_MS 250u
 #define BOARD_WATCHDOG_MS 2000u

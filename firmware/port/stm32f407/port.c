@@ -7,6 +7,7 @@
 #include "internal.h"
 
 static volatile bool woken;
+static bool present;
 
 static void set_mode(GPIO_TypeDef *port, uint32_t pin, uint32_t mode, uint32_t pull, uint32_t alternate)
 {
@@ -38,6 +39,7 @@ static void MX_GPIO_Init(void)
     set_mode(BOARD_USART_RX_PORT, BOARD_USART_RX_PIN, GPIO_MODE_AF_PP, GPIO_PULLUP, BOARD_USART_AF);
     set_mode(BOARD_ANALOG_PORT, BOARD_ANALOG_PINS, GPIO_MODE_ANALOG, GPIO_NOPULL, 0);
     set_mode(BOARD_DIGITAL_PORT, BOARD_DIGITAL_PINS, GPIO_MODE_INPUT, GPIO_PULLDOWN, 0);
+    set_mode(BOARD_PRESENT_PORT, BOARD_PRESENT_PIN, GPIO_MODE_INPUT, GPIO_PULLUP, 0);
 }
 
 /* The detector that port_supply_good looks at. No data sheet says how long it takes to settle; the
@@ -95,6 +97,17 @@ static void start_clocks(void)
         _Error_Handler(__FILE__, __LINE__);
 }
 
+/* One look that finds the pin high says no: so whoever is not there waits for nothing, and neither noise nor a contact
+ * that bounces is taken for someone. */
+static void look_for_someone(void)
+{
+    const enum wire_start cause = port_start()->cause;
+    present = cause == WIRE_START_POWER || cause == WIRE_START_PIN;
+    const uint32_t since = HAL_GetTick();
+    while (present && HAL_GetTick() - since <= BOARD_PRESENT_MS)
+        present = !(BOARD_PRESENT_PORT->IDR & BOARD_PRESENT_PIN);
+}
+
 void port_init(int argc, char **argv)
 {
     (void)argc;
@@ -104,6 +117,7 @@ void port_init(int argc, char **argv)
     fault_init();
     watch_supply();
     start_clocks();
+    look_for_someone();
 }
 
 RAM_CODE void SysTick_Handler(void)
@@ -159,6 +173,33 @@ void port_led(bool lit)
     if (!lit && HAL_GetTick() < BOARD_LAMP_TEST_MS)
         return;
     BOARD_WRITE(LED, lit == BOARD_LED_LIT);
+}
+
+bool port_present(void)
+{
+    return present;
+}
+
+/* Sector 0 as far as it is used, then the code with the first values of what stands in RAM. */
+struct port_part port_firmware(unsigned part)
+{
+    extern const uint8_t _start[], _estart[], _code[], _ecode[];
+    switch (part) {
+    case 0:
+        return (struct port_part){_start, (size_t)(_estart - _start)};
+    case 1:
+        return (struct port_part){_code, (size_t)(_ecode - _code)};
+    default:
+        return (struct port_part){0};
+    }
+}
+
+/* The bus waits meanwhile. */
+void port_aside(void (*work)(void *context), void *context, void (*meanwhile)(void *served), void *served)
+{
+    (void)meanwhile;
+    (void)served;
+    work(context);
 }
 
 _Noreturn void port_reset(void)
