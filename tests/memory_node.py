@@ -8,14 +8,13 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import NamedTuple
 
-from host.core.modbus import READ_FUNCTION, frame_seal, frame_valid, read_pdu, write_registers_pdu
+from host.core.modbus import BROADCAST, READ_FUNCTION, frame_seal, frame_valid, read_pdu, write_registers_pdu
 from host.core.registers import bytes_registers, unpack
 from host.core.wire import ANALOG, BY_NAME, CHANNELS, DEFAULT_ADDRESS, Command, Table
 from tests.pdus import command_pdu
 from tests.programs import APP, COMPILERS, CORE, program
 
 SOURCES = ["tests/port/memory.c", "tests/port/stdio_node.c"]
-BROADCAST = 0
 WRITE_REGISTERS_MAX = 123
 ALL_WORK = 100_000
 COMMAND_MAX = 4096

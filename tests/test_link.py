@@ -138,6 +138,27 @@ def test_a_line_that_has_just_spoken_is_let_end(opened: Opened) -> None:
     assert 0 <= wire.sent[0][0] - born - 3 * SILENCE <= 15 * STEP
 
 
+def test_a_broadcast_is_left_its_time_and_the_silence_after_it(opened: Opened) -> None:
+    link, wire, clock = opened
+    before = clock.now
+    assert link.broadcast(REQUEST)
+    assert clock.now - before <= SILENCE + 5 * STEP, "nobody waits for what will not come"
+    assert wire.sent[0][1] == frame_seal(bytes([0]) + REQUEST)
+    link.timeout = 0.001  # shorter than the frame takes
+    assert link.broadcast(REQUEST)
+    took = len(FRAME) * CHARACTER + SILENCE
+    assert 0 <= wire.sent[1][0] - wire.sent[0][0] - took <= 10 * STEP
+
+
+def test_a_broadcast_waits_for_silence_as_long_as_a_request(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link, wire, _ = opened
+    monkeypatch.setattr(wire, "hear", lambda seconds: b"\xff" * 9)
+    assert not link.broadcast(REQUEST)
+    assert wire.sent == []
+
+
 def test_a_line_that_is_never_silent_is_given_up(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     link, wire, clock = opened
     born = clock.now

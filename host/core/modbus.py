@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from host.core.crc import crc16
 from host.core.wire import Table
 
+BROADCAST = 0
+"""The address of all nodes, which nobody answers."""
 FRAME_MIN = 4
 FRAME_MAX = 256
 WRITE_REGISTERS_MAX = 123

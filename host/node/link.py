@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from host.core.modbus import (
+    BROADCAST,
     FRAME_MAX,
     FRAME_MIN,
     echo_answers,
@@ -180,14 +181,33 @@ class Link:
         except TimeoutError:
             return None
         except OSError as error:
-            raise Gone(f"{self.where} has gone: check the cable or the adapter") from error
+            raise self._gone() from error
         self.echoed = self._heard.startswith(frame) and not echo_answers(request)
         return reply
+
+    def broadcast(self, request: bytes) -> bool:
+        """Send a request's PDU to every node, which none answers; False where the line never falls silent. The next
+        frame waits until this one has left and the silence after it has passed."""
+        frame = frame_seal(bytes([BROADCAST]) + request)
+        try:
+            if not self._silent():
+                return False
+            self._show("->", frame)
+            self._channel.send(frame)
+        except TimeoutError:
+            return False
+        except OSError as error:
+            raise self._gone() from error
+        self._quiet_since = time.monotonic() + len(frame) * character_seconds(self.baud, self.line_format)
+        return True
+
+    def _gone(self) -> Gone:
+        return Gone(f"{self.where} has gone: check the cable or the adapter")
 
     def _silent(self) -> bool:
         """Wait for the silence before a frame, and drop what comes meanwhile; False if it never ends."""
         silence = silence_seconds(self.baud, self.line_format, self.gap)
-        deadline = time.monotonic() + self.timeout
+        deadline = max(time.monotonic(), self._quiet_since) + self.timeout
         while True:
             wait_until(self._quiet_since + silence)
             dropped = self._channel.hear(0)
