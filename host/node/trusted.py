@@ -1,0 +1,97 @@
+"""What a node says of whom it obeys: its key, counter, floors and lock, the trial, and the hashes of what it holds.
+
+As with the identity (host/node/identity.py): a node is a stranger, and what it says is checked before anybody believes
+or shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from host.core.registers import Block
+from host.core.wire import OrderResult, Reason, Table, Trust
+from host.node.client import Client
+from host.node.identity import Strange, known
+
+TRUSTED = Block.between("TRUST", "FIRMWARE_HASH")
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """What the input registers TRUST to FIRMWARE_HASH say.
+
+    keyed: a key is installed; present: someone was at the board at power-on; locked: LOCK is in force; guarded: inputs
+    and coils need an order too; crypto: it can hash and check signatures. release_floor, firmware_floor: what is lower
+    is refused. key: 32 bytes, b"" without one. counter, result, reason: of the last order. trial_left: seconds, 0: no
+    trial. release: of the running model, 0 where its image says none. The hashes are BLAKE2b-256, b"" where there is
+    nothing to be hashed, or not yet.
+    """
+
+    keyed: bool
+    present: bool
+    locked: bool
+    guarded: bool
+    crypto: bool
+    release_floor: int
+    firmware_floor: int
+    key: bytes
+    counter: int
+    result: OrderResult
+    reason: Reason
+    trial_left: int
+    release: int
+    model_hash: bytes
+    staged_hash: bytes
+    previous_hash: bytes
+    firmware_hash: bytes
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: bytes in hexadecimal, codes by their names."""
+        values = {
+            name: value.hex() if isinstance(value, bytes) else value for name, value in vars(self).items()
+        }
+        return {**values, "result": self.result.name, "reason": self.reason.name}
+
+
+def trusted_of(words: Sequence[int]) -> Trusted:
+    """What the registers of the block TRUSTED say; Strange where no node can say that."""
+    values = TRUSTED.unpack(words)
+    bits = values["TRUST"]
+    if bits >> len(Trust):
+        raise Strange("TRUST", f"0x{bits:04x}")
+    has = {bit: bool(bits >> bit & 1) for bit in Trust}
+    key = _bytes(values, "KEY")
+    if key and not (has[Trust.KEYED] and has[Trust.CRYPTO]):
+        raise Strange("KEY", f"{key.hex()}, and TRUST 0x{bits:04x}")
+    return Trusted(
+        keyed=has[Trust.KEYED],
+        present=has[Trust.PRESENT],
+        locked=has[Trust.LOCKED],
+        guarded=has[Trust.GUARDED],
+        crypto=has[Trust.CRYPTO],
+        release_floor=values["RELEASE_FLOOR"],
+        firmware_floor=values["FIRMWARE_FLOOR"],
+        key=key,
+        counter=values["ORDER_COUNTER"],
+        result=known(OrderResult, "ORDER_RESULT", values["ORDER_RESULT"]),
+        reason=known(Reason, "ORDER_REASON", values["ORDER_REASON"]),
+        trial_left=values["TRIAL_LEFT"],
+        release=values["MODEL_RELEASE"],
+        model_hash=_bytes(values, "MODEL_HASH"),
+        staged_hash=_bytes(values, "STAGED_HASH"),
+        previous_hash=_bytes(values, "PREVIOUS_HASH"),
+        firmware_hash=_bytes(values, "FIRMWARE_HASH"),
+    )
+
+
+def _bytes(values: Mapping[str, Any], name: str) -> bytes:
+    """Bytes that are all zeros where there are none."""
+    value: bytes = values[name]
+    return value if any(value) else b""
+
+
+def read_trusted(node: Client) -> Trusted:
+    """What a node says of whom it obeys, in one request."""
+    return trusted_of(node.read(Table.INPUT, TRUSTED.address, TRUSTED.count))
