@@ -6,15 +6,16 @@
 
 #define LENGTH (WIRE_HOLDING_LENGTH - WIRE_HOLDING_COMMAND)
 #define CRC (WIRE_HOLDING_CRC - WIRE_HOLDING_COMMAND)
+#define SECONDS (WIRE_HOLDING_SECONDS - WIRE_HOLDING_COMMAND)
 
 /* A repeated TRAIN finds the training under way, and changes nothing. */
 static enum modbus_exception train(struct commands *commands)
 {
     if (trainer_active(commands->trainer))
         return MODBUS_OK;
-    if (commands->models->committing)
-        return MODBUS_DEVICE_BUSY;
-    models_forget_staged(commands->models);
+    const enum modbus_exception exception = models_take_stage(commands->models);
+    if (exception)
+        return exception;
     const enum wire_reason reason = trainer_start(commands->trainer);
     refusal_note(commands->refusal, reason, 0);
     return reason == WIRE_REASON_NONE ? MODBUS_OK : MODBUS_DEVICE_FAILURE;
@@ -33,18 +34,25 @@ static enum modbus_exception restart(struct commands *commands)
 
 static enum modbus_exception execute(struct commands *commands, const uint16_t words[COMMANDS_WORDS])
 {
-    const uint32_t length = words_get32(words + LENGTH), crc = words_get32(words + CRC);
+    const uint32_t length = words_get32(words + LENGTH);
+    const struct models_meant meant = {.crc = words_get32(words + CRC)};
     switch (words[0]) {
     case WIRE_COMMAND_NONE:
         return MODBUS_OK;
     case WIRE_COMMAND_VERIFY:
-        return models_verify(commands->models, length, crc);
+        return models_verify(commands->models, length, &meant);
     case WIRE_COMMAND_COMMIT:
-        return models_commit(commands->models, crc);
+        return models_commit(commands->models, &meant);
     case WIRE_COMMAND_INSTALL:
-        return models_install(commands->models, length, crc);
+        return models_install(commands->models, length, &meant);
     case WIRE_COMMAND_ROLLBACK:
-        return models_rollback(commands->models, crc);
+        return models_rollback(commands->models, &meant);
+    case WIRE_COMMAND_TRIAL:
+        return trial_begin(commands->trial, length, &meant, words[SECONDS]);
+    case WIRE_COMMAND_CONFIRM:
+        return trial_confirm(commands->trial, &meant);
+    case WIRE_COMMAND_REVERT:
+        return trial_revert(commands->trial, &meant);
     case WIRE_COMMAND_SAVE_SETTINGS:
         return settings_save(commands->settings);
     case WIRE_COMMAND_RESTART:

@@ -1,4 +1,4 @@
-/* What the bus may ask a node to do: the registers COMMAND, LENGTH and CRC, and which part gets which
+/* What the bus may ask a node to do: the registers COMMAND ... SECONDS, and which part gets which
  * command. */
 #ifndef NEURON485_APP_COMMANDS_H
 #define NEURON485_APP_COMMANDS_H
@@ -11,13 +11,15 @@
 #include "app/rows.h"
 #include "app/settings.h"
 #include "app/trainer.h"
+#include "app/trial.h"
 
-#define COMMANDS_WORDS (WIRE_HOLDING_CRC + WIRE_HOLDING_CRC_SIZE - WIRE_HOLDING_COMMAND)
+#define COMMANDS_WORDS (WIRE_HOLDING_SECONDS + 1 - WIRE_HOLDING_COMMAND)
 
 struct commands {
     /* whom to command */
     struct refusal *refusal;
     struct models *models;
+    struct trial *trial;
     struct settings *settings;
     struct trainer *trainer;
 

@@ -5,7 +5,10 @@
  * previous model the same way, under a new sequence number. Whatever is refused leaves the running model.
  *
  * The running image is checked against its CRC-32 over and over: one that has rotted makes way for the previous
- * one, or for none. */
+ * one, or for none.
+ *
+ * A model may be on trial (trial.h): the neuron runs it from the stage, and what ran before comes back unless it is
+ * kept. A reset leaves nothing of it. */
 #ifndef NEURON485_APP_MODELS_H
 #define NEURON485_APP_MODELS_H
 
@@ -21,6 +24,12 @@
 #include "core/store.h"
 #include "core/wire.h"
 
+/* Which image a command means: by its CRC-32, or, in an order, by its hash, which cannot be forged. */
+struct models_meant {
+    uint32_t crc;
+    const uint8_t *hash; /* WIRE_HASH_BYTES; NULL: the CRC-32 counts */
+};
+
 struct models {
     struct neuron *neuron;   /* runs what is committed */
     struct trainer *trainer; /* the stage is kept for it while it trains */
@@ -30,30 +39,45 @@ struct models {
     bool fallback; /* the newest that was kept is refused or damaged: the next commit writes whatever it is */
     bool committing;     /* the stage is on its way into the flash */
     bool verified;       /* `staged` is a good image */
+    bool on_trial;       /* it runs, from the stage */
+    bool returns;        /* on trial: the active record ran before, else none did */
+    bool lent;           /* the stage is a session's, until anybody else takes it */
     struct image staged; /* in the stage */
     _Alignas(4) uint8_t stage[WIRE_IMAGE_MAX];
     uint32_t checked;   /* bytes of the running image that models_check has seen in this turn */
     uint32_t check_crc; /* their CRC-32 */
+    uint8_t running_hash[WIRE_HASH_BYTES];  /* zeros: no model, or no CRYPTO */
+    uint8_t staged_hash[WIRE_HASH_BYTES];   /* of `staged`, where it is verified or on trial */
+    uint8_t previous_hash[WIRE_HASH_BYTES]; /* of what ROLLBACK, or the end of the trial, brings back */
 };
 
 /* Run the newest model that this firmware accepts. A refused one is kept and reported. */
 void models_boot(struct models *models, struct neuron *neuron, struct trainer *trainer,
                  struct refusal *refusal, struct wear *wear);
 
-/* The commands. length: bytes in the stage, refused where they are no image; crc: CRC-32 of the image that is
- * meant. MODBUS_DEVICE_BUSY while the stage is taken, MODBUS_DEVICE_FAILURE with the reason. Repeated, because
- * the first reply was lost, COMMIT, INSTALL and ROLLBACK find their work done; and so does a COMMIT of the very bytes
- * that run. INSTALL is VERIFY and, where that is accepted, COMMIT. */
-enum modbus_exception models_verify(struct models *models, uint32_t length, uint32_t crc);
-enum modbus_exception models_commit(struct models *models, uint32_t crc);
-enum modbus_exception models_install(struct models *models, uint32_t length, uint32_t crc);
-enum modbus_exception models_rollback(struct models *models, uint32_t crc);
+/* The commands. length: bytes in the stage, refused where they are no image; meant: the image that is
+ * meant. MODBUS_DEVICE_BUSY while the stage is taken, MODBUS_DEVICE_FAILURE with the reason: TRIAL during one. Repeated,
+ * because the first reply was lost, COMMIT, INSTALL and ROLLBACK find their work done; and so does a COMMIT of the very
+ * bytes that run. INSTALL is VERIFY and, where that is accepted, COMMIT. */
+enum modbus_exception models_verify(struct models *models, uint32_t length, const struct models_meant *meant);
+enum modbus_exception models_commit(struct models *models, const struct models_meant *meant);
+enum modbus_exception models_install(struct models *models, uint32_t length,
+                                     const struct models_meant *meant);
+enum modbus_exception models_rollback(struct models *models, const struct models_meant *meant);
 
-/* What waits in the stage is no longer to be committed. */
-void models_forget_staged(struct models *models);
+/* Whether the image that is meant runs; whether it is the one in the stage, verified or on trial. */
+bool models_runs(const struct models *models, const struct models_meant *meant);
+bool models_staged_is(const struct models *models, const struct models_meant *meant);
 
-/* CRC-32 of the image that ROLLBACK brings back; 0: there is none. */
-uint32_t models_previous_crc(const struct models *models);
+/* Have the stage to write to: what stands in it is no longer to be committed, and no session's. MODBUS_DEVICE_BUSY while
+ * it is copied into the flash or waits for what is learnt; MODBUS_DEVICE_FAILURE, reason TRIAL, while it is on trial. */
+enum modbus_exception models_take_stage(struct models *models);
+
+/* For trial.c. Run the verified image from the stage, its caller's to have; let what is on trial be committed while it
+ * runs on, MODBUS_DEVICE_FAILURE with the reason where it cannot; or let what ran before run again. */
+void models_try(struct models *models);
+enum modbus_exception models_keep(struct models *models);
+void models_return(struct models *models);
 
 /* If a training has come to its end: its image into the stage, to be taken as any staged image is. */
 void models_take_learnt(struct models *models);
@@ -64,7 +88,7 @@ bool models_step(struct models *models);
 /* Check the next `bytes` of the running image, a multiple of 4, for rounds in which no store works. */
 void models_check(struct models *models, uint32_t bytes);
 
-#define MODELS_ROWS 4u
+#define MODELS_ROWS 5u
 extern const struct row models_rows[MODELS_ROWS];
 
 #endif

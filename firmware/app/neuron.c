@@ -214,6 +214,11 @@ void neuron_run(struct neuron *neuron, const struct image *model)
         decide(neuron);
 }
 
+void neuron_move(struct neuron *neuron, const struct image *model)
+{
+    neuron->model = *model;
+}
+
 void neuron_stop(struct neuron *neuron)
 {
     neuron_tell(neuron);

@@ -56,6 +56,9 @@ void neuron_boot(struct neuron *neuron, struct refusal *refusal, struct events *
  * until the first window. */
 void neuron_run(struct neuron *neuron, const struct image *model);
 
+/* The running model goes on from another copy of its image, with all its state. */
+void neuron_move(struct neuron *neuron, const struct image *model);
+
 /* Run none: outputs 0, no decision. */
 void neuron_stop(struct neuron *neuron);
 

@@ -33,9 +33,16 @@ void node_boot(struct node *node)
     trainer_init(&parts->trainer, port_arena());
     neuron_boot(&parts->neuron, &parts->refusal, &parts->events);
     models_boot(&parts->models, &parts->neuron, &parts->trainer, &parts->refusal, &parts->wear);
+    parts->trial = (struct trial){.models = &parts->models, .refusal = &parts->refusal};
+    parts->session = (struct session){
+        .models = &parts->models,
+        .trial = &parts->trial,
+        .refusal = &parts->refusal,
+    };
     parts->commands = (struct commands){
         .refusal = &parts->refusal,
         .models = &parts->models,
+        .trial = &parts->trial,
         .settings = &parts->settings,
         .trainer = &parts->trainer,
     };
@@ -114,6 +121,7 @@ static void keep_watch(struct node *node)
     node->watched = port_millis();
     sampling_step(&parts->sampling);
     watch_step(&parts->watch);
+    trial_step(&parts->trial, parts->watch.lost);
     hops_follow(&parts->hops);
     neuron_tell(&parts->neuron);
 }
@@ -137,8 +145,10 @@ bool node_work(struct node *node)
     if (settings_take_change(&parts->settings))
         apply_settings(node);
     const bool storing = step_stores(parts);
-    if (!storing)
+    if (!storing) {
+        session_step(&parts->session);
         models_check(&parts->models, training ? CHECK_BYTES_BESIDE : CHECK_BYTES);
+    }
     hops_follow(&parts->hops); /* a model that has begun, before the next request */
     return storing || training || hopping;
 }

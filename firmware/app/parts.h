@@ -1,7 +1,9 @@
 /* The node as a sum of parts. Each owns its state: others read it, or call the part's own functions.
  *
  *     hops                 window by window, from the channels to the neuron
+ *     session              an image for many nodes at once
  *     commands, status     what the bus may ask for, and what it is told
+ *     trial                a model that runs from RAM, until it is kept
  *     models               stage, verify, commit, rollback
  *     watch                whether the bus still asks
  *     neuron  settings  trainer
@@ -25,9 +27,11 @@
 #include "app/refusal.h"
 #include "app/sampler.h"
 #include "app/sampling.h"
+#include "app/session.h"
 #include "app/settings.h"
 #include "app/status.h"
 #include "app/trainer.h"
+#include "app/trial.h"
 #include "app/watch.h"
 #include "app/wear.h"
 
@@ -42,7 +46,9 @@ struct parts {
     struct settings settings;
     struct trainer trainer;
     struct models models;
+    struct trial trial;
     struct watch watch;
+    struct session session;
     struct commands commands;
     struct status status;
     struct hops hops;

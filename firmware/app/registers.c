@@ -111,6 +111,8 @@ static void sort_rows(struct registers *registers, struct parts *parts)
         {&parts->settings, settings_rows, SETTINGS_ROWS},
         {&parts->trainer, trainer_rows, TRAINER_ROWS},
         {&parts->models, models_rows, MODELS_ROWS},
+        {&parts->trial, trial_rows, TRIAL_ROWS},
+        {&parts->session, session_rows, SESSION_ROWS},
         {&parts->commands, commands_rows, COMMANDS_ROWS},
         {&parts->status, status_rows, STATUS_ROWS},
         {&parts->hops, hops_rows, HOPS_ROWS},
