@@ -28,6 +28,7 @@ void node_boot(struct node *node)
     if (!port_on_crystal())
         refusal_fault(&parts->refusal, WIRE_REASON_CRYSTAL, 0);
     wear_boot(&parts->wear, &parts->refusal);
+    trust_boot(&parts->trust, &parts->refusal);
     settings_boot(&parts->settings, &parts->refusal, &parts->wear);
     watch_boot(&parts->watch, &parts->link, &parts->settings, &parts->neuron, &parts->events);
     trainer_init(&parts->trainer, port_arena());
@@ -46,6 +47,12 @@ void node_boot(struct node *node)
         .settings = &parts->settings,
         .trainer = &parts->trainer,
     };
+    parts->orders = (struct orders){
+        .trust = &parts->trust,
+        .refusal = &parts->refusal,
+        .commands = &parts->commands,
+        .events = &parts->events,
+    };
     parts->status = (struct status){
         .link = &parts->link,
         .refusal = &parts->refusal,
@@ -53,6 +60,7 @@ void node_boot(struct node *node)
         .models = &parts->models,
         .settings = &parts->settings,
         .trainer = &parts->trainer,
+        .trust = &parts->trust,
         .watch = &parts->watch,
     };
     parts->hops = (struct hops){
@@ -75,6 +83,7 @@ size_t node_serve(struct node *node, const uint8_t *request, size_t size, uint8_
     node->registers.busy = false;
     if (node->parts.neuron.news) /* of the last request, before this one undoes it */
         neuron_tell(&node->parts.neuron);
+    node->parts.trust.broadcast = size > 0 && request[0] == MODBUS_BROADCAST;
     const uint16_t heard = node->server.counters.server_messages;
     const size_t answered = modbus_serve(&node->server, request, size, reply);
     /* A request that sets the counters to 0 is answered. */
@@ -119,6 +128,7 @@ static void keep_watch(struct node *node)
 {
     struct parts *parts = &node->parts;
     node->watched = port_millis();
+    trust_watch(&parts->trust);
     sampling_step(&parts->sampling);
     watch_step(&parts->watch);
     trial_step(&parts->trial, parts->watch.lost);

@@ -1,6 +1,7 @@
 /* The node as a sum of parts. Each owns its state: others read it, or call the part's own functions.
  *
  *     hops                 window by window, from the channels to the neuron
+ *     orders               what the owner of the key asks for
  *     session              an image for many nodes at once
  *     commands, status     what the bus may ask for, and what it is told
  *     trial                a model that runs from RAM, until it is kept
@@ -9,6 +10,7 @@
  *     neuron  settings  trainer
  *     sampling             the channels, as the bus asks for them and sees them
  *     decision             (the neuron's) from what the model says to what lights the LED
+ *     trust                who may change what
  *     wear                 whether the flash may be written
  *     refusal              why something was not done
  *     events               what has happened
@@ -24,6 +26,7 @@
 #include "app/link.h"
 #include "app/models.h"
 #include "app/neuron.h"
+#include "app/orders.h"
 #include "app/refusal.h"
 #include "app/sampler.h"
 #include "app/sampling.h"
@@ -32,6 +35,7 @@
 #include "app/status.h"
 #include "app/trainer.h"
 #include "app/trial.h"
+#include "app/trust.h"
 #include "app/watch.h"
 #include "app/wear.h"
 
@@ -41,6 +45,7 @@ struct parts {
     struct events events;
     struct refusal refusal;
     struct wear wear;
+    struct trust trust;
     struct sampling sampling;
     struct neuron neuron;
     struct settings settings;
@@ -50,6 +55,7 @@ struct parts {
     struct watch watch;
     struct session session;
     struct commands commands;
+    struct orders orders;
     struct status status;
     struct hops hops;
 };

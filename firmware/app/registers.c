@@ -2,6 +2,48 @@
 
 #include "port/port.h"
 
+/* -------------------------------------------------------------------------------------------------- guards */
+
+/* MODBUS_OK where the bus may do that; else REASON says why not. */
+static enum modbus_exception ask(struct parts *parts, enum trust_deed deed)
+{
+    const enum wire_reason reason = trust_refuses(&parts->trust, deed);
+    return reason == WIRE_REASON_NONE ? MODBUS_OK : refusal_answer(&parts->refusal, reason);
+}
+
+static enum trust_deed deed_of_command(uint16_t command)
+{
+    switch (command) {
+    case WIRE_COMMAND_NONE:
+    case WIRE_COMMAND_VERIFY:
+    case WIRE_COMMAND_TRAIN:
+    case WIRE_COMMAND_RESUME:
+    case WIRE_COMMAND_STOP:
+        return TRUST_CHANGE;
+    default:
+        return TRUST_COMMAND;
+    }
+}
+
+/* Every way in which the bus writes registers comes here. What is named nowhere may be written by anybody: what waits
+ * for a command, or is asked for to be read. ORDER has its own guard: the signature. */
+static enum modbus_exception guard(struct parts *parts, uint16_t row, uint16_t address, uint16_t value)
+{
+    switch (row) {
+    case WIRE_HOLDING_INPUTS:
+    case WIRE_HOLDING_INPUTS_FLOAT:
+        return ask(parts, TRUST_RUN);
+    case WIRE_HOLDING_ADDRESS:
+        return ask(parts, TRUST_CHANGE);
+    case WIRE_HOLDING_COMMAND: /* its arguments alone change what a later one means */
+        return ask(parts, address == WIRE_HOLDING_COMMAND ? deed_of_command(value) : TRUST_CHANGE);
+    case WIRE_HOLDING_SESSION_HASH:
+        return ask(parts, TRUST_SESSION);
+    default:
+        return MODBUS_OK;
+    }
+}
+
 /* --------------------------------------------------------------------------------------------------- bits */
 
 /* Coils and discrete inputs are few: each table begins at 0, and is one area. */
@@ -26,6 +68,9 @@ static enum modbus_exception write_coils(void *context, uint16_t address, uint16
     struct parts *parts = ((struct registers *)context)->parts;
     if ((uint32_t)address + count > NEURON_COILS)
         return MODBUS_ILLEGAL_ADDRESS;
+    const enum modbus_exception exception = ask(parts, TRUST_RUN);
+    if (exception)
+        return exception;
     neuron_write_coils(&parts->neuron, ((1u << count) - 1u) << address, (unsigned)packed[0] << address);
     return MODBUS_OK;
 }
@@ -89,7 +134,9 @@ static enum modbus_exception write_registers(void *context, uint16_t address, ui
     const uint32_t offset = at - row->start;
     if (offset + count > row->row->size || !row->row->write)
         return MODBUS_ILLEGAL_ADDRESS;
-    const enum modbus_exception exception = row->row->write(row->part, offset, count, values);
+    enum modbus_exception exception = guard(registers->parts, row->row->start, address, *values);
+    if (!exception)
+        exception = row->row->write(row->part, offset, count, values);
     registers->busy |= exception == MODBUS_DEVICE_BUSY;
     return exception;
 }
@@ -116,6 +163,8 @@ static void sort_rows(struct registers *registers, struct parts *parts)
         {&parts->commands, commands_rows, COMMANDS_ROWS},
         {&parts->status, status_rows, STATUS_ROWS},
         {&parts->hops, hops_rows, HOPS_ROWS},
+        {&parts->trust, trust_rows, TRUST_ROWS},
+        {&parts->orders, orders_rows, ORDERS_ROWS},
     };
     unsigned joined = 0;
     for (unsigned i = 0; i < sizeof all / sizeof *all; i++)

@@ -12,6 +12,8 @@ static enum wire_state state(const struct status *status)
         return WIRE_STATE_ERASING;
     if (models->committing || settings->saving)
         return WIRE_STATE_COMMITTING;
+    if (status->trust->checking)
+        return WIRE_STATE_CHECKING;
     return status->trainer->state == WIRE_TRAINING_RUNNING ? WIRE_STATE_TRAINING : WIRE_STATE_IDLE;
 }
 

@@ -10,6 +10,7 @@
 #include "app/rows.h"
 #include "app/settings.h"
 #include "app/trainer.h"
+#include "app/trust.h"
 #include "app/watch.h"
 
 #define STATUS_DISCRETES 16u
@@ -22,6 +23,7 @@ struct status {
     const struct models *models;
     const struct settings *settings;
     const struct trainer *trainer;
+    const struct trust *trust;
     const struct watch *watch;
 };
 

@@ -1,0 +1,69 @@
+/* Who may change this node: the lock, the rule for broadcasts, and the key whose owner signs orders.
+ *
+ * registers.c asks trust_refuses before it lets the bus write what is guarded; what an order asks for is carried out by
+ * orders.c from below it, and meets no guard a second time. */
+#ifndef NEURON485_APP_TRUST_H
+#define NEURON485_APP_TRUST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "app/refusal.h"
+#include "app/rows.h"
+#include "core/wire.h"
+
+/* What the bus wants to write. */
+enum trust_deed {
+    TRUST_CHANGE,  /* settings' registers, and commands that only prepare: VERIFY, TRAIN, RESUME, STOP */
+    TRUST_COMMAND, /* any other command */
+    TRUST_SESSION, /* to open a session; with a key it takes an order ARM later on */
+    TRUST_RUN,     /* inputs and coils */
+};
+
+/* As kept in the flash. */
+struct trust_record {
+    uint32_t ceiling;            /* no order up to it is obeyed after a start */
+    uint32_t release_floor;      /* of models */
+    uint16_t firmware_floor;     /* major << 8 | minor */
+    uint16_t flags;              /* TRUST_GUARDS or 0 */
+    uint8_t key[WIRE_KEY_BYTES]; /* zeros: none */
+};
+#define TRUST_GUARDS 1u /* inputs and coils need an order too */
+_Static_assert(sizeof(struct trust_record) == 44, "kept as 44 bytes");
+
+struct trust {
+    struct refusal *refusal;
+    struct trust_record kept;
+    uint32_t counter;  /* of the last order */
+    bool keyed;        /* a key is installed */
+    bool rotten;       /* what was kept is damaged: nothing that is guarded is obeyed */
+    bool outdated;     /* this firmware is below the floor */
+    bool checking;     /* an order is on its way through orders.c; STATE says so */
+    bool broadcast;    /* the request that is served has come so */
+    uint16_t lock;     /* s, 0: off; the settings in force */
+    bool broadcasts;   /* likewise */
+    uint32_t open_for; /* s since power-on, up to TRUST_LATE; that from the start where it was none */
+};
+#define TRUST_LATE (UINT16_MAX + 1u)
+
+void trust_boot(struct trust *trust, struct refusal *refusal);
+
+/* LOCK and BROADCASTS as they are in force from now on. */
+void trust_settings(struct trust *trust, uint16_t lock, bool broadcasts);
+
+/* Time passes; in rounds that are at most some ms apart. */
+void trust_watch(struct trust *trust);
+
+/* Why a deed that the bus asks for without an order is refused now, or NONE. */
+enum wire_reason trust_refuses(const struct trust *trust, enum trust_deed deed);
+
+/* LOCK is in force now. */
+bool trust_locked(const struct trust *trust);
+
+/* Whether a model of that release may be taken into the flash, or run from RAM. */
+bool trust_allows_release(const struct trust *trust, uint32_t release);
+
+#define TRUST_ROWS 1u
+extern const struct row trust_rows[TRUST_ROWS];
+
+#endif
