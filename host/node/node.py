@@ -197,16 +197,22 @@ class Node(Client):
         """Have the node carry out a command; Refused when it will not. inputs: so many are read along with its answer,
         as read_inputs does."""
         address, words = placed(COMMAND=code, LENGTH=length, CRC=crc)
-        try:
+        with self.refusals(doing):
             if inputs:
                 return self.write_read(address, words, BY_NAME["INPUTS_FLOAT"].address, 2 * inputs)
             self.write(address, words)
+        return []
+
+    @contextmanager
+    def refusals(self, doing: str) -> Iterator[None]:
+        """What the node will not do meanwhile is Refused, with the reason that it gives."""
+        try:
+            yield
         except Answered as error:
             if error.code != DEVICE_FAILURE:
                 raise
             identity = self.identity()
             raise Refused(doing, identity.reason, identity.detail) from error
-        return []
 
     # -------------------------------------------------------------------------------------------------- infer
 
