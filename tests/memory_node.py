@@ -67,7 +67,7 @@ class MemoryNode:
     def __init__(self, cc: str = COMPILERS[0]) -> None:
         self.address = DEFAULT_ADDRESS
         self._process = subprocess.Popen(
-            [str(program("stdio_node", SOURCES, folders=(CORE, APP), cc=cc))],
+            [str(program("stdio_node", SOURCES, folders=(CORE, APP), crypto=True, cc=cc))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

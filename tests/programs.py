@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from host.boards import monocypher
 from host.compiler import DIALECT, ROOT, WARNINGS, c_sources, compile_c
 
 SANITIZE = [
@@ -31,11 +32,17 @@ def program(
     *,
     folders: Sequence[str] = (CORE,),
     flags: Sequence[str] = SANITIZE,
+    crypto: bool = False,
     cc: str,
 ) -> Path:
-    """The test program `name`: `sources` (paths in the repository) with all C files of `folders`."""
+    """The test program `name`: `sources` (paths in the repository) with all C files of `folders`; crypto: and with
+    firmware/crypto, which is never the absent one."""
     files = [ROOT / source for source in sources] + c_sources(*folders)
     every = [*WARNINGS, *flags, "-I."]
+    if crypto:
+        assert monocypher.source(), "fetch it first: python3 tools/check.py ruff"
+        library, more = monocypher.node_sources()
+        files, every = [*files, *library], [*every, *more]
     digest = hashlib.sha256(repr((cc, every, DIALECT, sources, folders)).encode())
     headers = [path for folder in ("firmware", "host", "tests") for path in (ROOT / folder).rglob("*.h")]
     for path in sorted([*headers, *files]):

@@ -37,7 +37,7 @@ def target(name: str, *, cc: str, fuzzer: bool) -> Path:
         sources.append("tests/fuzz/replay.c")
     kind = "fuzz" if fuzzer else "replay"
     flags = LIBFUZZER if fuzzer else SANITIZE
-    return program(f"{kind}_{name}", sources, folders=(CORE,), flags=flags, cc=cc)
+    return program(f"{kind}_{name}", sources, folders=(CORE,), flags=flags, crypto=name == "frame", cc=cc)
 
 
 @cache

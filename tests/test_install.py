@@ -83,7 +83,7 @@ def test_the_wheel_has_every_module_and_source(packages: Path) -> None:
         for path in (ROOT / "host").rglob("*")
         if path.suffix in (".py", ".md", ".c", ".h", ".csv", ".txt")
     }
-    for folder in ("core", "app", "port", "port/native"):
+    for folder in ("core", "crypto", "app", "port", "port/native"):
         sources = [path for path in (ROOT / "firmware" / folder).iterdir() if path.suffix in (".c", ".h")]
         wanted |= {f"host/sources/{path.relative_to(ROOT)}" for path in sources}
     assert wanted <= there, f"{wanted - there} is not in the wheel: see packages in pyproject.toml"

@@ -93,6 +93,7 @@ def steps() -> list[Step]:
                 "-I.",
                 "firmware/core",
                 "firmware/app",
+                "firmware/crypto",
                 "firmware/port/native",
                 "host/training/fast.c",
             ],

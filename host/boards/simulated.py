@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from host.boards import monocypher
 from host.compiler import DIALECT, ROOT, WARNINGS, build_folder, c_sources, compile_c, compiler
 from host.core.wire import DEFAULT_ADDRESS
 from host.errors import NeuronError
@@ -39,14 +40,15 @@ def build() -> Path:
     """The simulated node's program, built anew only when a source has changed."""
     if sys.platform == "win32":
         raise NeuronError("the simulated node needs Linux or macOS; on Windows run it under WSL")
-    cc, flags = compiler(), ["-O2", *WARNINGS]
+    crypto, more = monocypher.node_sources()
+    cc, flags = compiler(), ["-O2", *WARNINGS, *more]
     digest = hashlib.sha256(repr((cc, flags, DIALECT)).encode())
     for path in sorted((ROOT / "firmware").rglob("*.[ch]")):
         if "stm32" not in path.parts[-2]:
             digest.update(path.read_bytes())
     target = build_folder() / digest.hexdigest()[:16] / "neuron485"
     if not target.exists():
-        compile_c(target, c_sources(*SOURCES), flags, cc)
+        compile_c(target, [*c_sources(*SOURCES), *crypto], flags, cc)
     return target
 
 

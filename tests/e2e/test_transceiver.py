@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from host.boards import monocypher
 from host.boards.opening import open_node
 from host.boards.simulated import SOURCES, simulate
 from host.compiler import ROOT, WARNINGS, c_sources, compile_c, compiler
@@ -71,7 +72,8 @@ def wrong_node(right: str, wrong: str) -> Path:
     text = (ROOT / "firmware/app/link.c").read_text()
     assert text.count(right) == 1
     text = text.replace(right, wrong)
-    sources = [path for path in c_sources(*SOURCES) if path.name != "link.c"]
+    crypto, flags = monocypher.node_sources()
+    sources = [path for path in (*c_sources(*SOURCES), *crypto) if path.name != "link.c"]
     digest = hashlib.sha256(text.encode())
     for path in sorted([*sources, *(ROOT / "firmware").rglob("*.h")]):
         digest.update(path.read_bytes())
@@ -80,7 +82,7 @@ def wrong_node(right: str, wrong: str) -> Path:
     with one_builds(target) as wanted:
         if wanted:
             (folder / "link.c").write_text(text)
-            compile_c(target, [*sources, folder / "link.c"], ["-O1", *WARNINGS], compiler())
+            compile_c(target, [*sources, folder / "link.c"], ["-O1", *WARNINGS, *flags], compiler())
     return target
 
 
