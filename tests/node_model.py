@@ -169,8 +169,10 @@ class NodeModel:
         event = Event(EventKind.NONE, 0, 0, 0, 0, ()) if number == head else self.events[number]
         words = [*_high_low(self.event_from), *_high_low(head), *_high_low(number)]
         words += [*_high_low(event.uptime), *_high_low(event.sample), event.kind, event.detail]
-        inputs = [*event.inputs, *[0] * UNITS_MAX][:UNITS_MAX]
-        return [*words, *_high_low(event.value), len(event.inputs), *inputs]
+        kept = sum(len(later.inputs) for later in self.events[number:]) <= wire.EVENT_WORDS
+        inputs = [*event.inputs * kept, *[0] * UNITS_MAX][:UNITS_MAX]
+        gone = wire.EVENT_GONE * (bool(event.inputs) and not kept)
+        return [*words, *_high_low(event.value), gone + len(event.inputs), *inputs]
 
     def _asked_words(self) -> list[int]:
         return [*self.sampler.asked, *_high_low(self.sample_from)]

@@ -23,6 +23,8 @@ from host.core.registers import pack, unpack
 from host.core.wire import (
     ANALOG,
     BY_NAME,
+    EVENT_GONE,
+    EVENT_WORDS,
     EVENTS,
     REGISTERS,
     SAMPLE_MISSING,
@@ -141,6 +143,8 @@ class RingNode:
         head = len(self.events)
         number = min(max(self.values["EVENT_FROM"], head - EVENTS), head)
         found = self.events[number] if number < head else {}
+        if sum(event["EVENT_COUNT"] for event in self.events[number:]) > EVENT_WORDS and found["EVENT_COUNT"]:
+            found = {**found, "EVENT_COUNT": EVENT_GONE + found["EVENT_COUNT"], "EVENT_INPUTS": []}
         return {"EVENTS_HEAD": head, "EVENT_NUMBER": number, **found}
 
     # -------------------------------------------------------------------------------------------------- the bus

@@ -8,18 +8,23 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from host.core.image import encode
+from host.core.image import Layer, Model, encode
 from host.core.modbus import write_read_pdu
 from host.core.wire import (
     BY_NAME,
+    EVENT_GONE,
+    EVENT_WORDS,
     EVENTS,
+    STEP_OUT_FRACTION,
+    UNITS_MAX,
+    Activation,
     Command,
     EventKind,
     Reason,
     Start,
     Table,
 )
-from tests.e2e.scenario import AND
+from tests.e2e.scenario import AND, with_vectors
 from tests.memory_node import MemoryNode, ModbusException, Scan
 from tests.models import random_model
 
@@ -38,7 +43,8 @@ class Event(NamedTuple):
     kind: int
     detail: int
     value: int
-    inputs: tuple[int, ...]
+    inputs: tuple[int, ...] | None
+    """None: it had some, which are kept no longer."""
 
 
 def read(node: MemoryNode, number: int) -> Event:
@@ -47,8 +53,11 @@ def read(node: MemoryNode, number: int) -> Event:
     words = [data[i] << 8 | data[i + 1] for i in range(2, len(data), 2)]
     wide = [words[i] << 16 | words[i + 1] for i in (0, 2, 4, 6, 10)]
     signed = tuple(word - 0x10000 if word & 0x8000 else word for word in words[13:])
-    assert not any(signed[words[12] :])
-    return Event(wide[0], wide[1], wide[2], wide[3], words[8], words[9], wide[4], signed[: words[12]])
+    count = words[12] % EVENT_GONE
+    gone = count != words[12]
+    assert not any(signed[0 if gone else count :])
+    inputs = None if gone else signed[:count]
+    return Event(wide[0], wide[1], wide[2], wide[3], words[8], words[9], wide[4], inputs)
 
 
 def follow(node: MemoryNode, number: int = 0) -> tuple[list[Event], int]:
@@ -177,6 +186,54 @@ def test_the_newest_are_kept_and_an_overrun_is_seen(node: MemoryNode) -> None:
     for beyond in (head, head + 1, head + 1000, head + U32 // 2 - 1):
         assert read(node, beyond) == Event(head, head, 0, 0, 0, 0, 0, ()), "not there yet"
     assert read(node, U32 - 1).number == oldest, "a master that has been away for long"
+
+
+def deploy_wide(node: MemoryNode, count: int) -> None:
+    """A model of so many inputs, whose decision is its first input."""
+    weights = np.eye(1, count, dtype=np.int16)
+    layer = Layer(weights, np.zeros(1, np.int32), Activation.STEP, 0, STEP_OUT_FRACTION)
+    rows = np.zeros((1, count), np.int16)
+    node.deploy(encode(with_vectors(Model("wide", (0,) * count, (layer,), 0, 0, rows, rows), rows)))
+
+
+def flip(node: MemoryNode, count: int, rng: random.Random, times: int) -> list[tuple[int, ...]]:
+    """The decision of such a model changes so often; its inputs each time."""
+    told = []
+    for turn in range(times):
+        inputs = (1 - turn % 2, *(rng.randrange(-32768, 32768) for _ in range(count - 1)))
+        node.write(BY_NAME["INPUTS"].address, [word & 0xFFFF for word in inputs])
+        told.append(inputs)
+    node.idle(1)
+    return told
+
+
+@pytest.mark.parametrize("count", [1, 2, 31, 32])
+def test_events_of_up_to_32_inputs_keep_them_as_long_as_they_are_kept(node: MemoryNode, count: int) -> None:
+    deploy_wide(node, count)
+    told = flip(node, count, random.Random(count), EVENTS + 6)
+    events, _ = follow(node)
+    assert [event.inputs for event in events] == told[-EVENTS:]
+
+
+@pytest.mark.parametrize("count", [33, 50, UNITS_MAX])
+def test_inputs_of_wider_models_are_kept_for_the_newest_events_and_gone_is_said(
+    node: MemoryNode, count: int
+) -> None:
+    """Also where the numbers of inputs have wrapped."""
+    deploy_wide(node, count)
+    rng = random.Random(count)
+    for times in (40, 65536 // count // 2 * 2, 100):
+        told = flip(node, count, rng, times)
+        events, _ = follow(node)
+        decisions = [event for event in events if event.kind == EventKind.DECISION]
+        kept = EVENT_WORDS // count
+        assert [event.inputs for event in decisions[-kept:]] == told[-kept:]
+        assert {event.inputs for event in decisions[:-kept]} <= {None}
+        assert times <= kept or None in [event.inputs for event in decisions]
+    node.write(ASKED, [1000, 1])
+    for lost in range(1, 20):
+        gap(node, lost)
+    assert [event.inputs for event in follow(node)[0][-20:]] == [told[-1], *[()] * 19], "they take no room"
 
 
 def test_a_master_that_keeps_up_loses_nothing(node: MemoryNode) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from host.core.channels import mask_of
 from host.core.modbus import READ_HOLDING, WRITE_READ
-from host.core.wire import EVENTS, SAMPLE_WORDS, EventKind, Reason, Start
+from host.core.wire import EVENT_WORDS, EVENTS, SAMPLE_WORDS, UNITS_MAX, EventKind, Reason, Start
 from host.errors import NeuronError
 from host.node import client
 from host.node.client import NoAnswer, NodeError
@@ -305,6 +305,13 @@ LIES = {
     "EVENT_KIND": {"EVENT_NUMBER": 0, "EVENTS_HEAD": 1, "EVENT_KIND": 10},
     "EVENT_NUMBER": {"EVENT_NUMBER": 2, "EVENTS_HEAD": 1, "EVENT_KIND": 1},
     "EVENT_COUNT": {"EVENT_NUMBER": 0, "EVENTS_HEAD": 1, "EVENT_KIND": 2, "EVENT_COUNT": 65},
+    "EVENT_COUNT of what is gone": {
+        "EVENT_NUMBER": 0,
+        "EVENTS_HEAD": 1,
+        "EVENT_KIND": 2,
+        "EVENT_COUNT": 0x8041,
+    },
+    "EVENT_COUNT of nothing": {"EVENT_NUMBER": 0, "EVENTS_HEAD": 1, "EVENT_KIND": 2, "EVENT_COUNT": 0x8000},
     "EVENT_DETAIL": {"EVENT_NUMBER": 0, "EVENTS_HEAD": 1, "EVENT_KIND": 6, "EVENT_DETAIL": 99},
 }
 
@@ -320,7 +327,7 @@ def test_what_no_node_can_say_is_not_believed(name: str, monkeypatch: pytest.Mon
     read = (
         events.read if name.startswith("EVENT") else ring.read if name.startswith("SAMPLES") else ring.confirm
     )
-    assert refused(read).startswith(f"the node says {name} is ")
+    assert refused(read).startswith(f"the node says {name.partition(' ')[0]} is ")
 
 
 # -------------------------------------------------------------------------------------------------------- events
@@ -378,6 +385,21 @@ def test_events_that_are_kept_no_longer_are_counted() -> None:
         fake.happen(EventKind.GAP, 0, number)
     assert [event.value for event in events.read()] == list(range(7, EVENTS + 7))
     assert events.lost == 7
+
+
+def test_inputs_that_are_kept_no_longer_are_said() -> None:
+    fake = RingNode()
+    events = Events(opened(fake))
+    wide = [(number, *range(UNITS_MAX - 1)) for number in range(EVENTS)]
+    for inputs in wide:
+        fake.happen(EventKind.DECISION, 1, inputs=inputs)
+    found = events.read()
+    gone = EVENTS - EVENT_WORDS // UNITS_MAX
+    assert [event.inputs for event in found] == [*[None] * gone, *wide[gone:]]
+    assert found[0].as_dict()["inputs"] is None
+    assert found[0].in_words() == "the decision is on; its inputs are kept no longer"
+    assert found[gone].in_words() == "the decision is on"
+    assert events.lost == 0
 
 
 def test_the_events_of_a_node_that_starts_again_are_read_from_the_first() -> None:

@@ -14,6 +14,7 @@ void events_boot(struct events *events, const struct sampler *sampler)
 {
     events->sampler = sampler;
     events->head = events->kept = events->from = 0;
+    events->inputs_head = 0;
 }
 
 void events_add(struct events *events, enum wire_event_kind kind, uint16_t detail, uint32_t value,
@@ -27,9 +28,10 @@ void events_add(struct events *events, enum wire_event_kind kind, uint16_t detai
         .detail = detail,
         .kind = (uint8_t)kind,
         .count = (uint8_t)count,
+        .at = events->inputs_head,
     };
-    if (count)
-        memcpy(event->inputs, inputs, count * sizeof *inputs);
+    while (count--)
+        events->inputs[events->inputs_head++ % WIRE_EVENT_WORDS] = *inputs++;
     if (events->kept < WIRE_EVENTS)
         events->kept++;
 }
@@ -72,7 +74,11 @@ static enum modbus_exception read_event(const void *part, uint32_t offset, uint1
         words[AT(EVENT_DETAIL)] = event->detail;
         words_put32(words + AT(EVENT_VALUE), event->value);
         words[AT(EVENT_COUNT)] = event->count;
-        memcpy(words + AT(EVENT_INPUTS), event->inputs, sizeof event->inputs);
+        if (event->count && (uint16_t)(events->inputs_head - event->at) > WIRE_EVENT_WORDS)
+            words[AT(EVENT_COUNT)] |= WIRE_EVENT_GONE;
+        else
+            for (unsigned i = 0; i < event->count; i++)
+                words[AT(EVENT_INPUTS) + i] = (uint16_t)events->inputs[(event->at + i) % WIRE_EVENT_WORDS];
     }
     memcpy(values, words + offset, count * sizeof *values);
     return MODBUS_OK;

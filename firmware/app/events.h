@@ -18,7 +18,7 @@ struct event {
     uint16_t detail; /* likewise */
     uint8_t kind;    /* enum wire_event_kind */
     uint8_t count;   /* inputs, 0: it is not about them */
-    int16_t inputs[WIRE_UNITS_MAX];
+    uint16_t at;     /* number of its first input among all that events had; wraps */
 };
 
 struct events {
@@ -27,7 +27,13 @@ struct events {
     uint32_t kept; /* events in the ring, up to WIRE_EVENTS */
     uint32_t from; /* EVENT_FROM */
     struct event ring[WIRE_EVENTS];
+    uint16_t inputs_head; /* number of the next input; wraps */
+    int16_t inputs[WIRE_EVENT_WORDS];
 };
+
+_Static_assert(65536 % WIRE_EVENT_WORDS == 0,
+               "an input's place in the ring follows from its number, across the wrap");
+_Static_assert(WIRE_EVENTS *WIRE_UNITS_MAX < 65536, "nor is any that is gone taken for one of the next turn");
 
 /* Of something that may be lost again and again: what was told of it. All zero before. */
 struct events_losses {

@@ -53,6 +53,8 @@
 #define WIRE_SAMPLES_MAX 120
 #define WIRE_SAMPLE_MISSING 65535
 #define WIRE_EVENTS 64
+#define WIRE_EVENT_WORDS 2048
+#define WIRE_EVENT_GONE 32768
 #define WIRE_VOTES_MAX 32
 #define WIRE_DELAY_MAX 2147483647
 #define WIRE_DEBOUNCE_MAX 1000
@@ -401,7 +403,7 @@ enum wire_table {
 #define WIRE_HOLDING_EVENT_DETAIL 0x080Bu /* read only: cause of START, reason of FAULT; of others 1 as it begins, 0 as it ends */
 #define WIRE_HOLDING_EVENT_VALUE 0x080Cu /* read only: INFERENCES of DECISION, CRC-32 of MODEL, DETAIL of FAULT, scans lost of GAP, windows missed of LATE */
 #define WIRE_HOLDING_EVENT_VALUE_SIZE 2u
-#define WIRE_HOLDING_EVENT_COUNT 0x080Eu /* read only: inputs that it has, else 0 */
+#define WIRE_HOLDING_EVENT_COUNT 0x080Eu /* read only: inputs that it has, else 0; plus 0x8000 where they are kept no longer: the last 2048 inputs of all events are */
 #define WIRE_HOLDING_EVENT_INPUTS 0x080Fu /* read only: the neuron's inputs then, q */
 #define WIRE_HOLDING_EVENT_INPUTS_SIZE 64u
 #define WIRE_HOLDING_STAGE 0x1000u /* the image being staged, two bytes a register, first byte high */

@@ -97,6 +97,10 @@ SAMPLE_MISSING = 0xFFFF
 """In every word of a scan that was lost."""
 EVENTS = 64
 """That a node keeps."""
+EVENT_WORDS = 32 * EVENTS
+"""Inputs of events that a node keeps, the newest: those of a model of up to 32 inputs as long as the event."""
+EVENT_GONE = 0x8000
+"""In EVENT_COUNT: the event had so many inputs, which are kept no longer."""
 WINDOW_VALUES = 4 * UNITS_MAX
 """Words of the last window's numerators, inputs and outputs together, at most."""
 VOTES_MAX = 32

@@ -205,7 +205,14 @@ REGISTERS: list[Register] = [
             "read only: INFERENCES of DECISION, CRC-32 of MODEL, DETAIL of FAULT, scans lost of GAP, "
             "windows missed of LATE",
         ),
-        (0x080E, "EVENT_COUNT", "u16", 1, "read only: inputs that it has, else 0"),
+        (
+            0x080E,
+            "EVENT_COUNT",
+            "u16",
+            1,
+            f"read only: inputs that it has, else 0; plus 0x{EVENT_GONE:X} where they are kept no longer: the last "
+            f"{EVENT_WORDS} inputs of all events are",
+        ),
         (0x080F, "EVENT_INPUTS", "i16", UNITS_MAX, "read only: the neuron's inputs then, q"),
         (
             0x1000,

@@ -7,7 +7,7 @@ from typing import Any
 
 from host.core.modbus import ILLEGAL_ADDRESS
 from host.core.registers import Block, pack
-from host.core.wire import BY_NAME, EVENTS, UNITS_MAX, EventKind, Reason, Start
+from host.core.wire import BY_NAME, EVENT_GONE, EVENTS, UNITS_MAX, EventKind, Reason, Start
 from host.errors import counted
 from host.node.client import Answered, NodeError
 from host.node.identity import Strange, checked, in_words, known
@@ -23,7 +23,8 @@ FROM_ON = Block.between("EVENT_FROM", "EVENT_COUNT")
 @dataclass(frozen=True)
 class Event:
     """number: of the event; uptime: ms since the node's start, 32 bits; sample: number of the next scan then, 32 bits;
-    detail, value: as EventKind says; inputs: the neuron's then, q, () where they do not matter."""
+    detail, value: as EventKind says; inputs: the neuron's then, q, () where they do not matter, None where it had some
+    that the node keeps no longer."""
 
     number: int
     uptime: int
@@ -31,13 +32,17 @@ class Event:
     kind: EventKind
     detail: int
     value: int
-    inputs: tuple[int, ...]
+    inputs: tuple[int, ...] | None
 
     def as_dict(self) -> dict[str, Any]:
-        return {**vars(self), "kind": self.kind.name, "inputs": list(self.inputs), "text": self.in_words()}
+        inputs = self.inputs if self.inputs is None else list(self.inputs)
+        return {**vars(self), "kind": self.kind.name, "inputs": inputs, "text": self.in_words()}
 
     def in_words(self) -> str:
-        """What happened."""
+        """What happened, and whether all is known of it."""
+        return self._happened() + "; its inputs are kept no longer" * (self.inputs is None)
+
+    def _happened(self) -> str:
         begun = bool(self.detail)
         match self.kind:
             case EventKind.START:
@@ -94,8 +99,10 @@ class Events:
         return found
 
     def _event(self, values: dict[str, Any]) -> Event:
-        if checked("EVENT_COUNT", values["EVENT_COUNT"], 0, UNITS_MAX):
+        if 0 < values["EVENT_COUNT"] < EVENT_GONE:
             values = self._ask(EVENT)
+        gone = values["EVENT_COUNT"] >= EVENT_GONE
+        count = checked("EVENT_COUNT", values["EVENT_COUNT"] - gone * EVENT_GONE, int(gone), UNITS_MAX)
         number = extended(values["EVENT_NUMBER"], self.next)
         self.lost += number - self.next
         event = Event(
@@ -105,7 +112,7 @@ class Events:
             known(EventKind, "EVENT_KIND", values["EVENT_KIND"]),
             values["EVENT_DETAIL"],
             values["EVENT_VALUE"],
-            tuple(values.get("EVENT_INPUTS", ())[: values["EVENT_COUNT"]]),
+            None if gone else tuple(values.get("EVENT_INPUTS", ())[:count]),
         )
         event.in_words()  # what cannot be said is no event
         return event
