@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from host.boards import monocypher
 from host.compiler import DIALECT, ROOT, WARNINGS
 from host.core.wire import ARENA_BYTES
 from tools import firmware
@@ -31,9 +32,7 @@ VECTORS = {1: "Reset_Handler", 3: "HardFault_Handler", 15: "SysTick_Handler", 16
 
 @pytest.fixture(scope="module")
 def ini() -> configparser.ConfigParser:
-    parser = configparser.ConfigParser(inline_comment_prefixes=(";",))
-    parser.read(ROOT / "platformio.ini", encoding="utf-8")
-    return parser
+    return firmware.project()
 
 
 def build(board: str) -> Path:
@@ -102,6 +101,15 @@ def test_two_boards_of_one_chip_share_everything(ini) -> None:
     assert len(boards) == 2
     for board in boards:
         assert dict(ini.items(f"env:{board}")) == {"board": board}
+
+
+def test_the_library_is_named_by_its_commit(ini) -> None:
+    """Which nobody can move, as a tag could be."""
+    assert re.fullmatch(
+        r"Monocypher=https://github\.com/LoupVaillant/Monocypher/archive/[0-9a-f]{40}\.zip",
+        ini["env"]["lib_deps"],
+    )
+    assert set(monocypher.FLAGS) <= set(ini["env"]["build_flags"].replace("-D ", "-D").split())
 
 
 # ------------------------------------------------------------------------------------------------- where it lies

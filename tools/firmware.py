@@ -3,19 +3,20 @@
     python3 -m tools.firmware build [--board black_f407vg] [--stock]
 
 A user with PlatformIO types `pio run` and needs none of this. Here PlatformIO Core and SCons come from PyPI, the
-compiler from Debian (or from PATH), ST's HAL from npm, and tools/platformio/ stands in for the platform ststm32; all
-of it lives under build/, and ~/.platformio is not touched. --stock, or NEURON485_PLATFORMIO=stock in the environment,
-builds with PlatformIO as it is installed instead. What the set-up lacks is said with the line that brings it.
+compiler from Debian (or from PATH), ST's HAL from npm, Monocypher's source from PyPI, and tools/platformio/ stands in
+for the platform ststm32; all of it lives under build/, and ~/.platformio is not touched. --stock, or
+NEURON485_PLATFORMIO=stock in the environment, builds with PlatformIO as it is installed instead. What the set-up lacks
+is said with the line that brings it.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import configparser
 import hashlib
 import json
 import os
-import re
 import shutil
 import struct
 import subprocess
@@ -26,6 +27,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from host.boards import monocypher
+from host.errors import NeuronError
 from tools.environment import BUILD, ROOT, alone, ensure_python, stop
 
 BOARD = "disco_f407vg"
@@ -60,6 +63,7 @@ SETTINGS = {
     "PLATFORMIO_PLATFORMS_DIR": str(CORE / "platforms"),
     "PLATFORMIO_PACKAGES_DIR": str(CORE / "packages"),
     "PLATFORMIO_CACHE_DIR": str(CORE / "cache"),
+    "PLATFORMIO_LIBDEPS_DIR": str(CORE / "libdeps"),
     "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "No",
     "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
     "PLATFORMIO_NO_ANSI": "true",
@@ -68,6 +72,17 @@ SETTINGS = {
 
 class FirmwareError(Exception):
     """The firmware cannot be built. Its text says what to do, or is the compiler's output."""
+
+
+def project() -> configparser.ConfigParser:
+    """What platformio.ini says."""
+    parser = configparser.ConfigParser(inline_comment_prefixes=(";",))
+    parser.read(ROOT / "platformio.ini", encoding="utf-8")
+    return parser
+
+
+def boards() -> list[str]:
+    return [name.removeprefix("env:") for name in project().sections() if name.startswith("env:")]
 
 
 # ------------------------------------------------------------------------------------------------ what it needs
@@ -107,11 +122,16 @@ def _sha512(path: Path) -> str:
 
 def set_up() -> None:
     """Place PlatformIO's packages under build/platformio, unless they are there."""
-    digest = _digest([*_files(STAND_IN), Path(__file__)], HAL_SHA512)
+    library = project()["env"]["lib_deps"]
+    digest = _digest([*_files(STAND_IN), Path(__file__)], HAL_SHA512, monocypher.SHA256, library, *boards())
     stamp = CORE / "neuron485.stamp"
     if stamp.exists() and stamp.read_text() == digest:
         return
     _download_hal()
+    try:
+        source = monocypher.fetch(str(ensure_python("firmware")))
+    except NeuronError as error:
+        raise FirmwareError(str(error)) from error
     shutil.rmtree(CORE, ignore_errors=True)
     for folder, (kind, version) in PACKAGES.items():
         target = CORE / folder
@@ -119,14 +139,27 @@ def set_up() -> None:
             shutil.copytree(STAND_IN / target.name, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             target.mkdir(parents=True)
-        # The mark by which PlatformIO takes a folder for a package that it installed itself.
-        spec = {"owner": "platformio", "id": None, "name": target.name, "requirements": None, "uri": None}
-        mark = {"type": kind, "name": target.name, "version": version, "spec": spec}
-        (target / ".piopm").write_text(json.dumps(mark))
+        _mark(target, kind, version, owner="platformio")
         if kind == "tool":
             (target / "package.json").write_text(json.dumps({"name": target.name, "version": version}))
     _unpack_hal(CORE / "packages" / "framework-stm32cubef4")
+    name, _, uri = library.partition("=")
+    for board in boards():
+        target = CORE / "libdeps" / board / name
+        (target / "src").mkdir(parents=True)
+        for file in ("monocypher.c", "monocypher.h"):
+            shutil.copy(source / file, target / "src")
+        _mark(target, "library", monocypher.VERSION, uri=uri)
+        manifest = {"name": name, "version": monocypher.VERSION}
+        (target / "library.json").write_text(json.dumps(manifest))
     stamp.write_text(digest)
+
+
+def _mark(target: Path, kind: str, version: str, *, owner: str | None = None, uri: str | None = None) -> None:
+    """The mark by which PlatformIO takes a folder for a package that it installed itself."""
+    spec = {"owner": owner, "id": None, "name": target.name, "requirements": None, "uri": uri}
+    mark = {"type": kind, "name": target.name, "version": version, "spec": spec}
+    (target / ".piopm").write_text(json.dumps(mark))
 
 
 def _download_hal() -> None:
@@ -206,6 +239,7 @@ def build_firmware(board: str = BOARD, *, show: bool = False) -> Path:
         how = "stock" if stock() else f"stand-in, GCC {_gcc('-dumpversion')}"
         sources = [path for path in _files(ROOT / "firmware") if "native" not in path.parts]
         settings = [ROOT / name for name in ("platformio.ini", "pyproject.toml", "tools/pio_flags.py")]
+        settings.append(Path(monocypher.__file__))
         digest = _digest([*sources, *settings, *_files(STAND_IN), Path(__file__)], how)
         elf = ROOT / ".pio" / "build" / board / "firmware.elf"
         stamp = BUILD / "firmware" / f"{board}.json"
@@ -275,15 +309,12 @@ def arena_size(elf: Path) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    boards = re.findall(
-        r"^\[env:(\w+)\]", (ROOT / "platformio.ini").read_text(encoding="utf-8"), re.MULTILINE
-    )
     parser = argparse.ArgumentParser(
         prog="python3 -m tools.firmware", description="Build the board's firmware."
     )
     parser.add_argument("command", choices=["build"])
     parser.add_argument(
-        "--board", choices=boards, default=BOARD, help=f"one of platformio.ini; default {BOARD}"
+        "--board", choices=boards(), default=BOARD, help=f"one of platformio.ini; default {BOARD}"
     )
     parser.add_argument("--stock", action="store_true", help="use PlatformIO as it is installed")
     args = parser.parse_args(argv)

@@ -18,7 +18,8 @@ from host.compiler import ROOT, build_folder
 from host.errors import NeuronError
 from host.start import CLONED
 
-PACKAGE = "pymonocypher==4.0.3.4"
+VERSION = "4.0.3"
+PACKAGE = f"pymonocypher=={VERSION}.4"
 SHA256 = "5e56e3d3eb770a53e0b9f6274146663c11a11f3d0de5cd48e3be0428d1b07a4a"
 """Of the source distribution, as PyPI publishes it."""
 FLAGS = ["-DBLAKE2_NO_UNROLLING"]
