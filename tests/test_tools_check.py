@@ -54,6 +54,7 @@ def nothing_to_set_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         check, "ensure_debian", lambda programs: {"cppcheck": "sudo apt-get install cppcheck"}
     )
     monkeypatch.setattr(check, "ensure_python", lambda lock: None)
+    monkeypatch.setattr(check.monocypher, "fetch", lambda python: None)
 
 
 def summary(capfd: pytest.CaptureFixture[str]) -> list[str]:

@@ -106,10 +106,10 @@ def one_line(capfd: pytest.CaptureFixture[str]) -> str:
 def test_stale_locks_are_named(elsewhere: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (elsewhere / "demo.txt").write_text(lock.head("demo") + "numpy==2\n")
     (elsewhere / "renode.txt").unlink()
-    assert lock.stale() == ["check", "firmware", "renode"]
+    assert lock.stale() == ["check", "build", "firmware", "renode"]
     with pytest.raises(SystemExit, match="2"):
         lock.main(["--check"])
-    assert "check, firmware, renode; run python3 -m tools.lock" in one_line(capfd)
+    assert "check, build, firmware, renode; run python3 -m tools.lock" in one_line(capfd)
 
 
 def test_they_are_made_for_what_pyproject_asks(elsewhere: Path) -> None:
@@ -150,10 +150,10 @@ def test_without_uv_it_says_so(
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clone with three locks and an environment whose Python notes what it is asked, and fails where it finds a
+    """A clone with four locks and an environment whose Python notes what it is asked, and fails where it finds a
     file `fail`."""
     (tmp_path / "requirements").mkdir()
-    for name in ("check", "demo", "firmware"):
+    for name in ("build", "check", "demo", "firmware"):
         (tmp_path / "requirements" / f"{name}.txt").write_text(f"{name}==1 --hash=sha256:{'0' * 64}\n")
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
@@ -172,7 +172,7 @@ def ensure(clone: Path, name: str) -> list[str]:
     for line in (clone / "asked").read_text().splitlines():
         options, _, path = line.rpartition(" --requirement ")
         assert options.startswith("-m pip install ")
-        assert options.endswith(" --require-hashes")
+        assert options.endswith(" --no-build-isolation --require-hashes")
         installed.append(Path(path).stem)
     return installed
 
@@ -182,11 +182,11 @@ def test_packages_are_installed_once(clone: Path) -> None:
     assert ensure(clone, "demo") == []
     assert ensure(clone, "firmware") == ["firmware"]
     assert ensure(clone, "demo") == []
-    assert ensure(clone, "check") == ["check"]
+    assert ensure(clone, "check") == ["build", "check"]
 
 
 def test_the_checks_packages_are_the_others_too(clone: Path) -> None:
-    assert ensure(clone, "check") == ["check"]
+    assert ensure(clone, "check") == ["build", "check"]
     assert ensure(clone, "demo") == ensure(clone, "firmware") == []
 
 
@@ -205,7 +205,7 @@ def test_another_python_starts_anew(clone: Path, monkeypatch: pytest.MonkeyPatch
     ensure(clone, "check")
     monkeypatch.setattr(environment.sys, "version", "3.99.0")
     assert ensure(clone, "demo") == ["demo"]
-    assert ensure(clone, "check") == ["check"]
+    assert ensure(clone, "check") == ["build", "check"]
 
 
 def test_what_could_not_be_installed_is_tried_again(clone: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -218,4 +218,4 @@ def test_what_could_not_be_installed_is_tried_again(clone: Path, capfd: pytest.C
     assert doing.startswith("Setting up ")
     assert line.startswith("error: the packages could not be installed")
     (clone / "fail").unlink()
-    assert ensure(clone, "check") == ["check"]
+    assert ensure(clone, "check") == ["build", "check"]

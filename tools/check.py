@@ -12,6 +12,7 @@ import argparse
 import os
 import subprocess
 import sys
+import sysconfig
 import time
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
@@ -24,10 +25,14 @@ if sys.version_info < (3, 11):
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from host.boards import monocypher
+from host.errors import NeuronError
 from tools import firmware, renode
 from tools.environment import ROOT, VENV, ensure_debian, ensure_python, python_of, stop
 
+PYTHON_H = str(Path(sysconfig.get_paths()["include"], "Python.h"))
 DEBIAN = {
+    PYTHON_H: "python3-dev",
     "clang": "clang",
     "/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer*.a": "libclang-rt-14-dev",
     "cppcheck": "cppcheck",
@@ -163,7 +168,12 @@ def main(argv: list[str] | None = None) -> int:
 
 def check(chosen: list[Step]) -> int:
     missing = ensure_debian(DEBIAN)
-    ensure_python("check")
+    if PYTHON_H in missing:
+        stop(f"pymonocypher is built here, for which Python.h is missing: {missing[PYTHON_H]}")
+    try:
+        monocypher.fetch(str(ensure_python("check")))
+    except NeuronError as error:
+        stop(str(error))
     os.chdir(ROOT)
     names = [step.name for step in chosen]
     if TESTS in names:

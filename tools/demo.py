@@ -18,6 +18,8 @@ if sys.version_info < (3, 11):
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from host.boards import monocypher
+from host.errors import NeuronError
 from tools.environment import ROOT, ensure_python, stop
 
 
@@ -32,7 +34,12 @@ def main() -> int:
     parser.parse_known_args()
     if not any(shutil.which(name) for name in (os.environ.get("CC") or "cc", "cc", "gcc", "clang")):
         stop("a C compiler is needed for the simulated node; on Debian: apt-get install gcc libc6-dev")
-    command = [str(ensure_python()), "-m", "host.train", "--deploy", "sim", *sys.argv[1:]]
+    python = str(ensure_python())
+    try:
+        monocypher.fetch(python)
+    except NeuronError as error:
+        print(f"warning: {error} (the simulated node goes without hashes and keys)", file=sys.stderr)
+    command = [python, "-m", "host.train", "--deploy", "sim", *sys.argv[1:]]
     os.chdir(ROOT)
     if os.name == "nt":
         return subprocess.run(command).returncode

@@ -20,8 +20,11 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 VENV = ROOT / ".venv"
 REQUIREMENTS = ROOT / "requirements"
-HELD = {"check": ("demo", "firmware")}
+HELD = {"check": ("build", "demo", "firmware")}
 """Locks whose packages another has too, in the same versions: tools/lock.py sees to it."""
+BUILT_BY = {"check": "build"}
+"""Locks with packages that come as source, and the lock that builds them. It is installed first, and they are built
+beside it: pip's own environments for building take whatever is newest, unchecked, and by no hash."""
 
 
 def stop(message: str) -> NoReturn:
@@ -61,10 +64,12 @@ def ensure_python(lock: str = "demo", venv: Path = VENV) -> Path:
             stop("Python cannot make a virtual environment here; on Debian: apt-get install python3-venv")
     kept = done & {_mark(path.stem) for path in REQUIREMENTS.glob("*.txt")} if interpreter in done else set()
     stamp.unlink(missing_ok=True)  # until it is complete
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    pip += ["--require-hashes", "--requirement", str(REQUIREMENTS / f"{lock}.txt")]
-    if subprocess.run(pip).returncode != 0:
-        stop(f"the packages could not be installed; when the network is back, run: {' '.join(pip)}")
+    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install += ["--no-build-isolation", "--require-hashes", "--requirement"]
+    for name in filter(None, (BUILT_BY.get(lock), lock)):
+        pip = [*install, str(REQUIREMENTS / f"{name}.txt")]
+        if subprocess.run(pip).returncode != 0:
+            stop(f"the packages could not be installed; when the network is back, run: {' '.join(pip)}")
     marks = {_mark(name) for name in (lock, *HELD.get(lock, ()))}
     stamp.write_text("\n".join(sorted({interpreter, *kept, *marks})) + "\n")
     return python

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from host.compiler import ROOT, build_folder
 from host.errors import NeuronError
@@ -22,6 +22,8 @@ VERSION = "4.0.3"
 PACKAGE = f"pymonocypher=={VERSION}.4"
 SHA256 = "5e56e3d3eb770a53e0b9f6274146663c11a11f3d0de5cd48e3be0428d1b07a4a"
 """Of the source distribution, as PyPI publishes it."""
+FILES = {"monocypher.c", "monocypher.h", "LICENSE.txt", "test/blake2-kat.json"}
+"""What is kept of it; the last are the published test vectors of BLAKE2, for the tests."""
 FLAGS = ["-DBLAKE2_NO_UNROLLING"]
 """As the board's: half the code."""
 
@@ -47,23 +49,38 @@ def node_sources() -> tuple[list[Path], list[str]]:
 def fetch(python: str = sys.executable) -> Path:
     """The folder of monocypher.c, downloaded by the pip of this Python unless it is there."""
     folder = _folder()
-    command = [python, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--retries", "1"]
-    command += ["--no-deps", "--no-binary", "pymonocypher", PACKAGE, "--dest"]
     if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as place:
-            result = subprocess.run([*command, place], capture_output=True, text=True)
-            archives = list(Path(place).glob("*.tar.gz"))
-            if result.returncode != 0 or len(archives) != 1:
-                said = result.stderr.strip().splitlines() or ["pip said nothing"]
-                raise NeuronError(f"{PACKAGE} could not be downloaded; is the network there? {said[-1]}")
-            if hashlib.sha256(archives[0].read_bytes()).hexdigest() != SHA256:
-                raise NeuronError(f"{archives[0].name} is not what was published, and is not used")
-            with tarfile.open(archives[0]) as archive:
-                archive.extractall(place, filter="data")
-            try:
-                os.rename(Path(place, folder.name), folder)
-            except OSError:
-                if not folder.is_dir():  # else another was faster
-                    raise
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder.parent) as place:
+                _download(python, Path(place))
+                try:
+                    os.rename(Path(place, folder.name), folder)
+                except OSError:
+                    if not folder.is_dir():  # else another was faster
+                        raise
+        except OSError as error:
+            raise NeuronError(f"{folder} cannot be made: {error.strerror or error}") from error
     return folder
+
+
+def _download(python: str, place: Path) -> None:
+    """Unpack the source distribution there, if it is the one that was published."""
+    pip = [python, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    pip += ["--retries", "1", "--no-binary", "pymonocypher", PACKAGE, "--dest"]
+    result = subprocess.run([*pip, str(place)], capture_output=True, text=True)
+    archives = list(place.glob("*.tar.gz"))
+    if result.returncode != 0 or len(archives) != 1:
+        said = result.stderr.strip().splitlines() or ["it said nothing"]
+        raise NeuronError(
+            f"pip could not download {PACKAGE}; when the network is back, run this again: {said[-1]}"
+        )
+    if hashlib.sha256(archives[0].read_bytes()).hexdigest() != SHA256:
+        raise NeuronError(f"{archives[0].name} is not what PyPI published, and is not used")
+    with tarfile.open(archives[0]) as archive:
+        for member in archive:
+            path = PurePosixPath(member.name)
+            content = archive.extractfile(member) if "/".join(path.parts[1:]) in FILES else None
+            if content is not None:
+                (place / path).parent.mkdir(parents=True, exist_ok=True)
+                (place / path).write_bytes(content.read())
