@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import struct
 from collections.abc import Callable, Sequence
@@ -36,6 +37,8 @@ DEFAULTS = (
     0,
 )
 UID = b"memory node\0"
+FIRMWARE = (b"memory", b"node")
+"""What the node in memory says it runs, part by part: tests/port/memory.c."""
 WRITABLE = ["INPUTS", "INPUTS_FLOAT", "ADDRESS", "BAUD", "FORMAT", "GAP"]
 WRITABLE += ["WATCHDOG", "WATCHDOG_FOR", "SAFE", "DEBOUNCE", "COMMAND", "LENGTH", "CRC", "STAGE"]
 WRITABLE += [
@@ -120,6 +123,7 @@ class NodeModel:
         self.next_settings = self.settings
         self.saving = self.committing = self.reopen = self.restart = self.verified = False
         self.millis = self.inferences = 0
+        self.firmware_left = len(FIRMWARE) + 1  # a round for each part, and one that finds no more
         self.sampler = SamplerModel()
         self.sampler.debounce_ms = self.settings[-1]
         self.sample_from = self.event_from = 0
@@ -319,6 +323,9 @@ class NodeModel:
         if self.saving and not self.kept_settings.busy:
             self.saving, self.reopen = False, True
             self.settings = self.next_settings
+        if not more and self.firmware_left:
+            self.firmware_left -= 1
+            more = self.firmware_left > 0
         return more or self.reopen
 
     # ----------------------------------------------------------------------------------------------------- reads
@@ -377,8 +384,10 @@ class NodeModel:
             "FAULTS": 0,
         }
         name = (model.name if model else "").encode().ljust(wire.NAME_BYTES, b"\0")
+        firmware = hashlib.blake2b(b"".join(FIRMWARE), digest_size=wire.HASH_BYTES).digest()
         return {
             "UID": bytes_registers(UID),
+            "FIRMWARE_HASH": bytes_registers(bytes(len(firmware)) if self.firmware_left else firmware),
             "MODEL_NAME": bytes_registers(name),
             "FAULT_FILE": [0] * BY_NAME["FAULT_FILE"].size,
             **{key: [int(value)] for key, value in one.items()},

@@ -30,7 +30,7 @@ FLOORS = [
     {"wear"},
     {"refusal"},
     {"events", "scan", "decision"},
-    {"link", "sampler", "identity", "sectors"},
+    {"link", "sampler", "identity", "sectors", "fingerprint"},
     {"words", "rows"},
 ]
 """From the top. A part and its header are one; the gate will stand beside the link."""

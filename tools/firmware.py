@@ -29,6 +29,7 @@ from pathlib import Path, PurePosixPath
 
 from host.boards import monocypher
 from host.errors import NeuronError
+from host.node.firmware import firmware_hash
 from tools.environment import BUILD, ROOT, alone, ensure_python, stop
 
 BOARD = "disco_f407vg"
@@ -331,6 +332,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"   flash {flash_size(elf)} bytes, RAM {ram_size(elf)} bytes, "
         f"core-coupled memory for training {arena_size(elf)} bytes"
     )
+    print(f"   BLAKE2b-256 {firmware_hash(elf).hex()}, as the register FIRMWARE_HASH says it")
     if not stock():
         print(
             f"   built by a stand-in for PlatformIO's platform ststm32 (tools/platformio), {GCC} "

@@ -17,6 +17,7 @@ void node_boot(struct node *node)
 {
     struct parts *parts = &node->parts;
     sampler_boot(&parts->sampler);
+    fingerprint_boot(&parts->fingerprint);
     events_boot(&parts->events, &parts->sampler);
     events_add(&parts->events, WIRE_EVENT_KIND_START, (uint16_t)port_start()->cause, 0, NULL, 0);
     parts->sampling = (struct sampling){
@@ -155,12 +156,14 @@ bool node_work(struct node *node)
     if (settings_take_change(&parts->settings))
         apply_settings(node);
     const bool storing = step_stores(parts);
+    bool reading = false;
     if (!storing) {
+        reading = !training && fingerprint_step(&parts->fingerprint);
         session_step(&parts->session);
         models_check(&parts->models, training ? CHECK_BYTES_BESIDE : CHECK_BYTES);
     }
     hops_follow(&parts->hops); /* a model that has begun, before the next request */
-    return storing || training || hopping;
+    return storing || training || hopping || reading;
 }
 
 void node_show(struct node *node)

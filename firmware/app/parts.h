@@ -15,12 +15,14 @@
  *     refusal              why something was not done
  *     events               what has happened
  *     sampler              the ring of scans
+ *     fingerprint          which firmware runs
  *     link                 (and, without a state: identity, sectors) */
 #ifndef NEURON485_APP_PARTS_H
 #define NEURON485_APP_PARTS_H
 
 #include "app/commands.h"
 #include "app/events.h"
+#include "app/fingerprint.h"
 #include "app/hops.h"
 #include "app/identity.h"
 #include "app/link.h"
@@ -58,6 +60,7 @@ struct parts {
     struct orders orders;
     struct status status;
     struct hops hops;
+    struct fingerprint fingerprint;
 };
 
 #endif

@@ -151,6 +151,7 @@ static void sort_rows(struct registers *registers, struct parts *parts)
         unsigned count;
     } all[] = {
         {NULL, identity_rows, IDENTITY_ROWS},
+        {&parts->fingerprint, fingerprint_rows, FINGERPRINT_ROWS},
         {&parts->refusal, refusal_rows, REFUSAL_ROWS},
         {&parts->events, events_rows, EVENTS_ROWS},
         {&parts->sampling, sampling_rows, SAMPLING_ROWS},

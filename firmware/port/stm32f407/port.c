@@ -183,10 +183,10 @@ bool port_present(void)
 /* Sector 0 as far as it is used, then the code with the first values of what stands in RAM. */
 struct port_part port_firmware(unsigned part)
 {
-    extern const uint8_t _start[], _estart[], _code[], _ecode[];
+    extern const uint8_t _boot[], _eboot[], _code[], _ecode[];
     switch (part) {
     case 0:
-        return (struct port_part){_start, (size_t)(_estart - _start)};
+        return (struct port_part){_boot, (size_t)(_eboot - _boot)};
     case 1:
         return (struct port_part){_code, (size_t)(_ecode - _code)};
     default:
