@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from host.compiler import ROOT
-from tools import check
+from host.errors import NeuronError
+from tools import check, demo
 
 
 def script(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -76,6 +77,34 @@ def test_the_summary_counts(nothing_to_set_up: None, capfd: pytest.CaptureFixtur
     ]
     assert check.check(steps[:1]) == 0
     assert summary(capfd) == ["1 passed, 0 failed"]
+
+
+def offline(python: str) -> Path:
+    raise NeuronError("no network")
+
+
+def test_the_checks_want_the_library(
+    nothing_to_set_up: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(check.monocypher, "fetch", offline)
+    with pytest.raises(SystemExit, match="2"):
+        check.check([])
+    assert capfd.readouterr() == ("", "error: no network\n")
+
+
+def test_the_demo_goes_on_without_it(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["demo.py", "--seed", "1"])
+    monkeypatch.setattr(demo, "ensure_python", lambda: Path("python"))
+    monkeypatch.setattr(demo.monocypher, "fetch", offline)
+    started: list[list[str]] = []
+    monkeypatch.setattr(demo.os, "execv", lambda path, command: started.append(command))
+    demo.main()
+    assert started == [["python", "-m", "host.train", "--deploy", "sim", "--seed", "1"]]
+    out, err = capfd.readouterr()
+    assert (out, err) == ("", "warning: no network (the simulated node goes without hashes and keys)\n")
 
 
 @pytest.mark.parametrize("name", ["check", "demo"])
