@@ -9,6 +9,7 @@ from .peripheral import Peripheral, Register
 PORTS = "ABCDEFGHI"
 RESETS = {"A": (0xA800_0000, 0x0C00_0000, 0x6400_0000), "B": (0x280, 0xC0, 0x100)}  # MODER, OSPEEDR, PUPDR
 INPUT, OUTPUT, ALTERNATE, ANALOG = 0, 1, 2, 3
+PULL_UP = 1
 
 
 class Gpio(Peripheral):
@@ -32,6 +33,7 @@ class Gpio(Peripheral):
         port = self.name[-1]
         self.reg["MODER"], self.reg["OSPEEDR"], self.reg["PUPDR"] = RESETS.get(port, (0, 0, 0))
         self._note_modes()
+        self._note_pulls()
         self._announce(before, in_reset=True)
 
     def mode(self, pin: int) -> int:
@@ -46,13 +48,16 @@ class Gpio(Peripheral):
         self._driven = sum(1 << pin for pin in range(16) if self.mode(pin) == OUTPUT)
         self._analog = sum(1 << pin for pin in range(16) if self.mode(pin) == ANALOG)
 
+    def _note_pulls(self) -> None:
+        self._pulled_up = sum(1 << pin for pin in range(16) if self.reg["PUPDR"] >> 2 * pin & 3 == PULL_UP)
+
     def levels(self) -> int:
         return self.reg["ODR"] & self._driven
 
     def load(self, name: str) -> int:
         if name == "IDR":
-            outside = self.chip.board.levels_at(self.name[-1])
-            return self.levels() | outside & ~self._driven & ~self._analog
+            driven, high = self.chip.board.levels_at(self.name[-1])
+            return self.levels() | (high | self._pulled_up & ~driven) & ~self._driven & ~self._analog
         return 0 if name == "BSRR" else self.reg[name]
 
     def store(self, name: str, value: int) -> None:
@@ -66,6 +71,8 @@ class Gpio(Peripheral):
             self.reg[name] = value
         if name == "MODER":
             self._note_modes()
+        elif name == "PUPDR":
+            self._note_pulls()
         self._announce(before)
 
     def _announce(self, before: int, *, in_reset: bool = False) -> None:

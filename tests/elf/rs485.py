@@ -203,13 +203,14 @@ class Board:
             raise ValueError(f"A{channel} is {value} at {us:.3f} us: a conversion gives 0..{ANALOG_MAX}")
         return value
 
-    def levels_at(self, port: str) -> int:
-        """Of a port's pins now, as the outside drives them."""
-        levels, us = 0, self._chip.time.us
+    def levels_at(self, port: str) -> tuple[int, int]:
+        """Of a port's pins now: those that the outside drives, and which of these are high."""
+        driven, high, us = 0, 0, self._chip.time.us
         for pin, source in self.pins.items():
-            if pin[1] == port and (source if isinstance(source, int) else source(us)):
-                levels |= 1 << int(pin[2:])
-        return levels
+            if pin[1] == port:
+                driven |= 1 << int(pin[2:])
+                high |= bool(source if isinstance(source, int) else source(us)) << int(pin[2:])
+        return driven, high
 
     @property
     def led(self) -> bool:
