@@ -1,6 +1,6 @@
 """A simulated node that runs until Ctrl-C and shows its lamp.
 
-python -m host.sim [--link PATH] [--tcp PORT] [--flash FILE] [--nodes 1,2,..] [--pace]
+python -m host.sim [--link PATH] [--tcp PORT] [--flash FILE] [--nodes 1,2,..] [--pace] [--present]
                    [--signal FILE.csv|CHANNEL=GENERATOR,..] [--once] [--fast] [--hops]
 """
 
@@ -127,6 +127,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--nodes", type=_node_list, default=[DEFAULT_ADDRESS], metavar="1,2,..", help="addresses on one bus"
     )
     parser.add_argument("--pace", action="store_true", help="let characters and erases take their real time")
+    parser.add_argument(
+        "--present", action="store_true", help="someone is at each board at power-on, as a first key needs it"
+    )
     senses = parser.add_argument_group("senses")
     senses.add_argument(
         "--signal",
@@ -159,6 +162,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         tcp=args.tcp,
         flash=args.flash,
         pace=args.pace,
+        present=args.present,
         signal=_signal(args.signal) if args.signal else None,
         once=args.once,
         fast=args.fast,

@@ -168,6 +168,7 @@ def simulate(
     tcp: int | None = None,
     flash: str | None = None,
     pace: bool = False,
+    present: bool = False,
     signal: Signal | None = None,
     once: bool = False,
     fast: bool = False,
@@ -177,7 +178,8 @@ def simulate(
     """Run simulated nodes on one bus while the context lasts.
 
     link: symbolic link to the pty; tcp: port on 127.0.0.1, 0 for any; flash: file that keeps their flash (with
-    several nodes `.ADDRESS` is added to its name); pace: characters take the time they take on a wire.
+    several nodes `.ADDRESS` is added to its name); pace: characters take the time they take on a wire; present: someone
+    is at every board at power-on.
 
     signal: what the channels of all nodes see, from its first scan on whenever a node begins to sample, again and
     again; None: they are quiet. once: it ends, and then the node samples nothing more. fast: once, as fast as the nodes
@@ -191,9 +193,8 @@ def simulate(
         arguments += ["--tcp", str(tcp)]
     if flash is not None:
         arguments += ["--flash", flash]
-    if pace:
-        arguments.append("--pace")
-    arguments += [f"--{name}" for name, on in (("once", once), ("fast", fast), ("hops", hops)) if on]
+    options = {"pace": pace, "present": present, "once": once, "fast": fast, "hops": hops}
+    arguments += [f"--{name}" for name, on in options.items() if on]
     with tempfile.TemporaryFile() as file:  # nameless: a simulation that is killed leaves nothing
         if signal is not None:
             file.write(signal.encode())

@@ -20,7 +20,7 @@ from host.boards.opening import open_node
 from host.boards.simulated import Sim, simulate
 from host.compiler import ROOT
 from host.core.image import encode
-from host.core.wire import BY_NAME, DEFAULT_BAUD, Command, Format, Table
+from host.core.wire import BY_NAME, DEFAULT_BAUD, Command, Format, Table, Trust
 from host.errors import NeuronError
 from host.node.client import NoAnswer
 from host.node.line import read_settings, save_settings
@@ -104,6 +104,12 @@ def test_a_node_on_a_tcp_port() -> None:
         deploy(node, encode(largest()))
         deploy(node, encode(AND))
         assert walk(lamp_of(sim, 1), node, AND) == LIT["and"]
+
+
+@pytest.mark.parametrize("present", [False, True])
+def test_someone_is_at_the_board_where_that_is_said(present: bool) -> None:
+    with simulate(present=present) as sim, open_node(sim.port) as node:
+        assert node.read_value("TRUST") >> Trust.PRESENT & 1 == present
 
 
 def test_pty_and_tcp_are_one_line() -> None:
