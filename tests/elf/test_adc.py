@@ -131,7 +131,9 @@ def test_levels_from_outside(machine: Machine) -> None:
 def test_an_open_pin_follows_its_pull(machine: Machine) -> None:
     port, idr = machine.chip.gpio["C"], 0x10
     port.write(0x00, 4, ANALOG_PINS)
-    port.write(0x0C, 4, 1 << 2 * 6 | 1 << 2 * 7 | 2 << 2 * 8 | 1 << 2 * 0)  # up: 6, 7, and 0, which is analog; down: 8
+    port.write(
+        0x0C, 4, 1 << 2 * 6 | 1 << 2 * 7 | 2 << 2 * 8 | 1 << 2 * 0
+    )  # up: 6, 7, and 0, which is analog; down: 8
     assert port.read(idr, 4) == 1 << 6 | 1 << 7
     machine.pins.update({"PC7": 0, "PC8": 1})
     assert port.read(idr, 4) == 1 << 6 | 1 << 8
