@@ -7,6 +7,8 @@
 /* MODBUS_OK where the bus may do that; else REASON says why not. */
 static enum modbus_exception ask(struct parts *parts, enum trust_deed deed)
 {
+    if (deed == TRUST_RUN && trust_lets_run(&parts->trust))
+        return MODBUS_OK;
     const enum wire_reason reason = trust_refuses(&parts->trust, deed);
     return reason == WIRE_REASON_NONE ? MODBUS_OK : refusal_answer(&parts->refusal, reason);
 }
@@ -27,16 +29,16 @@ static enum trust_deed deed_of_command(uint16_t command)
 
 /* Every way in which the bus writes registers comes here. What is named nowhere may be written by anybody: what waits
  * for a command, or is asked for to be read. ORDER has its own guard: the signature. */
-static enum modbus_exception guard(struct parts *parts, uint16_t row, uint16_t address, uint16_t value)
+static enum modbus_exception guard(struct parts *parts, uint32_t row, uint16_t address, const uint16_t *value)
 {
-    switch (row) {
+    switch (row & UINT16_MAX) {
     case WIRE_HOLDING_INPUTS:
     case WIRE_HOLDING_INPUTS_FLOAT:
         return ask(parts, TRUST_RUN);
     case WIRE_HOLDING_ADDRESS:
         return ask(parts, TRUST_CHANGE);
     case WIRE_HOLDING_COMMAND: /* its arguments alone change what a later one means */
-        return ask(parts, address == WIRE_HOLDING_COMMAND ? deed_of_command(value) : TRUST_CHANGE);
+        return ask(parts, address == WIRE_HOLDING_COMMAND ? deed_of_command(*value) : TRUST_CHANGE);
     case WIRE_HOLDING_SESSION_HASH:
         return ask(parts, TRUST_SESSION);
     default:
@@ -134,7 +136,7 @@ static enum modbus_exception write_registers(void *context, uint16_t address, ui
     const uint32_t offset = at - row->start;
     if (offset + count > row->row->size || !row->row->write)
         return MODBUS_ILLEGAL_ADDRESS;
-    enum modbus_exception exception = guard(registers->parts, row->row->start, address, *values);
+    enum modbus_exception exception = guard(registers->parts, row->start, address, values);
     if (!exception)
         exception = row->row->write(row->part, offset, count, values);
     registers->busy |= exception == MODBUS_DEVICE_BUSY;

@@ -57,6 +57,12 @@ void trust_watch(struct trust *trust);
 /* Why a deed that the bus asks for without an order is refused now, or NONE. */
 enum wire_reason trust_refuses(const struct trust *trust, enum trust_deed deed);
 
+/* Whether trust_refuses has nothing against TRUST_RUN: what is asked for at every poll, and hence in a few instructions. */
+static inline bool trust_lets_run(const struct trust *trust)
+{
+    return !trust->rotten && !(trust->keyed && trust->kept.flags & TRUST_GUARDS);
+}
+
 /* LOCK is in force now. */
 bool trust_locked(const struct trust *trust);
 

@@ -143,7 +143,7 @@ void port_idle(bool more)
 
 uint32_t port_millis(void)
 {
-    return HAL_GetTick();
+    return uwTick;
 }
 
 const uint8_t *port_uid(void)
@@ -170,7 +170,7 @@ bool port_on_crystal(void)
 
 void port_led(bool lit)
 {
-    if (!lit && HAL_GetTick() < BOARD_LAMP_TEST_MS)
+    if (!lit && uwTick < BOARD_LAMP_TEST_MS)
         return;
     BOARD_WRITE(LED, lit == BOARD_LED_LIT);
 }
