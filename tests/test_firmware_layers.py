@@ -23,7 +23,7 @@ FLOORS = [
     {"orders"},
     {"session"},
     {"commands", "status"},
-    {"trial"},
+    {"trial", "models_rows"},
     {"models", "watch"},
     {"neuron", "settings", "trainer", "sampling"},
     {"trust"},

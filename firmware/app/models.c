@@ -3,15 +3,13 @@
 #include <string.h>
 
 #include "app/sectors.h"
-#include "app/words.h"
 #include "core/crc.h"
+#include "crypto/crypto.h"
 
 /* The faults of a record that was kept: damaged, refused by image_open or its self-test, or made for another board. */
 #define BAD_RECORD                                                                                           \
     (((2u << WIRE_REASON_SELF_TEST) - (1u << WIRE_REASON_MAGIC)) | 1u << WIRE_REASON_ROTTEN_MODEL |          \
      1u << WIRE_REASON_ROTTEN_RUNNING | 1u << WIRE_REASON_SENSES | 1u << WIRE_REASON_DECIDES)
-#define AT(name) (WIRE_INPUT_##name - WIRE_INPUT_MODEL_CRC)
-#define IDENTITY_WORDS (AT(STAGED_CRC) + WIRE_INPUT_STAGED_CRC_SIZE)
 
 /* An image ends with its own CRC-32. */
 static uint32_t image_crc(const uint8_t *image, size_t length)
@@ -32,6 +30,36 @@ static enum wire_reason runs_here(const struct image *model, uint16_t *detail)
             return WIRE_REASON_SENSES;
         }
     return image_self_test(model, detail);
+}
+
+const struct store_record *models_previous(const struct models *models)
+{
+    static const struct store_record none;
+    if (!models->on_trial)
+        return &models->store.previous;
+    return models->returns ? &models->store.active : &none;
+}
+
+uint32_t models_previous_crc(const struct models *models)
+{
+    const struct store_record *record = models_previous(models);
+    return record->payload ? image_crc(record->payload, record->length) : 0;
+}
+
+static void hash_of(const uint8_t *image, uint32_t length, uint8_t hash[WIRE_HASH_BYTES])
+{
+    memset(hash, 0, WIRE_HASH_BYTES);
+    if (image)
+        crypto_hash(image, length, hash);
+}
+
+/* What runs, and what would come back, has changed. */
+static void hash_models(struct models *models)
+{
+    const struct image *model = neuron_model(models->neuron);
+    const struct store_record *record = models_previous(models);
+    hash_of(model ? model->bytes : NULL, model ? model->length : 0, models->running_hash);
+    hash_of(record->payload, record->length, models->previous_hash);
 }
 
 /* Run the model that the store calls active. False when it is refused. */
@@ -90,6 +118,7 @@ void models_boot(struct models *models, struct neuron *neuron, struct trainer *t
         refusal_fault(refusal, WIRE_REASON_ROTTEN_MODEL, 0);
     if (models->store.active.payload && !run_active(models))
         run_previous(models);
+    hash_models(models);
 }
 
 void models_check(struct models *models, uint32_t bytes)
@@ -112,6 +141,7 @@ void models_check(struct models *models, uint32_t bytes)
         models_return(models);
     else
         run_previous(models);
+    hash_models(models);
 }
 
 static bool is_meant(const struct models_meant *meant, uint32_t crc, const uint8_t *hash)
@@ -148,14 +178,26 @@ enum modbus_exception models_take_stage(struct models *models)
     return exception;
 }
 
-/* Is what stands in the stage the image that is meant, and can it run here? */
+enum modbus_exception models_lend(struct models *models)
+{
+    const enum modbus_exception exception = models_take_stage(models);
+    models->lent = !exception;
+    return exception;
+}
+
+/* Is what stands in the stage the image that is meant, and can it run here? hash: of what stands there; NULL: nobody has
+ * it yet. */
 static enum modbus_exception check_stage(struct models *models, uint32_t length,
-                                         const struct models_meant *meant)
+                                         const struct models_meant *meant, const uint8_t *hash)
 {
     uint16_t detail = 0;
     enum wire_reason reason = WIRE_REASON_LENGTH;
     if (length <= sizeof models->stage)
         reason = image_open(&models->staged, models->stage, length, &detail);
+    if (reason == WIRE_REASON_NONE && hash)
+        memcpy(models->staged_hash, hash, WIRE_HASH_BYTES);
+    else if (reason == WIRE_REASON_NONE)
+        hash_of(models->stage, length, models->staged_hash);
     if (reason == WIRE_REASON_NONE && !models_staged_is(models, meant))
         reason = meant->hash ? WIRE_REASON_HASH : WIRE_REASON_CRC;
     if (reason == WIRE_REASON_NONE)
@@ -168,7 +210,13 @@ static enum modbus_exception check_stage(struct models *models, uint32_t length,
 enum modbus_exception models_verify(struct models *models, uint32_t length, const struct models_meant *meant)
 {
     const enum modbus_exception exception = models_take_stage(models);
-    return exception ? exception : check_stage(models, length, meant);
+    return exception ? exception : check_stage(models, length, meant, NULL);
+}
+
+enum modbus_exception models_accept(struct models *models, uint32_t length,
+                                    const uint8_t hash[WIRE_HASH_BYTES])
+{
+    return check_stage(models, length, &(struct models_meant){.hash = hash}, hash);
 }
 
 void models_take_learnt(struct models *models)
@@ -180,8 +228,8 @@ void models_take_learnt(struct models *models)
     const size_t length =
         trainer_finish(models->trainer, models->stage, sizeof models->stage, &reason, &detail);
     if (length > 0)
-        check_stage(models, (uint32_t)length,
-                    &(struct models_meant){.crc = image_crc(models->stage, length)});
+        check_stage(models, (uint32_t)length, &(struct models_meant){.crc = image_crc(models->stage, length)},
+                    NULL);
     else
         refusal_note(models->refusal, reason, detail);
 }
@@ -231,21 +279,6 @@ enum modbus_exception models_install(struct models *models, uint32_t length, con
     return exception ? exception : models_commit(models, meant);
 }
 
-/* What ROLLBACK, or the end of the trial, brings back; its payload is NULL where there is none. */
-static const struct store_record *previous(const struct models *models)
-{
-    static const struct store_record none;
-    if (!models->on_trial)
-        return &models->store.previous;
-    return models->returns ? &models->store.active : &none;
-}
-
-static uint32_t previous_crc(const struct models *models)
-{
-    const struct store_record *record = previous(models);
-    return record->payload ? image_crc(record->payload, record->length) : 0;
-}
-
 enum modbus_exception models_rollback(struct models *models, const struct models_meant *meant)
 {
     if (models->committing)
@@ -255,16 +288,16 @@ enum modbus_exception models_rollback(struct models *models, const struct models
     enum modbus_exception exception = stage_taken(models);
     if (exception)
         return exception;
-    const struct store_record *record = previous(models);
+    const struct store_record *record = models_previous(models);
     if (!record->payload || record->length > sizeof models->stage ||
-        !is_meant(meant, previous_crc(models), models->previous_hash))
+        !is_meant(meant, models_previous_crc(models), models->previous_hash))
         return refusal_answer(models->refusal, WIRE_REASON_NO_PREVIOUS);
     exception = wear_allows(models->wear);
     if (exception)
         return exception;
     models->lent = false;
     memcpy(models->stage, record->payload, record->length);
-    exception = check_stage(models, record->length, meant);
+    exception = check_stage(models, record->length, meant, NULL);
     if (!exception)
         exception = start_commit(models);
     models->verified = !exception;
@@ -290,6 +323,7 @@ static void end_commit(struct models *models)
     }
     if (!models->fallback)
         refusal_mended(models->refusal, BAD_RECORD);
+    hash_models(models);
 }
 
 /* --------------------------------------------------------------------------------------------------- trial */
@@ -301,6 +335,8 @@ void models_try(struct models *models)
     tell_trial(models, TRIAL_BEGAN);
     neuron_run(models->neuron, &models->staged);
     models->checked = models->check_crc = 0;
+    memcpy(models->previous_hash, models->running_hash, WIRE_HASH_BYTES);
+    memcpy(models->running_hash, models->staged_hash, WIRE_HASH_BYTES);
 }
 
 enum modbus_exception models_keep(struct models *models)
@@ -309,6 +345,7 @@ enum modbus_exception models_keep(struct models *models)
     if (!active->payload || !is_staged(models, active->payload, active->length) || !run_active(models))
         return start_commit(models);
     tell_trial(models, TRIAL_KEPT); /* the very bytes that ran before */
+    hash_models(models);
     return MODBUS_OK;
 }
 
@@ -319,6 +356,7 @@ void models_return(struct models *models)
         neuron_stop(models->neuron);
     else if (!run_active(models))
         run_previous(models);
+    hash_models(models);
 }
 
 /* --------------------------------------------------------------------------------------------------- steps */
@@ -330,106 +368,3 @@ bool models_step(struct models *models)
         end_commit(models);
     return more;
 }
-
-/* ----------------------------------------------------------------------------------------------- registers */
-
-/* Of the running model; on trial the one that it would get. */
-static uint32_t sequence(const struct models *models)
-{
-    return models->on_trial ? models->store.sequence + 1 : models->store.active.sequence;
-}
-
-/* MODEL_CRC ... STAGED_CRC: the running model, the previous and the staged one. */
-static enum modbus_exception read_identity(const void *part, uint32_t offset, uint16_t count,
-                                           uint16_t *values)
-{
-    const struct models *models = part;
-    const struct image *model = neuron_model(models->neuron);
-    uint16_t words[IDENTITY_WORDS] = {0};
-    if (model) {
-        words_put32(words + AT(SEQUENCE), sequence(models));
-        words_put32(words + AT(MODEL_CRC), model->crc);
-        words_put32(words + AT(MODEL_LENGTH), model->length);
-        words[AT(MODEL_LAYERS)] = model->layer_count;
-        words[AT(MODEL_INPUTS)] = model->inputs;
-        words[AT(MODEL_OUTPUTS)] = model->outputs;
-        words[AT(MODEL_VECTORS)] = model->vector_count;
-        words_from_bytes(words + AT(MODEL_NAME), model->name, WIRE_INPUT_MODEL_NAME_SIZE);
-    }
-    words_put32(words + AT(PREVIOUS_SEQUENCE), previous(models)->sequence);
-    words_put32(words + AT(PREVIOUS_CRC), previous_crc(models));
-    words_put32(words + AT(STAGED_CRC), models->verified ? models->staged.crc : 0);
-    memcpy(values, words + offset, count * sizeof *values);
-    return MODBUS_OK;
-}
-
-#define WHOSE_AT(name) (WIRE_HOLDING_##name - WIRE_HOLDING_RESULT_SEQUENCE)
-#define WHOSE_WORDS (WHOSE_AT(RESULT_CRC) + WIRE_HOLDING_RESULT_CRC_SIZE)
-
-/* RESULT_SEQUENCE and RESULT_CRC: the model whose results stand behind them. */
-static enum modbus_exception read_whose(const void *part, uint32_t offset, uint16_t count, uint16_t *values)
-{
-    const struct models *models = part;
-    const struct image *model = neuron_model(models->neuron);
-    uint16_t words[WHOSE_WORDS] = {0};
-    if (model) {
-        words_put32(words + WHOSE_AT(RESULT_SEQUENCE), sequence(models));
-        words_put32(words + WHOSE_AT(RESULT_CRC), model->crc);
-    }
-    memcpy(values, words + offset, count * sizeof *values);
-    return MODBUS_OK;
-}
-
-#define HASHES_AT(name) (WIRE_INPUT_##name - WIRE_INPUT_MODEL_RELEASE)
-#define HASHES_WORDS (HASHES_AT(PREVIOUS_HASH) + WIRE_INPUT_PREVIOUS_HASH_SIZE)
-
-/* MODEL_RELEASE ... PREVIOUS_HASH. */
-static enum modbus_exception read_hashes(const void *part, uint32_t offset, uint16_t count, uint16_t *values)
-{
-    const struct models *models = part;
-    uint16_t words[HASHES_WORDS] = {0};
-    words_from_bytes(words + HASHES_AT(MODEL_HASH), models->running_hash, WIRE_INPUT_MODEL_HASH_SIZE);
-    if (models->verified)
-        words_from_bytes(words + HASHES_AT(STAGED_HASH), models->staged_hash, WIRE_INPUT_STAGED_HASH_SIZE);
-    words_from_bytes(words + HASHES_AT(PREVIOUS_HASH), models->previous_hash, WIRE_INPUT_PREVIOUS_HASH_SIZE);
-    memcpy(values, words + offset, count * sizeof *values);
-    return MODBUS_OK;
-}
-
-/* Readable as far as there is one. */
-static enum modbus_exception read_image(const void *part, uint32_t offset, uint16_t count, uint16_t *values)
-{
-    const struct models *models = part;
-    const struct image *model = neuron_model(models->neuron);
-    if (!model || offset + count > model->length / 2)
-        return MODBUS_ILLEGAL_ADDRESS;
-    words_from_bytes(values, model->bytes + 2 * offset, count);
-    return MODBUS_OK;
-}
-
-static enum modbus_exception read_stage(const void *part, uint32_t offset, uint16_t count, uint16_t *values)
-{
-    const struct models *models = part;
-    words_from_bytes(values, models->stage + 2 * offset, count);
-    return MODBUS_OK;
-}
-
-static enum modbus_exception write_stage(void *part, uint32_t offset, uint16_t count, const uint16_t *values)
-{
-    struct models *models = part;
-    const enum modbus_exception exception = models_take_stage(models);
-    if (!exception)
-        words_to_bytes(models->stage + 2 * offset, values, count);
-    return exception;
-}
-
-_Static_assert(2 * WIRE_HOLDING_STAGE_SIZE == WIRE_IMAGE_MAX && 2 * WIRE_INPUT_IMAGE_SIZE == WIRE_IMAGE_MAX,
-               "two bytes a register");
-
-const struct row models_rows[] = {
-    {WIRE_TABLE_HOLDING, WIRE_HOLDING_RESULT_SEQUENCE, WHOSE_WORDS, read_whose, NULL},
-    {WIRE_TABLE_HOLDING, WIRE_HOLDING_STAGE, WIRE_HOLDING_STAGE_SIZE, read_stage, write_stage},
-    {WIRE_TABLE_INPUT, WIRE_INPUT_MODEL_CRC, IDENTITY_WORDS, read_identity, NULL},
-    {WIRE_TABLE_INPUT, WIRE_INPUT_IMAGE, WIRE_INPUT_IMAGE_SIZE, read_image, NULL},
-    {WIRE_TABLE_INPUT, WIRE_INPUT_MODEL_RELEASE, HASHES_WORDS, read_hashes, NULL},
-};

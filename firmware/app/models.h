@@ -69,9 +69,20 @@ enum modbus_exception models_rollback(struct models *models, const struct models
 bool models_runs(const struct models *models, const struct models_meant *meant);
 bool models_staged_is(const struct models *models, const struct models_meant *meant);
 
+/* What ROLLBACK, or the end of the trial, brings back, and the CRC-32 of its image; a payload NULL and 0 where there is
+ * none. */
+const struct store_record *models_previous(const struct models *models);
+uint32_t models_previous_crc(const struct models *models);
+
 /* Have the stage to write to: what stands in it is no longer to be committed, and no session's. MODBUS_DEVICE_BUSY while
  * it is copied into the flash or waits for what is learnt; MODBUS_DEVICE_FAILURE, reason TRIAL, while it is on trial. */
 enum modbus_exception models_take_stage(struct models *models);
+
+/* For session.c. Have the stage, as above, until anybody else takes it: then `lent` is false. Take the image of `length`
+ * bytes that came into it meanwhile, whose hash is that, and with it VERIFY's part; what it answers is in REASON. */
+enum modbus_exception models_lend(struct models *models);
+enum modbus_exception models_accept(struct models *models, uint32_t length,
+                                    const uint8_t hash[WIRE_HASH_BYTES]);
 
 /* For trial.c. Run the verified image from the stage, its caller's to have; let what is on trial be committed while it
  * runs on, MODBUS_DEVICE_FAILURE with the reason where it cannot; or let what ran before run again. */

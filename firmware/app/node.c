@@ -39,6 +39,7 @@ void node_boot(struct node *node)
     parts->session = (struct session){
         .models = &parts->models,
         .trial = &parts->trial,
+        .trust = &parts->trust,
         .refusal = &parts->refusal,
     };
     parts->commands = (struct commands){
@@ -114,12 +115,16 @@ void node_listen(struct node *node)
 #define CHECK_BYTES 256u
 #define CHECK_BYTES_BESIDE 16u
 
-/* There is one flash: a store that has begun goes on before the other begins. */
+/* There is one flash: a store that has begun goes on before the other begins. While a session waits for GO none erases
+ * ahead of need, which would stall the node. */
 static bool step_stores(struct parts *parts)
 {
+    const bool waits = session_waits(&parts->session);
     if (parts->settings.store.step != STORE_STEP_IDLE)
         return settings_step(&parts->settings);
-    return models_step(&parts->models) || settings_step(&parts->settings);
+    if (!(waits && store_rests(&parts->models.store)) && models_step(&parts->models))
+        return true;
+    return !(waits && store_rests(&parts->settings.store)) && settings_step(&parts->settings);
 }
 
 /* What waits for a quiet bus, but not for longer than that. */
@@ -159,7 +164,7 @@ bool node_work(struct node *node)
     bool reading = false;
     if (!storing) {
         reading = !training && fingerprint_step(&parts->fingerprint);
-        session_step(&parts->session);
+        reading |= session_step(&parts->session);
         models_check(&parts->models, training ? CHECK_BYTES_BESIDE : CHECK_BYTES);
     }
     hops_follow(&parts->hops); /* a model that has begun, before the next request */

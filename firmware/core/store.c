@@ -234,6 +234,11 @@ bool store_step(struct store *store)
     }
 }
 
+bool store_rests(const struct store *store)
+{
+    return store->step == STORE_STEP_IDLE && !store->waiting && !store->unsettled;
+}
+
 bool store_erasing(const struct store *store)
 {
     return store->step >= STORE_STEP_UNMARK && store->step <= STORE_STEP_MARK;

@@ -141,6 +141,9 @@ int store_commit(struct store *store, const void *payload, uint32_t length, uint
  * erase. True while there is more; false while the flash is not ready, though a commit may be under way. */
 bool store_step(struct store *store);
 
+/* Whether nothing is under way that was asked for or has begun: store_step would do nothing, or erase ahead of need. */
+bool store_rests(const struct store *store);
+
 /* Whether a sector is being erased, from the overwriting of its mark until it is marked again. */
 bool store_erasing(const struct store *store);
 
