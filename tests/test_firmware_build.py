@@ -171,6 +171,7 @@ def test_what_runs_while_the_flash_cannot_be_read_knows_nothing_of_it(read, symb
         "TIM7_IRQHandler",
         "FLASH_IRQHandler",
         "SysTick_Handler",
+        "PendSV_Handler",
         "rs485_answer_busy",
         "TIM2_IRQHandler",
         "DMA2_Stream0_IRQHandler",

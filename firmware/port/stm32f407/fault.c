@@ -111,7 +111,7 @@ static _Noreturn void end(unsigned blinks)
     __disable_irq();
     SystemCoreClockUpdate(); /* without its crystal the core has gone back to the HSI */
     SysTick->CTRL = 0;       /* nothing is to be pending here */
-    SCB->ICSR = SCB_ICSR_PENDSTCLR_Msk;
+    SCB->ICSR = SCB_ICSR_PENDSTCLR_Msk | SCB_ICSR_PENDSVCLR_Msk;
     BOARD_WRITE(SE, !BOARD_SE_DRIVE); /* the bus is free */
     start_watchdog();
     for (;;) {

@@ -14,6 +14,9 @@
 /* port.c, from RAM: an interrupt has happened; the next port_idle does not sleep. */
 void port_wake(void);
 
+/* Likewise: a round of the main loop is due, also where it is busy with work aside. */
+void port_round(void);
+
 /* fault.c: guard the stack's end and start the watchdog. */
 void fault_init(void);
 
@@ -28,6 +31,7 @@ void HardFault_Handler(void);
 void MemManage_Handler(void);
 void BusFault_Handler(void);
 void UsageFault_Handler(void);
+void PendSV_Handler(void);
 void SysTick_Handler(void);
 void FLASH_IRQHandler(void);
 void BOARD_USART_HANDLER(void);

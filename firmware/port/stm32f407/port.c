@@ -120,9 +120,28 @@ void port_init(int argc, char **argv)
     look_for_someone();
 }
 
+/* Work aside: the main loop is within it, and PendSV takes a round in between, on the same stack. */
+static struct {
+    void (*volatile meanwhile)(void *served); /* NULL: nothing is aside */
+    void *volatile served;
+} aside;
+
+RAM_CODE void port_round(void)
+{
+    if (aside.meanwhile)
+        SCB->ICSR = SCB_ICSR_PENDSVSET_Msk;
+}
+
+RAM_CODE void PendSV_Handler(void)
+{
+    if (aside.meanwhile)
+        aside.meanwhile(aside.served);
+}
+
 RAM_CODE void SysTick_Handler(void)
 {
     uwTick++; /* HAL's, whose own function stands in the flash */
+    port_round();
 }
 
 RAM_CODE void port_wake(void)
@@ -194,12 +213,18 @@ struct port_part port_firmware(unsigned part)
     }
 }
 
-/* The bus waits meanwhile. */
 void port_aside(void (*work)(void *context), void *context, void (*meanwhile)(void *served), void *served)
 {
-    (void)meanwhile;
-    (void)served;
+    NVIC_SetPriority(PendSV_IRQn,
+                     (1u << __NVIC_PRIO_BITS) - 1u); /* below all others: a round is interrupted as ever */
+    aside.served = served;
+    aside.meanwhile = meanwhile;
+    port_round();
     work(context);
+    aside.meanwhile = NULL;
+    SCB->ICSR = SCB_ICSR_PENDSVCLR_Msk;
+    __DSB();
+    __ISB();
 }
 
 _Noreturn void port_reset(void)

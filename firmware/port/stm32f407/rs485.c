@@ -112,6 +112,7 @@ RAM_CODE void BOARD_SILENCE_HANDLER(void)
     BOARD_SILENCE->SR = 0;
     link_on_silence(rs485.link);
     port_wake();
+    port_round();
 }
 
 /* ----------------------------------------------------------------------------- while the flash is at work */

@@ -29,6 +29,7 @@ __attribute__((section(".isr_vector"), used)) static const union vector vectors[
     [IRQ(MemoryManagement_IRQn)] = {.handler = MemManage_Handler},
     [IRQ(BusFault_IRQn)] = {.handler = BusFault_Handler},
     [IRQ(UsageFault_IRQn)] = {.handler = UsageFault_Handler},
+    [IRQ(PendSV_IRQn)] = {.handler = PendSV_Handler},
     [IRQ(SysTick_IRQn)] = {.handler = SysTick_Handler},
     [IRQ(FLASH_IRQn)] = {.handler = FLASH_IRQHandler},
     [IRQ(BOARD_USART_IRQ)] = {.handler = BOARD_USART_HANDLER},

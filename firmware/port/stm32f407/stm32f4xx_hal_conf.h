@@ -22,7 +22,7 @@
 #define EXTERNAL_CLOCK_VALUE 12288000u
 
 #define VDD_VALUE 3300u
-#define TICK_INT_PRIORITY 15u
+#define TICK_INT_PRIORITY 14u /* only the rounds beside work aside are below it */
 #define USE_RTOS 0u
 #define PREFETCH_ENABLE 1u
 #define INSTRUCTION_CACHE_ENABLE 1u
