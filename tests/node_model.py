@@ -45,6 +45,7 @@ WRITABLE += [
     row.name for row in wire.REGISTERS if row.table is Table.HOLDING and row.name.startswith("TRAIN_")
 ]
 WRITABLE += ["ARENA", "SAMPLE_RATE", "SAMPLE_CHANNELS", "SAMPLE_FROM", "EVENT_FROM"]
+WRITABLE += ["SEARCH_BITS", "SEARCH_UID"]
 CALIBRATION = [931, 1197, 1504]
 INSIDE = {
     row.address + row.width * i + part
@@ -132,6 +133,7 @@ class NodeModel:
         self.reason, self.detail = Reason.NONE, 0
         self.coils = [0] * 5
         self.command = [0] * 5
+        self.search_words = [0] * 7
         self.stage = bytearray(wire.IMAGE_MAX)
         self.arena = bytearray(wire.ARENA_BYTES)
         self.train_words = [0] * (BY_NAME["TRAIN_NAME"].end - BY_NAME["TRAIN_LAYERS"].address)
@@ -425,6 +427,8 @@ class NodeModel:
                 "SAMPLE_RATE": self._asked_words(),
                 "SAMPLES_HEAD": self.sampler.scans_words(self.sample_from),
                 "EVENT_FROM": self._event_words(),
+                "SEARCH_BITS": self.search_words,
+                "FOUND_UID": [*bytes_registers(UID), self.settings[0], wire.WIRE_VERSION],
             }
         else:
             offsets = np.zeros(UNITS_MAX, dtype=np.float32)
@@ -480,6 +484,7 @@ class NodeModel:
         if address in INSIDE or span[-1] + 1 in INSIDE:
             raise Refused(ADDRESS)
         areas: list[tuple[str, Callable[[int, Sequence[int]], None]]] = [
+            ("SEARCH_BITS", self._write_search),
             ("ARENA", self._write_arena),
             ("STAGE", self._write_stage),
             ("EVENT_FROM", self._write_event_from),
@@ -501,6 +506,10 @@ class NodeModel:
 
     def _write_arena(self, offset: int, values: Sequence[int]) -> None:
         self.arena[2 * offset : 2 * (offset + len(values))] = struct.pack(f">{len(values)}H", *values)
+
+    def _write_search(self, offset: int, values: Sequence[int]) -> None:
+        """By the node's own address it means nothing: tests/test_search_node.py has what means something."""
+        self.search_words[offset : offset + len(values)] = values
 
     def _write_training(self, offset: int, values: Sequence[int]) -> None:
         self.train_words[offset : offset + len(values)] = values

@@ -24,7 +24,7 @@ FLOORS = [
     {"session"},
     {"commands", "status"},
     {"trial", "models_rows"},
-    {"models", "watch"},
+    {"models", "watch", "search"},
     {"neuron", "settings", "trainer", "sampling"},
     {"trust"},
     {"wear"},

@@ -32,6 +32,7 @@ void node_boot(struct node *node)
     trust_boot(&parts->trust, &parts->refusal);
     settings_boot(&parts->settings, &parts->refusal, &parts->wear);
     watch_boot(&parts->watch, &parts->link, &parts->settings, &parts->neuron, &parts->events);
+    parts->search = (struct search){.settings = &parts->settings};
     trainer_init(&parts->trainer, port_arena());
     neuron_boot(&parts->neuron, &parts->refusal, &parts->events);
     models_boot(&parts->models, &parts->neuron, &parts->trainer, &parts->refusal, &parts->wear);
@@ -137,6 +138,7 @@ static void keep_watch(struct node *node)
     trust_watch(&parts->trust);
     sampling_step(&parts->sampling);
     watch_step(&parts->watch);
+    search_watch(&parts->search);
     trial_step(&parts->trial, parts->watch.lost);
     hops_follow(&parts->hops);
     neuron_tell(&parts->neuron);

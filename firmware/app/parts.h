@@ -7,6 +7,7 @@
  *     trial                a model that runs from RAM, until it is kept
  *     models               stage, verify, commit, rollback
  *     watch                whether the bus still asks
+ *     search               whether it is asked for by its UID
  *     neuron  settings  trainer
  *     sampling             the channels, as the bus asks for them and sees them
  *     decision             (the neuron's) from what the model says to what lights the LED
@@ -32,6 +33,7 @@
 #include "app/refusal.h"
 #include "app/sampler.h"
 #include "app/sampling.h"
+#include "app/search.h"
 #include "app/session.h"
 #include "app/settings.h"
 #include "app/status.h"
@@ -55,6 +57,7 @@ struct parts {
     struct models models;
     struct trial trial;
     struct watch watch;
+    struct search search;
     struct session session;
     struct commands commands;
     struct orders orders;

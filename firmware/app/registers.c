@@ -77,6 +77,13 @@ static enum modbus_exception write_coils(void *context, uint16_t address, uint16
     return MODBUS_OK;
 }
 
+/* -------------------------------------------------------------------------------------------------- search */
+
+static bool calls(void *context, const uint8_t *pdu, size_t size)
+{
+    return search_calls(&((struct registers *)context)->parts->search, pdu, size);
+}
+
 /* ---------------------------------------------------------------------------------------------------- rows */
 
 static uint32_t key(enum wire_table table, uint16_t address)
@@ -168,6 +175,7 @@ static void sort_rows(struct registers *registers, struct parts *parts)
         {&parts->hops, hops_rows, HOPS_ROWS},
         {&parts->trust, trust_rows, TRUST_ROWS},
         {&parts->orders, orders_rows, ORDERS_ROWS},
+        {&parts->search, search_rows, SEARCH_ROWS},
     };
     unsigned joined = 0;
     for (unsigned i = 0; i < sizeof all / sizeof *all; i++)
@@ -196,5 +204,6 @@ struct modbus_data registers_join(struct registers *registers, struct parts *par
         .read_registers = read_registers,
         .write_registers = write_registers,
         .uid = port_uid(),
+        .calls = calls,
     };
 }

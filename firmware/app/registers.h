@@ -13,7 +13,7 @@
 #define REGISTERS_ROWS                                                                                       \
     (COMMANDS_ROWS + STATUS_ROWS + MODELS_ROWS + NEURON_ROWS + SETTINGS_ROWS + TRAINER_ROWS + REFUSAL_ROWS + \
      IDENTITY_ROWS + EVENTS_ROWS + SAMPLING_ROWS + HOPS_ROWS + TRIAL_ROWS + SESSION_ROWS + TRUST_ROWS +      \
-     ORDERS_ROWS + FINGERPRINT_ROWS)
+     ORDERS_ROWS + FINGERPRINT_ROWS + SEARCH_ROWS)
 
 #define REGISTERS_PAGES 512u /* of 256 addresses, in two tables */
 

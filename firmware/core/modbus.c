@@ -387,6 +387,13 @@ size_t modbus_frame_seal(uint8_t *frame, size_t size)
     return size + 2;
 }
 
+/* Whether this is called by the address that many may share. */
+static bool called(const struct modbus_server *server, const uint8_t *request, size_t size)
+{
+    return request[0] == WIRE_SEARCH_ADDRESS && server->data.calls &&
+           server->data.calls(server->data.context, request + 1, size - 3);
+}
+
 size_t modbus_serve(struct modbus_server *server, const uint8_t *request, size_t size, uint8_t *reply)
 {
     if (!modbus_frame_valid(request, size)) {
@@ -395,7 +402,7 @@ size_t modbus_serve(struct modbus_server *server, const uint8_t *request, size_t
     }
     server->counters.bus_messages++;
     uint8_t address = request[0];
-    if (address != server->address && address != MODBUS_BROADCAST)
+    if (address != server->address && address != MODBUS_BROADCAST && !called(server, request, size))
         return 0;
     server->counters.server_messages++;
 

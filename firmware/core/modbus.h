@@ -50,6 +50,9 @@ struct modbus_data {
     enum modbus_exception (*write_registers)(void *, uint16_t address, uint16_t count,
                                              const uint16_t *values);
     const uint8_t *uid; /* WIRE_UID_BYTES, reported by function 17 */
+    /* Whether a good frame to WIRE_SEARCH_ADDRESS is this server's too, under that address. pdu: `size` bytes, 1 to
+     * MODBUS_FRAME_MAX - 3, function first. NULL: none ever is. */
+    bool (*calls)(void *, const uint8_t *pdu, size_t size);
 };
 
 /* The diagnostic counters of function 8, sub-functions 11 to 18. They wrap at 65536. */
