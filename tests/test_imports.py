@@ -9,7 +9,18 @@ import pytest
 
 from host.compiler import ROOT
 
-COMMANDS = ("record", "train", "convert", "deploy", "predict", "settings", "monitor", "sim", "lesson")
+COMMANDS = (
+    "record",
+    "train",
+    "convert",
+    "deploy",
+    "fleet",
+    "predict",
+    "settings",
+    "monitor",
+    "sim",
+    "lesson",
+)
 LARGE = set(
     "asyncio csv ctypes hashlib http json logging matplotlib multiprocessing numpy pandas pathlib pymodbus rich serial "
     "socket ssl subprocess tempfile threading unicorn".split()

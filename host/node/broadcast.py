@@ -41,12 +41,13 @@ def hash_of(data: bytes) -> bytes:
 
 @dataclass
 class Receiver:
-    """A node that is given an image. go: the secret that makes it run; missing: its blocks, as it last said; state: of
-    its session, likewise; trouble: why it takes no part any more."""
+    """A node that is given an image. go: the secret that makes it run; hash: of the image; missing: its blocks, as it
+    last said; state: of its session, likewise; trouble: why it takes no part any more."""
 
     name: str
     node: Node
     go: bytes
+    hash: bytes = b""
     missing: set[int] = field(default_factory=set)
     state: Session = Session.NONE
     trouble: str = ""
@@ -116,25 +117,15 @@ class Broadcast:
     def __init__(self, link: Link, image: bytes, receivers: Sequence[Receiver], seconds: int = 0) -> None:
         self._link, self._image, self.receivers = link, image, receivers
         self._seconds = seconds
-        self.hash = hash_of(image)
+        for receiver in receivers:
+            receiver.hash = hash_of(image)
 
     def stage(self, progress: Progress = silent) -> None:
-        """Bring the image to all receivers, until each that takes part is VERIFIED."""
+        """Bring the image to all receivers, until each that takes part is VERIFIED. Whatever ends it before that leaves
+        sessions open: see close."""
         self._open(progress)
-        try:
-            self._send(progress)
-            self._wait_verified()
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Let the stages go, as far as they can be reached: what runs goes on."""
-        for receiver in self.receivers:
-            if receiver.state in (Session.OPEN, *READY):
-                with receiver.or_trouble():
-                    receiver.node.write(*closing())
-                    receiver.state = Session.NONE
+        self._send(progress)
+        self._wait_verified()
 
     def _open(self, progress: Progress) -> None:
         for done, receiver in enumerate(self.receivers):
@@ -206,39 +197,55 @@ class Broadcast:
             time.sleep(POLL_SECONDS)
             self._look(waiting)
 
-    # ---------------------------------------------------------------------------------------------------- switch
 
-    def go(self, receivers: Sequence[Receiver]) -> None:
-        """Have these, who have one secret, run the image now. Who does not is in trouble."""
-        waiting = taking_part(receivers)
-        for _ in range(GOES):
-            if not waiting:
-                return
-            self._link.broadcast(write_registers_pdu(*going(waiting[0].go)))
-            waiting = [receiver for receiver in waiting if not self._runs(receiver)]
-            waiting = taking_part(waiting)
-        for receiver in waiting:
-            with receiver.or_trouble(), receiver.node.refusals("go over to the image"):
-                receiver.node.write(*going(receiver.go))
-                if not self._runs(receiver) and not receiver.trouble:
-                    raise NodeError("it was told to go over to the image, and runs another")
+# --------------------------------------------------------------------------------------------------------- switch
 
-    def _runs(self, receiver: Receiver) -> bool:
-        with receiver.or_trouble():
-            if read_trusted(receiver.node).model_hash == self.hash:
-                receiver.state = Session.DONE
-                return True
-        return False
 
-    def kept(self, receiver: Receiver) -> None:
-        """See that the image is no longer on trial there but kept, or say why not."""
-        with receiver.or_trouble():
-            identity = receiver.node.wait_idle()
-            trusted = read_trusted(receiver.node)
-            if trusted.model_hash != self.hash:
-                raise NodeError(_went_back(identity.reason, identity.detail))
-            if trusted.trial_left:
-                raise NodeError("it runs the image, but has not kept it")
+def close(receivers: Sequence[Receiver]) -> None:
+    """Let the stages of these go, as far as they can be reached: what runs goes on."""
+    for receiver in receivers:
+        if receiver.state in (Session.OPEN, *READY):
+            with receiver.or_trouble():
+                receiver.node.write(*closing())
+                receiver.state = Session.NONE
+
+
+def switch(link: Link, receivers: Sequence[Receiver], progress: Progress = silent) -> None:
+    """Have these, who have one secret, run their images now, all at once. Who does not is in trouble."""
+    waiting = taking_part(receivers)
+    for _ in range(GOES):
+        if not waiting:
+            return
+        link.broadcast(write_registers_pdu(*going(waiting[0].go)))
+        for done, receiver in enumerate(waiting):
+            progress("switch", done, len(waiting))
+            _runs(receiver)
+        progress("switch", len(waiting), len(waiting))
+        waiting = [receiver for receiver in taking_part(waiting) if receiver.state is not Session.DONE]
+    for receiver in waiting:
+        with receiver.or_trouble(), receiver.node.refusals("go over to the image"):
+            receiver.node.write(*going(receiver.go))
+            if not _runs(receiver) and not receiver.trouble:
+                raise NodeError("it was told to go over to the image, and runs another")
+
+
+def _runs(receiver: Receiver) -> bool:
+    with receiver.or_trouble():
+        if receiver.node.read_value("MODEL_HASH") == receiver.hash:
+            receiver.state = Session.DONE
+            return True
+    return False
+
+
+def require_kept(receiver: Receiver) -> None:
+    """See that the image is no longer on trial there but kept, or say why not: that is its trouble."""
+    with receiver.or_trouble():
+        identity = receiver.node.wait_idle()
+        trusted = read_trusted(receiver.node)
+        if trusted.model_hash != receiver.hash:
+            raise NodeError(_went_back(identity.reason, identity.detail))
+        if trusted.trial_left:
+            raise NodeError("it runs the image, but has not kept it")
 
 
 def _went_back(reason: Reason, detail: int) -> str:

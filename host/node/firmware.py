@@ -11,7 +11,7 @@ from host.errors import NeuronError
 
 LOADED = 1
 """PT_LOAD, a segment that is programmed."""
-SECTOR = 0x4000
+SECTOR = 16 * 1024
 """Of the flash: the code begins with one, and so does the start-up."""
 
 
