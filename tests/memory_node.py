@@ -149,9 +149,32 @@ class MemoryNode:
         for i in range(0, len(mask), ROT_MAX):
             self._command("E", struct.pack("<I", offset + i) + mask[i : i + ROT_MAX])
 
-    def health(self, *, low: bool = False, dead_crystal: bool = False) -> None:
-        """The supply and the crystal, from now on."""
-        self._command("H", bytes([low, dead_crystal]))
+    def rot_stage(self, offset: int, mask: bytes) -> None:
+        """Bits of the stage in RAM flip."""
+        self._command("J", struct.pack("<I", offset) + mask)
+
+    def fill_flash(self, flash: bytes) -> None:
+        """Power cycle with this flash, as `flash` once answered."""
+        self.factory()
+        for at in range(0, FLASH_SIZE, ROT_MAX):
+            part = flash[at : at + ROT_MAX]
+            if part.count(0xFF) < len(part):
+                self.rot(at, bytes(byte ^ 0xFF for byte in part))
+        self.power_cycle()
+
+    def cut(self, operations: int, landed: int = 0xFFFFFFFF) -> None:
+        """The power goes in the middle of the flash's operation of that number, counted from the next one, 1: a word
+        has taken the bits of `landed` by then, an erase by chance; 0: it stays. The command that is under way answers
+        nothing."""
+        self._command("V", struct.pack("<2I", operations, landed))
+
+    def operations(self) -> int:
+        """How many words the flash has programmed, and sectors erased, since start."""
+        return int(struct.unpack("<I", self._command("U"))[0])
+
+    def health(self, *, low: bool = False, dead_crystal: bool = False, worn: bool = False) -> None:
+        """The supply, the crystal and the flash, from now on."""
+        self._command("H", bytes([low, dead_crystal, worn]))
 
     def present(self, held: bool = True) -> None:
         """Someone holds the pin that says so, at the next starts."""

@@ -173,6 +173,18 @@ bool port_supply_good(void)
     return !memory.low;
 }
 
+/* The next operation begins: whether the power goes meanwhile. */
+static bool cut_comes(void)
+{
+    return ++memory.operations == memory.cut_at;
+}
+
+static _Noreturn void cut_power(void)
+{
+    memory.cut = true;
+    memory_on_reset();
+}
+
 void port_flash_program(enum port_sector sector, uint32_t offset, uint32_t word)
 {
     require(sector < PORT_SECTORS && offset % 4 == 0 && offset < PORT_SECTOR_SIZE,
@@ -184,8 +196,15 @@ void port_flash_program(enum port_sector sector, uint32_t offset, uint32_t word)
     uint32_t old;
     memcpy(&old, place, sizeof old);
     require((old & word) == word, "programming cannot set bits");
+    const bool cut = cut_comes();
+    if (cut)
+        word = old & (word | ~memory.landed);
+    if (memory.worn)
+        word |= old & 1u;
     memcpy(place, &word, sizeof word);
     memory.touched[sector] = true;
+    if (cut)
+        cut_power();
 }
 
 void port_flash_erase(enum port_sector sector)
@@ -194,8 +213,17 @@ void port_flash_erase(enum port_sector sector)
     require(!memory.low, "erased below 2.9 V");
     require(!memory.erasing, "two erases at once");
     require(!memory.sending, "erased while sending");
-    memset(memory.flash + sector * PORT_SECTOR_SIZE, 0xFF, PORT_SECTOR_SIZE);
+    uint8_t *bytes = memory.flash + sector * PORT_SECTOR_SIZE;
     memory.touched[sector] = true;
+    if (cut_comes()) {
+        uint32_t noise = memory.landed;
+        for (uint32_t i = 0; i < PORT_SECTOR_SIZE; i++) {
+            noise = noise * 1664525u + 1013904223u;
+            bytes[i] |= (uint8_t)(noise >> 24);
+        }
+        cut_power();
+    }
+    memset(bytes, 0xFF, PORT_SECTOR_SIZE);
     memory.erasing = true;
 }
 

@@ -24,7 +24,12 @@ struct memory {
     struct port_start start;
     uint32_t millis;
     bool lit;
-    bool low; /* the supply is below 2.9 V */
+    bool low;            /* the supply is below 2.9 V */
+    bool worn;           /* the lowest bit of each word that is programmed stays as it was */
+    uint32_t operations; /* of the flash since start: words programmed and erases */
+    uint32_t cut_at;     /* the power goes in the middle of that one, counted from 1; 0: it stays */
+    uint32_t landed;     /* the bits that a word under programming has taken by then; for an erase a seed */
+    bool cut;            /* it is gone: memory_on_reset is told so */
     bool dead_crystal;
     bool present; /* the pin for it is held */
     bool aside;   /* something runs aside, */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "app/link.h"
+#include "app/node.h"
 #include "tests/port/memory.h"
 
 enum code {
@@ -28,7 +29,10 @@ enum code {
     LINE = 'I',     /*                               -> u32 baud, format, silence_us, times opened */
     FLASH = 'R',    /* u32 offset, u32 size          -> bytes of the flash */
     ROT = 'E',      /* u32 offset, bytes             -> ; those bits of the flash flip */
-    HEALTH = 'H',   /* u8 low supply, u8 dead crystal, from now on -> */
+    HEALTH = 'H',   /* u8 low supply, u8 dead crystal, u8 worn flash, from now on -> */
+    STAGE = 'J',    /* u32 offset, bytes             -> ; those bits of the stage in RAM flip */
+    CUT = 'V',      /* u32 operations of the flash, u32 bits: power goes in the middle of that one -> */
+    COUNT = 'U',    /*                               -> u32 operations of the flash since start */
     PRESENT = 'Y',  /* u8 the pin is held, at the next starts -> */
     KEPT = 'K',     /* the words that outlive a reset become so -> */
     CHANNELS = 'N', /* u32 that the board has, from now on -> */
@@ -50,7 +54,7 @@ static struct shared {
     enum wire_start cause; /* of the next one */
     uint32_t rounds;
     uint32_t kept[PORT_KEPT_WORDS];
-    bool low, dead_crystal, present;
+    bool low, dead_crystal, worn, present;
     uint32_t channels;
 } *shared;
 
@@ -93,7 +97,7 @@ static _Noreturn void start_again(enum wire_start cause)
 
 _Noreturn void memory_on_reset(void)
 {
-    start_again(WIRE_START_SOFTWARE);
+    start_again(memory.cut ? WIRE_START_POWER : WIRE_START_SOFTWARE);
 }
 
 void port_init(int argc, char **argv)
@@ -119,6 +123,7 @@ void port_init(int argc, char **argv)
     memory_start(shared->flash, shared->cause);
     memory.low = shared->low;
     memory.dead_crystal = shared->dead_crystal;
+    memory.worn = shared->worn;
     memory.present = shared->present;
     memory.channels = shared->channels;
     state.waiting = shared->answer_owed;
@@ -156,6 +161,15 @@ static void feed(const uint8_t *bytes, size_t size, size_t damaged)
     for (size_t i = 0; i < size; i++)
         link_on_byte(memory.link, bytes[i], i == damaged);
 }
+
+/* Parts stand in the node, and the link is the first of them. */
+static void flip_stage(uint32_t offset, const uint8_t *bits, size_t size)
+{
+    struct node *node = (struct node *)(void *)memory.link;
+    for (size_t i = 0; i < size; i++)
+        node->parts.models.stage[offset + i] ^= bits[i];
+}
+_Static_assert(offsetof(struct node, parts.link) == 0, "whoever has the link has the node");
 
 /* True when the main loop must run before there is an answer. */
 static bool carry_out(enum code code, const uint8_t *bytes, size_t size)
@@ -205,7 +219,18 @@ static bool carry_out(enum code code, const uint8_t *bytes, size_t size)
     case HEALTH:
         memory.low = shared->low = bytes[0];
         memory.dead_crystal = shared->dead_crystal = bytes[1];
+        memory.worn = shared->worn = bytes[2];
         break;
+    case STAGE:
+        flip_stage(get32(bytes), bytes + 4, size - 4);
+        break;
+    case CUT:
+        memory.cut_at = memory.operations + get32(bytes);
+        memory.landed = get32(bytes + 4);
+        break;
+    case COUNT:
+        answer(&memory.operations, sizeof memory.operations);
+        return false;
     case PRESENT:
         shared->present = bytes[0];
         break;
