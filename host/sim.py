@@ -1,6 +1,6 @@
 """A simulated node that runs until Ctrl-C and shows its lamp.
 
-python -m host.sim [--link PATH] [--tcp PORT] [--flash FILE] [--nodes 1,2,..] [--pace] [--present]
+python -m host.sim [--link PATH] [--tcp PORT] [--flash FILE] [--nodes 1,2,.. | --fresh N] [--pace] [--present]
                    [--signal FILE.csv|CHANNEL=GENERATOR,..] [--once] [--fast] [--hops]
 """
 
@@ -39,6 +39,12 @@ def _node_list(text: str) -> list[int]:
     return nodes
 
 
+def _fresh(text: str) -> int:
+    from host.boards.simulated import NODES_MAX
+
+    return whole(1, NODES_MAX)(text)
+
+
 def _signal(arguments: Sequence[str]) -> Signal:
     """What --signal says, of a file or of generators."""
     from host.boards.signals import generated, recorded
@@ -71,12 +77,15 @@ class Shown:
 
     def __init__(self) -> None:
         self._addresses: dict[str, str] = {}
+        self._uids: dict[str, str] = {}
 
     def __call__(self, line: str) -> None:
         kind, _, rest = line.partition(" ")
         name, _, more = rest.partition(" ")
-        node = f"node {self._addresses.get(name, name)}"
-        if kind == "led":
+        node = self._uids.get(name) or f"node {self._addresses.get(name, name)}"
+        if kind == "uid":
+            self._uids[name] = f"node {more}"
+        elif kind == "led":
             _say(f"{node}   LED {'(*) on' if more == 'on' else '( ) off'}")
         elif kind == "node":
             _say(f"{node}   listens at {more}")
@@ -123,8 +132,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--flash", type=file_name, metavar="FILE", help="keep the flash in FILE: the model outlives a restart"
     )
-    parser.add_argument(
+    many = parser.add_mutually_exclusive_group()
+    many.add_argument(
         "--nodes", type=_node_list, default=[DEFAULT_ADDRESS], metavar="1,2,..", help="addresses on one bus"
+    )
+    many.add_argument(
+        "--fresh",
+        type=_fresh,
+        metavar="N",
+        help=f"N nodes on one bus, as from the factory all at address {DEFAULT_ADDRESS}; host.scan tells them apart",
     )
     parser.add_argument("--pace", action="store_true", help="let characters and erases take their real time")
     parser.add_argument(
@@ -157,12 +173,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     from host.boards.simulated import INTERRUPT_SECONDS, simulate
 
     with simulate(
-        nodes=args.nodes,
+        nodes=range(1, args.fresh + 1) if args.fresh else args.nodes,
         link=args.link,
         tcp=args.tcp,
         flash=args.flash,
         pace=args.pace,
         present=args.present,
+        fresh=args.fresh is not None,
         signal=_signal(args.signal) if args.signal else None,
         once=args.once,
         fast=args.fast,

@@ -54,7 +54,8 @@ def build() -> Path:
 
 class Sim:
     """A running simulation; files: descriptors that its program inherits. `port` is the pty, `tcp` a host:port or None,
-    `leds` the lamps by the addresses that the nodes were started with, `lines` what it said, but for windows."""
+    `leds` the lamps by the addresses that the nodes were started with, of fresh nodes by their numbers, and `uids` what
+    these have for UIDs; `lines` what it said, but for windows."""
 
     def __init__(
         self,
@@ -66,6 +67,7 @@ class Sim:
         self.port = ""
         self.tcp: str | None = None
         self.leds: dict[int, bool] = {}
+        self.uids: dict[int, str] = {}
         self.lines: list[str] = []
         self._nodes = nodes
         self._on_line = on_line
@@ -115,6 +117,9 @@ class Sim:
         elif kind == "led":
             address, _, level = rest.partition(" ")
             self.leds = {**self.leds, int(address): level == "on"}
+        elif kind == "uid":
+            number, _, uid = rest.partition(" ")
+            self.uids = {**self.uids, int(number): uid}
         self._tell()
 
     def _tell(self) -> None:
@@ -169,6 +174,7 @@ def simulate(
     flash: str | None = None,
     pace: bool = False,
     present: bool = False,
+    fresh: bool = False,
     signal: Signal | None = None,
     once: bool = False,
     fast: bool = False,
@@ -180,6 +186,8 @@ def simulate(
     link: symbolic link to the pty; tcp: port on 127.0.0.1, 0 for any; flash: file that keeps their flash (with
     several nodes `.ADDRESS` is added to its name); pace: characters take the time they take on a wire; present: someone
     is at every board at power-on.
+
+    fresh: all nodes have the default address, and UIDs as if of different chips; `nodes` are their numbers.
 
     signal: what the channels of all nodes see, from its first scan on whenever a node begins to sample, again and
     again; None: they are quiet. once: it ends, and then the node samples nothing more. fast: once, as fast as the nodes
@@ -193,7 +201,7 @@ def simulate(
         arguments += ["--tcp", str(tcp)]
     if flash is not None:
         arguments += ["--flash", flash]
-    options = {"pace": pace, "present": present, "once": once, "fast": fast, "hops": hops}
+    options = {"pace": pace, "present": present, "fresh": fresh, "once": once, "fast": fast, "hops": hops}
     arguments += [f"--{name}" for name, on in options.items() if on]
     with tempfile.TemporaryFile() as file:  # nameless: a simulation that is killed leaves nothing
         if signal is not None:

@@ -369,8 +369,8 @@ def test_wrong_arguments(
 
 
 def test_a_bus_takes_as_many_nodes_as_is_said() -> None:
-    bus = (ROOT / "firmware" / "port" / "native" / "bus.c").read_text()
-    assert f"\n#define NODES_MAX {NODES_MAX}\n" in bus
+    pair = (ROOT / "firmware" / "port" / "native" / "pair.h").read_text()
+    assert f"\n#define NODES_MAX {NODES_MAX}\n" in pair
     with simulate(nodes=range(1, NODES_MAX + 1)) as sim:
         assert len(sim.leds) == NODES_MAX
 

@@ -60,8 +60,8 @@ WRONG = {
         "a reply was begun before the last one had left",
     ),
     "reply before the silence": (
-        "        frame->size = (uint16_t)(size + 1);\n",
-        "        frame->size = (uint16_t)(size + 1);\n        if (size == 7)\n            link_on_silence(link);\n",
+        "        SET(frame->size, (uint16_t)(size + 1));\n",
+        "        SET(frame->size, (uint16_t)(size + 1));\n        if (size == 7)\n            link_on_silence(link);\n",
         "it talks out of turn: no request has ended",
     ),
 }

@@ -2,15 +2,15 @@
  *
  * It keeps the time of the line, tells every node what it hears, and watches the transceivers: a node that
  * sends with its driver off or its receiver on, that leaves its driver on, or that drives while another does,
- * ends the simulation with a message and exit status 3. Standard output, a line each: `bus PATH`, `tcp
- * HOST:PORT`, `node NAME BAUD FORMAT`, `address NAME ADDRESS` where it is another than its name, `led NAME
- * on|off`, `hop NAME JSON` for a window that was decided, `ended NAME` with its signal, `note TEXT`, and `fault
- * TEXT`. A node's name is the address that it was started with. */
+ * ends the simulation with a message and exit status 3; but for the answers to a search, see pair.h. Standard output,
+ * a line each: `bus PATH`, `tcp HOST:PORT`, `uid NAME UID` of a fresh node, `node NAME BAUD FORMAT`, `address NAME
+ * ADDRESS` where it is another than before, `led NAME on|off`, `hop NAME JSON` for a window that was decided, `ended
+ * NAME` with its signal, `note TEXT`, and `fault TEXT`. A node's name is the address that it was started with; of
+ * fresh nodes, which are all started with the same, its number. */
 #define _GNU_SOURCE
 #define _DARWIN_C_SOURCE
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,29 +21,16 @@
 #include <sys/prctl.h>
 #endif
 
-#include "port/native/master.h"
 #include "port/native/events.h"
+#include "port/native/master.h"
+#include "port/native/pair.h"
+#include "port/native/say.h"
 #include "port/native/waiting.h"
 
 #define EXIT_FAULT 3
-#define NODES_MAX 32
 #define BURST_MAX 512u
-#define FOREVER UINT64_MAX
 #define REARM_US 100000u /* the longest wait */
 #define LINGER_US 3000000u
-
-struct member {
-    pid_t process;
-    int events;      /* the socket to the node */
-    uint8_t address; /* the name it goes by here; line.address is the one in force */
-    struct port_line line;
-    struct event_direction direction;
-    uint64_t silent_at; /* when its silence has passed, FOREVER: already told */
-    uint64_t sent_at;   /* when its last stop bit leaves, FOREVER: nothing is leaving */
-    uint8_t reply[EVENT_PAYLOAD_MAX];
-    size_t reply_size;
-    bool ended; /* its signal has */
-};
 
 /* What the master has said and the line has not yet carried, when characters take their time. */
 struct burst {
@@ -55,13 +42,9 @@ struct burst {
 
 static struct {
     const struct options *options;
-    struct master master;
-    struct member members[NODES_MAX];
-    unsigned count;
+    struct pair pair;
     struct burst burst;
-    uint32_t told_baud; /* the mismatch that was last noted */
-    uint64_t heard_at;  /* the master's last word, 0: none */
-    bool replied;       /* the last word was a node's */
+    uint64_t heard_at; /* the master's last word, 0: none */
 } bus;
 
 static volatile sig_atomic_t stopping;
@@ -72,24 +55,14 @@ static void on_signal(int number)
     stopping = 1;
 }
 
-static void say(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vprintf(format, arguments);
-    va_end(arguments);
-    putchar('\n');
-    fflush(stdout);
-}
-
 static _Noreturn void leave(int status)
 {
-    for (unsigned i = 0; i < bus.count; i++)
-        if (bus.members[i].process > 0)
-            kill(bus.members[i].process, SIGKILL);
+    for (unsigned i = 0; i < bus.pair.count; i++)
+        if (bus.pair.members[i].process > 0)
+            kill(bus.pair.members[i].process, SIGKILL);
     while (wait(NULL) > 0 || errno == EINTR)
         ;
-    master_close(&bus.master);
+    master_close(&bus.pair.master);
     exit(status);
 }
 
@@ -106,72 +79,7 @@ static _Noreturn void cannot(const char *what)
     leave(2);
 }
 
-/* --------------------------------------------------------------------------------------------------- time */
-
-static uint64_t duration_us(const struct port_line *line, size_t size)
-{
-    const unsigned bits = line->format == WIRE_FORMAT_F8N1 ? 10 : 11;
-    return bus.options->pace ? (uint64_t)size * bits * 1000000u / line->baud : 0;
-}
-
 /* -------------------------------------------------------------------------------------------------- nodes */
-
-static void tell(const struct member *member, enum event type, const void *payload, size_t size)
-{
-    events_put(member->events, type, payload, size); /* a node that has gone is noticed when it is read */
-}
-
-/* Every node but the sender hears these characters; from then on it waits for silence. */
-static void carry(const uint8_t *bytes, size_t size, const struct member *sender, uint32_t baud)
-{
-    for (unsigned i = 0; i < bus.count; i++) {
-        struct member *member = &bus.members[i];
-        if (member == sender)
-            continue;
-        const bool readable = baud == 0 || baud == member->line.baud;
-        if (!readable && bus.told_baud != baud) {
-            bus.told_baud = baud;
-            say("note the host speaks at %u baud, node %u listens at %u", baud, member->line.address,
-                member->line.baud);
-        }
-        tell(member, readable ? EVENT_BYTES : EVENT_DAMAGED, bytes, size);
-        member->silent_at = clock_us() + member->line.silence_us;
-    }
-}
-
-/* The reply is heard once the node has let go of the bus: a node that does not is caught before its reply is.
- */
-static void deliver(struct member *member)
-{
-    carry(member->reply, member->reply_size, member, member->line.baud);
-    bus.replied = true;
-    master_write(&bus.master, member->reply, member->reply_size);
-    member->reply_size = 0;
-}
-
-static void transmit(struct member *member, const struct event_message *message)
-{
-    if (!member->direction.driving)
-        fault(member, "it sends with its driver off (SE low)");
-    if (member->direction.listening)
-        fault(member, "it sends with its receiver on (RE low) and hears itself");
-    for (unsigned i = 0; i < bus.count; i++)
-        if (&bus.members[i] != member && bus.members[i].direction.driving)
-            fault(member, "it drives the bus while another node does");
-    memcpy(member->reply, message->payload, message->size);
-    member->reply_size = message->size;
-    member->sent_at = clock_us() + duration_us(&member->line, message->size);
-}
-
-static void change_direction(struct member *member, struct event_direction direction)
-{
-    const bool released = member->direction.driving && !direction.driving;
-    if (direction.driving && direction.listening)
-        fault(member, "its driver is on (SE high) while its receiver is (RE low)");
-    member->direction = direction;
-    if (released && member->reply_size > 0)
-        deliver(member);
-}
 
 static const char *format_name(enum wire_format format)
 {
@@ -194,6 +102,21 @@ static bool restart_node(struct member *member)
     return member->process == 0; /* true in the new node */
 }
 
+/* `broken`: a rule of the bus, or NULL. */
+static void judge(const struct member *member, const char *broken)
+{
+    if (broken)
+        fault(member, broken);
+}
+
+static void say_uid(const struct member *member, const struct event_message *message)
+{
+    char text[2 * WIRE_UID_BYTES + 1];
+    for (unsigned i = 0; i < WIRE_UID_BYTES; i++)
+        snprintf(text + 2 * i, 3, "%02x", message->payload[i]);
+    say("uid %u %s", member->address, text);
+}
+
 /* True in a new node process that has come to be meanwhile. */
 static bool handle_node(struct member *member)
 {
@@ -211,10 +134,16 @@ static bool handle_node(struct member *member)
         break;
     case EVENT_DIRECTION:
         memcpy(&direction, message.payload, sizeof direction);
-        change_direction(member, direction);
+        judge(member, pair_direct(&bus.pair, member, direction));
         break;
     case EVENT_TRANSMIT:
-        transmit(member, &message);
+        judge(member, pair_transmit(&bus.pair, member, &message));
+        break;
+    case EVENT_TURN:
+        pair_had_turn(&bus.pair, member);
+        break;
+    case EVENT_UID:
+        say_uid(member, &message);
         break;
     case EVENT_LED:
         say("led %u %s", member->address, message.payload[0] ? "on" : "off");
@@ -237,6 +166,11 @@ static bool handle_node(struct member *member)
     return false;
 }
 
+static uint8_t first_address(const struct member *member)
+{
+    return bus.options->fresh ? WIRE_DEFAULT_ADDRESS : member->address;
+}
+
 /* In the child, process is 0 and events is the node's end. */
 static void start_node(struct member *member)
 {
@@ -252,15 +186,15 @@ static void start_node(struct member *member)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
 #endif
         /* What stays open here would keep the other nodes from noticing the end of the bus. */
-        const struct master *master = &bus.master;
+        const struct master *master = &bus.pair.master;
         const int others[] = {ends[0],          master->pty,    master->slave,
                               master->listener, master->client, master->lock};
         for (unsigned i = 0; i < sizeof others / sizeof *others; i++)
             if (others[i] >= 0)
                 close(others[i]);
-        for (unsigned i = 0; i < bus.count; i++)
-            if (&bus.members[i] != member)
-                close(bus.members[i].events);
+        for (unsigned i = 0; i < bus.pair.count; i++)
+            if (&bus.pair.members[i] != member)
+                close(bus.pair.members[i].events);
         member->events = ends[1];
         return;
     }
@@ -270,22 +204,16 @@ static void start_node(struct member *member)
     member->line = (struct port_line){
         .baud = WIRE_DEFAULT_BAUD,
         .silence_us = 2006,
-        .address = member->line.address ? member->line.address : member->address,
+        .address = member->line.address ? member->line.address : first_address(member),
     };
     member->silent_at = member->sent_at = FOREVER;
     member->ended = false;
     member->reply_size = 0;
+    member->joined = false;
+    pair_had_turn(&bus.pair, member);
 }
 
 /* ------------------------------------------------------------------------------------------------- rounds */
-
-static bool driven(void)
-{
-    for (unsigned i = 0; i < bus.count; i++)
-        if (bus.members[i].direction.driving)
-            return true;
-    return false;
-}
 
 /* Take what the master says now. It is carried at once, or when its characters have had their time. */
 static bool read_master(int fd, bool serial)
@@ -297,36 +225,26 @@ static bool read_master(int fd, bool serial)
     burst->size = (size_t)size;
     burst->serial = serial;
     bus.heard_at = clock_us();
-    burst->due = bus.heard_at + duration_us(&bus.members[0].line, burst->size);
+    burst->due = bus.heard_at + pair_duration_us(&bus.pair, &bus.pair.members[0].line, burst->size);
     return true;
-}
-
-static void end_silences(uint64_t now)
-{
-    for (unsigned i = 0; i < bus.count; i++)
-        if (bus.members[i].silent_at <= now) {
-            bus.members[i].silent_at = FOREVER;
-            tell(&bus.members[i], EVENT_SILENCE, NULL, 0);
-        }
 }
 
 static void carry_burst(void)
 {
     struct burst *burst = &bus.burst;
     /* What the master says after a reply begins a frame, however late this round has come. */
-    if (bus.replied)
-        end_silences(bus.heard_at);
-    bus.replied = false;
-    carry(burst->bytes, burst->size, NULL, burst->serial ? master_baud(&bus.master) : 0);
+    if (bus.pair.replied)
+        pair_end_silences(&bus.pair, bus.heard_at);
+    pair_carry(&bus.pair, burst->bytes, burst->size, burst->serial ? master_baud(&bus.pair.master) : 0);
     burst->size = 0;
-    master_rearm(&bus.master);
+    master_rearm(&bus.pair.master);
 }
 
 static uint64_t next_event(void)
 {
     uint64_t next = bus.burst.size > 0 ? bus.burst.due : FOREVER;
-    for (unsigned i = 0; i < bus.count; i++) {
-        const struct member *member = &bus.members[i];
+    for (unsigned i = 0; i < bus.pair.count; i++) {
+        const struct member *member = &bus.pair.members[i];
         if (member->sent_at < next)
             next = member->sent_at;
         if (member->silent_at < next)
@@ -338,8 +256,8 @@ static uint64_t next_event(void)
 /* A fast simulation is over with its signals, once a master that has just been at work has had its answers. */
 static bool over(void)
 {
-    for (unsigned i = 0; i < bus.count; i++)
-        if (!bus.members[i].ended)
+    for (unsigned i = 0; i < bus.pair.count; i++)
+        if (!bus.pair.members[i].ended)
             return false;
     return bus.options->fast && clock_us() - bus.heard_at >= LINGER_US;
 }
@@ -350,15 +268,15 @@ static void run_due(bool heard)
     const uint64_t now = clock_us();
     if (bus.burst.size > 0 && bus.burst.due <= now)
         carry_burst();
-    for (unsigned i = 0; i < bus.count; i++) {
-        struct member *member = &bus.members[i];
+    for (unsigned i = 0; i < bus.pair.count; i++) {
+        struct member *member = &bus.pair.members[i];
         if (member->sent_at <= now) {
             member->sent_at = FOREVER;
-            tell(member, EVENT_SENT, NULL, 0);
+            pair_tell(member, EVENT_SENT, NULL, 0);
         }
     }
     if (!heard && bus.burst.size == 0)
-        end_silences(now);
+        pair_end_silences(&bus.pair, now);
 }
 
 /* Until something can be read, or the next event is due. */
@@ -369,23 +287,23 @@ static void wait_for(struct waiting *waiting)
     if (next != FOREVER)
         timeout = next <= now ? 0 : next - now;
     if (waiting_end(waiting, timeout))
-        master_rearm(&bus.master);
+        master_rearm(&bus.pair.master);
 }
 
 /* One round of the bus. True in a new node process. */
 static bool round_of_the_bus(unsigned *index)
 {
-    struct master *master = &bus.master;
+    struct master *master = &bus.pair.master;
     struct waiting waiting;
     waiting_begin(&waiting);
     /* Nobody listens to the master while a node drives: its characters wait in the pty. */
-    const bool deaf = bus.burst.size > 0 || driven();
+    const bool deaf = bus.burst.size > 0 || pair_taken(&bus.pair);
     waiting_for(&waiting, bus.options->until_eof ? 0 : -1);
     waiting_for(&waiting, master->listener);
     waiting_for(&waiting, deaf ? -1 : master->pty);
     waiting_for(&waiting, deaf ? -1 : master->client);
-    for (unsigned i = 0; i < bus.count; i++)
-        waiting_for(&waiting, bus.members[i].events);
+    for (unsigned i = 0; i < bus.pair.count; i++)
+        waiting_for(&waiting, bus.pair.members[i].events);
     wait_for(&waiting);
 
     char ignored[64];
@@ -405,8 +323,8 @@ static bool round_of_the_bus(unsigned *index)
     }
     if (waiting_readable(&waiting, master->listener))
         master_accept(master);
-    for (unsigned i = 0; i < bus.count; i++)
-        if (waiting_readable(&waiting, bus.members[i].events) && handle_node(&bus.members[i])) {
+    for (unsigned i = 0; i < bus.pair.count; i++)
+        if (waiting_readable(&waiting, bus.pair.members[i].events) && handle_node(&bus.pair.members[i])) {
             *index = i;
             return true;
         }
@@ -417,31 +335,31 @@ static bool round_of_the_bus(unsigned *index)
 int bus_run(const struct options *options, unsigned *index)
 {
     struct sigaction action = {.sa_handler = on_signal};
-    bus.options = options;
+    bus.options = bus.pair.options = options;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
 #ifdef __linux__
     prctl(PR_SET_TIMERSLACK, 1UL); /* 50 us otherwise, more than the silence at 1 Mbit/s */
 #endif
-    const char *wrong = master_open(&bus.master, options->link, options->tcp);
+    const char *wrong = master_open(&bus.pair.master, options->link, options->tcp);
     if (wrong)
         cannot(wrong);
-    say("bus %s", options->link ? options->link : bus.master.pty_name);
+    say("bus %s", options->link ? options->link : bus.pair.master.pty_name);
     if (options->tcp >= 0)
-        say("tcp 127.0.0.1:%u", bus.master.tcp_port);
+        say("tcp 127.0.0.1:%u", bus.pair.master.tcp_port);
     for (unsigned i = 0; i < options->node_count; i++) {
-        struct member *member = &bus.members[i];
+        struct member *member = &bus.pair.members[i];
         member->address = options->nodes[i];
         start_node(member);
         if (member->process == 0) {
             *index = i;
             return member->events;
         }
-        bus.count++;
+        bus.pair.count++;
     }
     while (!stopping && !over())
         if (round_of_the_bus(index))
-            return bus.members[*index].events;
+            return bus.pair.members[*index].events;
     leave(0);
 }

@@ -16,12 +16,14 @@ enum event {
     /* bus -> node */
     EVENT_BYTES,   /* characters have arrived */
     EVENT_DAMAGED, /* the same, unreadable: spoken at another baud rate, or a collision */
-    EVENT_SILENCE, /* the line has been silent for silence_us */
+    EVENT_SILENCE, /* the line has been silent for silence_us; one byte: whether the bus waits for EVENT_TURN */
     EVENT_SENT,    /* the last stop bit has left */
     /* node -> bus */
     EVENT_LINE,      /* struct port_line: how the node speaks from now on */
     EVENT_DIRECTION, /* struct event_direction: levels of RE and SE */
     EVENT_TRANSMIT,  /* characters to send */
+    EVENT_TURN,      /* what it sends after that silence, if anything, has been said */
+    EVENT_UID,       /* WIRE_UID_BYTES, of a fresh node */
     EVENT_LED,       /* one byte: lit or not */
     EVENT_FAULT,     /* text: the node broke a rule of the bus */
     EVENT_NOTE,      /* text: what people should know */
@@ -59,9 +61,10 @@ struct options {
     bool hops;          /* tell every window that is decided */
     int tcp;            /* TCP port on 127.0.0.1, 0: any free one, -1: none */
     bool present;       /* someone is at all of the boards */
+    bool fresh;         /* all nodes have the default address, and UIDs as if of different chips */
     bool pace;          /* characters take their time */
     bool until_eof;     /* end when standard input is closed */
-    uint8_t nodes[32];  /* their default addresses */
+    uint8_t nodes[32];  /* their default addresses; of fresh ones, their numbers */
     unsigned node_count;
 };
 

@@ -15,13 +15,14 @@
 #include <unistd.h>
 
 #include "app/link.h"
+#include "core/pcg32.h"
 #include "port/native/converter.h"
 #include "port/native/events.h"
 #include "port/native/flash.h"
 
 #define HELP                                                                                                 \
     "A simulated node. usage: %s [--nodes 1,2,..] [--link PATH] [--tcp PORT] [--flash FILE] [--pace] "       \
-    "[--present] [--signal FILE] [--once] [--fast] [--hops] [--until-eof]\n"
+    "[--present] [--fresh] [--signal FILE] [--once] [--fast] [--hops] [--until-eof]\n"
 
 static struct {
     struct options options;
@@ -30,7 +31,8 @@ static struct {
     struct link *link;
     struct event_direction direction;
     bool transmitting;
-    bool turn; /* the line has been silent since the last character: a reply may begin */
+    bool turn;  /* the line has been silent since the last character: a reply may begin */
+    bool asked; /* the bus waits to hear that this node has had its turn */
     bool lit, lit_known;
     uint8_t uid[WIRE_UID_BYTES];
     uint32_t *kept; /* PORT_KEPT_WORDS a node, in memory that the bus keeps too */
@@ -70,6 +72,8 @@ static void parse_options(struct options *options, int argc, char **argv)
             options->pace = true;
         } else if (strcmp(name, "--present") == 0) {
             options->present = true;
+        } else if (strcmp(name, "--fresh") == 0) {
+            options->fresh = true;
         } else if (strcmp(name, "--until-eof") == 0) {
             options->until_eof = true;
         } else if (strcmp(name, "--once") == 0) {
@@ -128,6 +132,20 @@ static void find_firmware(const char *path)
         port.firmware = (struct port_part){bytes, size};
 }
 
+/* A fresh node's is as random as the maker's lots and wafers are, but the same at each start. */
+static void make_uid(uint8_t name)
+{
+    struct pcg32 random;
+    memcpy(port.uid, "simulated", 9);
+    port.uid[WIRE_UID_BYTES - 1] = name;
+    if (!port.options.fresh)
+        return;
+    pcg32_seed(&random, name, 485);
+    for (unsigned i = 0; i < WIRE_UID_BYTES; i++)
+        port.uid[i] = (uint8_t)pcg32_below(&random, 256);
+    events_put(port.events, EVENT_UID, port.uid, sizeof port.uid);
+}
+
 void port_init(int argc, char **argv)
 {
     unsigned index;
@@ -137,11 +155,10 @@ void port_init(int argc, char **argv)
     find_firmware(argv[0]);
     converter_open(&port.options);
     port.events = bus_run(&port.options, &index); /* the parent stays in there; each node comes out of it */
-    port.address = port.options.nodes[index];
+    port.address = port.options.fresh ? WIRE_DEFAULT_ADDRESS : port.options.nodes[index];
     port.direction = (struct event_direction){.listening = true};
     port.start_us = clock_us();
-    memcpy(port.uid, "simulated", 9);
-    port.uid[WIRE_UID_BYTES - 1] = port.address;
+    make_uid(port.options.nodes[index]);
     converter_start(port.events);
     flash_open(&port.options, index, port.events);
     port.kept += PORT_KEPT_WORDS * index;
@@ -165,6 +182,7 @@ static void handle(const struct event_message *message)
         break;
     case EVENT_SILENCE:
         port.turn = true;
+        port.asked = message->payload[0];
         link_on_silence(port.link);
         break;
     default:
@@ -181,6 +199,10 @@ void port_idle(bool more)
     struct pollfd waited = {.fd = port.events, .events = POLLIN};
     const bool waiting = more || port_flash_busy();
     const int until_scan = converter_idle(more);
+    if (port.asked) {
+        port.asked = false;
+        events_put(port.events, EVENT_TURN, NULL, 0);
+    }
     if (poll(&waited, 1, waiting ? 0 : until_scan) <= 0)
         return;
     struct event_message message;
