@@ -59,6 +59,13 @@ def test_a_part_behind_the_end_of_an_image_is_found(copy: Path) -> None:
     assert any("check 'refused' got status" in line for line in failures(copy, HARNESSES["reader"]))
 
 
+def test_arguments_behind_the_end_of_an_order_are_found(copy: Path) -> None:
+    spoil(copy / "firmware/core/order.c", "size != ORDER_HEADER", "size > 2 + ORDER_HEADER")
+    found = failures(copy, HARNESSES["order"])
+    assert any("check 'whole' got status" in line for line in found)
+    assert any("out of bounds read" in line for line in found)
+
+
 def test_a_property_of_a_harness_is_checked(copy: Path) -> None:
     spoil(copy / "firmware/app/link.c", "*size = frame->damaged ? 0 : frame->size;", "*size = 257;")
     assert any("check 'a_frame' got status" in line for line in failures(copy))

@@ -61,7 +61,8 @@ static bool fits_write(const uint8_t *arguments, unsigned size)
 static bool fits_coils(const uint8_t *arguments)
 {
     const unsigned first = get16(arguments), count = get16(arguments + ORDER_COILS_COUNT);
-    return count >= 1 && first + count <= COILS && get16(arguments + ORDER_COILS_BITS) >> count == 0;
+    return count >= 1 && count <= COILS && first <= COILS - count &&
+           get16(arguments + ORDER_COILS_BITS) >> count == 0;
 }
 
 static bool fits_key(const uint8_t *arguments)
@@ -123,8 +124,8 @@ enum wire_reason order_parse(const uint8_t *bytes, size_t size, struct order *or
     const unsigned command = bytes[AT_COMMAND], scope = bytes[AT_SCOPE], arguments = bytes[AT_SIZE];
     if (arguments % 2 != 0 || size != ORDER_HEADER + arguments + WIRE_SIGNATURE_BYTES)
         return WIRE_REASON_ORDER;
-    if (!fits_target(scope, bytes + AT_TARGET) || get32(bytes + AT_COUNTER) == 0 ||
-        get32(bytes + AT_RESERVED) != 0)
+    const uint32_t counter = get32(bytes + AT_COUNTER);
+    if (!fits_target(scope, bytes + AT_TARGET) || counter == 0 || get32(bytes + AT_RESERVED) != 0)
         return WIRE_REASON_ORDER;
     if (!fits_command(command, bytes + ORDER_HEADER, arguments) ||
         means_image(command) == all_zero(bytes + AT_HASH, WIRE_HASH_BYTES))
@@ -136,7 +137,7 @@ enum wire_reason order_parse(const uint8_t *bytes, size_t size, struct order *or
         .scope = (enum wire_scope)scope,
         .size = (uint16_t)arguments,
         .group = group ? get16(bytes + AT_TARGET) : 0,
-        .counter = get32(bytes + AT_COUNTER),
+        .counter = counter,
         .uid = group ? NULL : bytes + AT_TARGET,
         .hash = bytes + AT_HASH,
         .arguments = bytes + ORDER_HEADER,
