@@ -11,7 +11,7 @@ from .machine import Machine
 from .peripheral import Violation
 from .pty_line import PtyLine
 
-START_MS = 10
+START_MS = 20
 """By then the firmware listens: who is told where the node is may ask at once."""
 
 

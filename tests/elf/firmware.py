@@ -12,7 +12,7 @@ from tools import firmware
 from .machine import Machine
 from .master import Master
 
-START_MS = 10
+START_MS = 20
 """Clocks, pins and the stores at start take less."""
 
 
