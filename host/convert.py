@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from host.boards.opening import PORT_HELP
-from host.cli.line import add_line_options, line_of
+from host.cli.key import add_key_options
+from host.cli.line import Deed, add_line_options, line_of
 from host.cli.parser import (
     Parser,
     add_allow_changed_option,
@@ -114,6 +115,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--deploy", metavar="PORT", help=f"send it to a node: {PORT_HELP}")
     add_allow_changed_option(parser)
     add_line_options(parser)
+    add_key_options(parser)
     add_json_option(parser)
     args = parser.parse_args(argv)
     if args.range and len(args.range) % 2:
@@ -131,6 +133,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         require_writable(args.save, {"MODEL": args.model, "--data": args.data})
     from host.core.image import image_crc
     from host.models import convert, load
+    from host.node.trusted import hash_of
 
     out = None if args.json else console()
     model = load(args.model, classes=args.classes or (), activation=args.activation or (), trust=args.trust)
@@ -154,12 +157,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.deploy is not None:
         converted.changes.require(args.allow_changed)
         say(out, f"Deploying {model.name} to {line.describe(args.deploy)}", style="bold")
-        with line.open(args.deploy) as node:
+        with line.open(args.deploy, Deed.CHANGE) as node:
             there["deployed"] = deploy_to(node, image, converted, data, metrics, out)
     if args.json:
         import json
 
-        of_image = {"bytes": len(image), "crc32": image_crc(image)}
+        of_image = {"bytes": len(image), "crc32": image_crc(image), "hash": hash_of(image).hex()}
         said = {**converted.as_dict(), "metrics": metrics, "image": of_image, **there}
         print(json.dumps(said, allow_nan=False))
     return 0

@@ -7,7 +7,7 @@ from typing import Any
 
 from host.core.modbus import ILLEGAL_ADDRESS
 from host.core.registers import Block, pack
-from host.core.wire import BY_NAME, EVENT_GONE, EVENTS, UNITS_MAX, EventKind, Reason, Start
+from host.core.wire import BY_NAME, EVENT_GONE, EVENTS, UNITS_MAX, Command, EventKind, Reason, Start
 from host.errors import counted
 from host.node.client import Answered, NodeError
 from host.node.identity import Strange, checked, in_words, known
@@ -63,7 +63,24 @@ class Event:
                 return f"{counted(self.value, 'window')} not decided"
             case EventKind.OVERRIDE:
                 return "the bus may write what channels give" if begun else "inputs come from channels again"
+            case EventKind.TRIAL:
+                return _of_trial(self.detail, self.value)
+            case EventKind.ORDER:
+                name = known(Command, "EVENT_DETAIL", self.detail).name
+                return f"an order was carried out: {name}, counter {self.value}"
         raise Strange("EVENT_KIND", self.kind)
+
+
+def _of_trial(detail: int, crc: int) -> str:
+    """What became of a model on trial."""
+    said = {
+        0: f"the trial of model 0x{crc:08x} is over, the model of before is back",
+        1: f"model 0x{crc:08x} is on trial",
+        2: f"model 0x{crc:08x} was on trial and is kept",
+    }
+    if detail not in said:
+        raise Strange("EVENT_DETAIL", detail)
+    return said[detail]
 
 
 class Events:

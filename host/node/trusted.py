@@ -6,16 +6,24 @@ or shows it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from host.core.modbus import ILLEGAL_ADDRESS
 from host.core.registers import Block
-from host.core.wire import OrderResult, Reason, Table, Trust
-from host.node.client import Client
+from host.core.wire import HASH_BYTES, OrderResult, Reason, Table, Trust
+from host.node.client import Answered, Client
 from host.node.identity import Strange, known
 
 TRUSTED = Block.between("TRUST", "FIRMWARE_HASH")
+BITS, LEFT = Block.of(["TRUST"]), Block.of(["TRIAL_LEFT"])
+
+
+def hash_of(data: bytes) -> bytes:
+    """BLAKE2b-256, as MODEL_HASH has it."""
+    return hashlib.blake2b(data, digest_size=HASH_BYTES).digest()
 
 
 @dataclass(frozen=True)
@@ -58,13 +66,10 @@ class Trusted:
 def trusted_of(words: Sequence[int]) -> Trusted:
     """What the registers of the block TRUSTED say; Strange where no node can say that."""
     values = TRUSTED.unpack(words)
-    bits = values["TRUST"]
-    if bits >> len(Trust):
-        raise Strange("TRUST", f"0x{bits:04x}")
-    has = {bit: bool(bits >> bit & 1) for bit in Trust}
+    has = _has(values["TRUST"])
     key = _bytes(values, "KEY")
     if key and not (has[Trust.KEYED] and has[Trust.CRYPTO]):
-        raise Strange("KEY", f"{key.hex()}, and TRUST 0x{bits:04x}")
+        raise Strange("KEY", f"{key.hex()}, and TRUST 0x{values['TRUST']:04x}")
     return Trusted(
         keyed=has[Trust.KEYED],
         present=has[Trust.PRESENT],
@@ -86,6 +91,13 @@ def trusted_of(words: Sequence[int]) -> Trusted:
     )
 
 
+def _has(bits: int) -> dict[Trust, bool]:
+    """The bits of the register TRUST."""
+    if bits >> len(Trust):
+        raise Strange("TRUST", f"0x{bits:04x}")
+    return {bit: bool(bits >> bit & 1) for bit in Trust}
+
+
 def _bytes(values: Mapping[str, Any], name: str) -> bytes:
     """Bytes that are all zeros where there are none."""
     value: bytes = values[name]
@@ -95,3 +107,33 @@ def _bytes(values: Mapping[str, Any], name: str) -> bytes:
 def read_trusted(node: Client) -> Trusted:
     """What a node says of whom it obeys, in one request."""
     return trusted_of(node.read(Table.INPUT, TRUSTED.address, TRUSTED.count))
+
+
+def knows_trust(node: Client) -> Trusted | None:
+    """The same; None of firmware of an earlier build, which knows no keys."""
+    try:
+        return read_trusted(node)
+    except Answered as error:
+        if error.code != ILLEGAL_ADDRESS:
+            raise
+        return None
+
+
+def read_bits(node: Client) -> dict[Trust, bool]:
+    """The bits of the register TRUST alone, in a short request; none of firmware of an earlier build."""
+    return _has(_short(node, BITS))
+
+
+def trial_left(node: Client) -> int:
+    """Seconds until the old model comes back, 0: no model is on trial; as short."""
+    return _short(node, LEFT)
+
+
+def _short(node: Client, block: Block) -> int:
+    """A register; 0 where the node has none such."""
+    try:
+        return node.read(Table.INPUT, block.address, block.count)[0]
+    except Answered as error:
+        if error.code != ILLEGAL_ADDRESS:
+            raise
+        return 0

@@ -17,6 +17,7 @@ from host.core.senses import Senses, Source
 from host.core.wire import Feature
 from host.errors import counted
 from host.node.staging import checked_image
+from host.node.trusted import hash_of
 
 WIDTH = 20
 """Of a name in a column of them; a longer one pushes the rest aside."""
@@ -99,6 +100,7 @@ def as_dict(image: bytes) -> dict[str, Any]:
         "format": HEADER.unpack_from(image)[1],
         "bytes": len(image),
         "crc32": image_crc(image),
+        "hash": hash_of(image).hex(),
         "named": bool(model.names.inputs),
         "inputs": [
             {
@@ -165,6 +167,7 @@ def as_lines(image: bytes) -> list[str]:
     text.append(f"  the LED is lit when {_lit(said)}")
     text += _sensed(said) + decided_in_words(said)
     text.append(f"  self-test: {counted(said['self_test']['rows'], 'row')}, every output as the image says")
+    text.append(f"  hash {said['hash']}")
     return text
 
 

@@ -16,6 +16,7 @@ from host.data.dataset import BUILT_IN, Dataset
 from host.models.changed import Changed
 from host.models.dense import Dense, Float, reference
 from host.models.report import Report, fixed_outputs
+from host.node.trusted import hash_of
 from host.training.decided import Decided, decided_of
 from host.training.fit import Epoch, Fit
 from host.training.plan import Plan
@@ -210,7 +211,11 @@ class Trained:
             "history_every": self.fit.every if self.fit.losses is None else 1,
             "history": [self._epoch(epoch) for epoch in self.fit.losses or self.fit.history],
             "quantisation": self.report.as_dict(),
-            "image": {"bytes": len(self.image), "crc32": image_crc(self.image)},
+            "image": {
+                "bytes": len(self.image),
+                "crc32": image_crc(self.image),
+                "hash": hash_of(self.image).hex(),
+            },
         }
 
     @property
