@@ -2,6 +2,7 @@
 
 python -m host.deploy PORT IMAGE        deploy a saved image
 python -m host.deploy PORT --rollback   bring back the previous model
+python -m host.deploy PORT IMAGE --trial S    run it from RAM, until --confirm keeps it, or --revert or S seconds end it
 python -m host.deploy PORT --fetch FILE save the image that the node is running
 python -m host.deploy PORT --describe   say what is inside of it: inputs, ranges, classes, what lights the LED
 python -m host.deploy IMAGE --describe  the same of a saved image
@@ -15,25 +16,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from host.boards.opening import PORT_HELP
-from host.cli.line import add_line_options, line_of, names_image, require_no_line
-from host.cli.parser import Parser, add_json_option, file_name, program, spoken
-from host.errors import NeuronError, command, counted
+from host.cli.deploying import parse
+from host.cli.line import Deed, line_of, names_image
+from host.errors import command, counted
 from host.show.terminal import console, progress, warn
 
 if TYPE_CHECKING:
     import argparse
 
     from host.node.identity import Identity
-
-EXAMPLES = """\
-examples:
-  python -m host.deploy /dev/ttyUSB0 iris.img      send it, prove it
-  python -m host.deploy /dev/ttyUSB0               what runs there?
-  python -m host.deploy /dev/ttyUSB0 --rollback    back to the model before
-  python -m host.deploy iris.img --describe        what is inside?
-"""
-
+    from host.node.node import Node
+    from host.node.staging import Deployed
+    from host.node.trusted import Trusted
 
 HELD_BY = {
     "BUS_LOST": "the watchdog missed its master, and the lamp goes as --safe of host.settings says",
@@ -73,13 +67,14 @@ def _save(name: str, image: bytes) -> None:
         )
 
 
-def _as_json(identity: Identity, **more: object) -> str:
+def _as_json(identity: Identity, trusted: Trusted | None, **more: object) -> str:
     import json
 
     return json.dumps(
         {
             "sequence": identity.sequence,
             "crc32": identity.model_crc,
+            "hash": trusted.model_hash.hex() if trusted else "",
             "name": identity.name,
             "uid": identity.uid,
             "firmware": identity.firmware,
@@ -90,12 +85,13 @@ def _as_json(identity: Identity, **more: object) -> str:
             "reason": identity.reason.name,
             "detail": identity.detail,
             "missed": identity.missed,
+            "trust": trusted.as_dict() if trusted else None,
             **more,
         }
     )
 
 
-def describe(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+def describe(args: argparse.Namespace) -> None:
     """Say what is inside of an image file, or of the image that a node runs."""
     import json
 
@@ -103,7 +99,6 @@ def describe(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     from host.show.describe import as_dict, as_lines
 
     if names_image(args.port):
-        require_no_line(args, parser)
         image = load_image(args.port)
     else:
         with line_of(args).open(args.port) as node:
@@ -116,96 +111,83 @@ def describe(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
         out.print(text)
 
 
+def deed_of(args: argparse.Namespace) -> Deed:
+    """What is done to the node."""
+    if args.image or args.rollback or args.confirm or args.revert:
+        return Deed.CHANGE
+    return Deed.RUN if args.acknowledge or args.override else Deed.READ
+
+
+def bring(node: Node, image: bytes, args: argparse.Namespace) -> Deployed:
+    """The image onto the node, to stay or on trial."""
+    from host.node.staging import deploy, try_out
+
+    with progress(None if args.json else console(), keep=True) as update:
+        if args.trial:
+            return try_out(node, image, args.trial, progress=update, prove=not args.no_prove)
+        return deploy(node, image, progress=update, prove=not args.no_prove)
+
+
+def carry_out(node: Node, image: bytes | None, args: argparse.Namespace) -> dict[str, object]:
+    """What is asked for; for JSON, what is to be said of it."""
+    from host.node.coils import acknowledge, override
+    from host.node.staging import rollback
+    from host.node.trials import confirm, revert
+
+    if image is not None:
+        deployed = bring(node, image, args)
+        return {"seconds": round(deployed.seconds, 3), "already": deployed.already}
+    if args.rollback:
+        rollback(node)
+    elif args.confirm:
+        confirm(node)
+    elif args.revert:
+        revert(node)
+    elif args.acknowledge:
+        return {"acknowledged": acknowledge(node)}
+    elif args.override:
+        override(node, args.override == "on")
+    return {}
+
+
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser(
-        prog=program("deploy"),
-        usage="%(prog)s [options] PORT [IMAGE]",
-        description="Send a saved image to a node and prove it there: the lamp follows a test row,\n"
-        "then the inputs are put back. Without an image: say what runs there.",
-        epilog=spoken(EXAMPLES),
-    )
-    parser.add_argument(
-        "port", metavar="PORT", help=f"{PORT_HELP}; with --describe also an image file, which needs no node"
-    )
-    parser.add_argument(
-        "image",
-        nargs="?",
-        type=file_name,
-        metavar="IMAGE",
-        help="image file, as --save of train and convert writes it",
-    )
-    parser.add_argument("--rollback", action="store_true", help="bring back the previous model")
-    parser.add_argument(
-        "--fetch", type=file_name, metavar="FILE", help="save the image that the node is running"
-    )
-    parser.add_argument(
-        "--describe", action="store_true", help="say what is inside the running image, or an image file"
-    )
-    parser.add_argument(
-        "--acknowledge",
-        action="store_true",
-        help="let a latched decision go, once what set it has ended",
-    )
-    parser.add_argument(
-        "--override",
-        choices=("on", "off"),
-        help="on: the bus writes the inputs that the node measures, and windows do not; until off or a start",
-    )
-    parser.add_argument(
-        "--no-prove",
-        action="store_true",
-        help="leave inputs and lamp alone after the commit, without the proof",
-    )
-    add_line_options(parser)
-    add_json_option(parser)
-    args = parser.parse_intermixed_args(argv)
+    args = parse(argv)
     line = line_of(args)
     from host.files import require_writable
-    from host.node.coils import acknowledge, held_by, override
-    from host.node.staging import deploy, fetch, load_image, rollback
+    from host.node.coils import held_by
+    from host.node.staging import fetch, load_image
+    from host.node.trusted import knows_trust
+    from host.show import trust
 
-    choices = (args.image, args.rollback, args.fetch, args.describe, args.acknowledge, args.override)
-    if sum(bool(choice) for choice in choices) > 1:
-        raise NeuronError(
-            "choose one: an image to deploy, --rollback, --fetch, --describe, --acknowledge or --override"
-        )
-    if args.no_prove and not args.image:
-        parser.error("--no-prove goes with an image to deploy")
     if args.describe:
-        describe(args, parser)
+        describe(args)
         return 0
     if args.fetch:
         require_writable(args.fetch)
     image = load_image(args.image) if args.image else None
-    out = None if args.json else console()
-    with line.open(args.port) as node:
-        more: dict[str, object] = {}
-        if image is not None:
-            with progress(out, keep=True) as update:
-                deployed = deploy(node, image, progress=update, prove=not args.no_prove)
-            more = {"seconds": round(deployed.seconds, 3), "already": deployed.already}
-        elif args.rollback:
-            rollback(node)
-        elif args.fetch:
-            _save(args.fetch, fetch(node))
-        elif args.acknowledge:
-            more = {"acknowledged": acknowledge(node)}
-        elif args.override:
-            override(node, args.override == "on")
+    with line.open(args.port, deed_of(args)) as node:
+        more = carry_out(node, image, args)
+        fetched = fetch(node) if args.fetch else None
         held = held_by(node)
-        identity = node.identity()
-    if out is None:
-        print(_as_json(identity, address=line.address, held_by=held, **more))
-    else:
-        if more.get("already"):
-            out.print("already runs there: nothing was written; the model to go back to stays")
-        if "acknowledged" in more:
-            out.print("the latch is let go" if more["acknowledged"] else "nothing was latched")
-        out.print(f"node {line.address} runs {_describe(identity)}")
-        for name in held:
-            out.print(f"  {name}: {HELD_BY[name]}")
-        warn(identity.warnings())
+        identity, trusted = node.identity(), knows_trust(node)
+    if fetched is not None:
+        _save(args.fetch, fetched)
+    if args.json:
+        print(_as_json(identity, trusted, address=line.address, held_by=held, **more))
+        return 0
+    out = console()
+    if more.get("already"):
+        out.print("already runs there: nothing was written; the model to go back to stays")
+    if "acknowledged" in more:
+        out.print("the latch is let go" if more["acknowledged"] else "nothing was latched")
+    out.print(f"node {line.address} runs {_describe(identity)}")
+    if trusted:
+        for text in trust.hashes(trusted, identity.firmware) + trust.states(trusted):
+            out.print(f"  {text}")
+    for name in held:
+        out.print(f"  {name}: {HELD_BY[name]}")
+    warn(identity.warnings())
     return 0
 
 

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from host.cli.asking import inputs_of, parse
-from host.cli.line import line_of, names_image
+from host.cli.line import Deed, line_of, names_image
 from host.cli.parser import program
 from host.errors import NeuronError, command, counted
 from host.show.terminal import can_draw, console, note, progress, say, warn
@@ -45,7 +45,7 @@ def asked(args: argparse.Namespace) -> Iterator[Twin]:
     if names_image(args.port):
         yield Twin(load_image(args.port))
         return
-    with line_of(args).open(args.port) as node:
+    with line_of(args).open(args.port, Deed.RUN) as node:
         yield OnNode(
             node,
             f"deploy one first ({program('train')} --deploy PORT)",

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from host.boards.opening import PORT_HELP, SIMULATED
-from host.cli.line import Line, add_line_options, line_of
+from host.cli.key import add_key_options
+from host.cli.line import Deed, Line, add_line_options, line_of
 from host.cli.parser import Parser, add_json_option, number, program, whole
 from host.core.wire import (
     ADDRESS_MAX,
@@ -125,6 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help=f"milliseconds that a digital channel must stand to count, 0..{DEBOUNCE_MAX}",
     )
     add_line_options(parser)
+    add_key_options(parser)
     add_json_option(parser)
     args = parser.parse_args(argv)
     line = line_of(args)
@@ -147,7 +149,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "debounce": args.debounce,
     }
     changes = {name: value for name, value in wanted.items() if value is not None}
-    with line.open(args.port) as node:
+    with line.open(args.port, Deed.CHANGE if changes else Deed.READ) as node:
         settings = read_settings(node)
         unsaved = {} if changes else read_unsaved(node, settings)
         said = node.identity().warnings()

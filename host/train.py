@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from host.cli.line import line_of
+from host.cli.line import Deed, line_of
 from host.cli.training import models_of, options_of, parse
 from host.errors import command, counted
 from host.show.terminal import can_draw, console, progress, say, warn
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         last.changed.require(args.allow_changed)
         say(out, f"Deploying {last.plan.label} to {line.describe(args.deploy)}", style="bold")
-        with line.open(args.deploy) as node:
+        with line.open(args.deploy, Deed.CHANGE) as node:
             staged = False
             if args.on_board:
                 there["on_board"] = train_there(node, last, out)

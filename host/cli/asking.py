@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from host.boards.opening import PORT_HELP, SIMULATED
+from host.cli.key import add_key_options
 from host.cli.line import add_line_options, line_of, names_image, require_no_line
 from host.cli.parser import Parser, add_json_option, file_name, number, program, spoken
 from host.errors import NeuronError, counted
@@ -59,6 +60,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add_json_option(parser, "row")
     add_line_options(parser)
+    add_key_options(parser)
     args = parser.parse_intermixed_args(argv)
     if args.inputs and args.data:
         parser.error("choose one: inputs, or --data FILE.csv")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os.path
-from contextlib import AbstractContextManager
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from host.boards.opening import SIMULATED, open_node, require_port
+from host.cli.key import Key, key_of
 from host.cli.parser import seconds, whole
 from host.core.wire import (
     ADDRESS_MAX,
@@ -18,12 +22,21 @@ from host.core.wire import (
     DEFAULT_ADDRESS,
     DEFAULT_BAUD,
     IMAGE_MAGIC,
+    UID_BYTES,
     Format,
 )
 from host.errors import NeuronError
+from host.show.terminal import warn
 
 if TYPE_CHECKING:
     from host.node.node import Node
+
+
+def uid(text: str) -> str:
+    """Option type: a node's UID."""
+    if not re.fullmatch(f"[0-9A-Fa-f]{{{2 * UID_BYTES}}}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no UID of {2 * UID_BYTES} hex digits")
+    return text.lower()
 
 
 def add_line_options(parser: argparse.ArgumentParser) -> None:
@@ -48,20 +61,39 @@ def add_line_options(parser: argparse.ArgumentParser) -> None:
         "--stop-bits", type=int, choices=(1, 2), default=1, help="2 goes with parity N only (default 1)"
     )
     group.add_argument(
+        "--uid", type=uid, metavar="UID", help="speak to the node with this UID only, 24 hex digits"
+    )
+    group.add_argument(
         "--timeout", type=seconds, default=None, metavar="S", help="seconds to wait for each answer"
     )
     group.add_argument("--trace", action="store_true", help="print every frame, sent and received, on stderr")
 
 
+class Deed(Enum):
+    """What a command is about to do with a node."""
+
+    READ = 0
+    RUN = 1
+    """Write inputs or coils."""
+    CHANGE = 2
+    """Its model, its settings or its key."""
+
+
+LINE_OPTIONS = ("address", "baud", "parity", "stop_bits", "uid", "timeout", "trace")
+
+
 @dataclass(frozen=True)
 class Line:
-    """How to speak to a node. timeout: seconds for one answer, None: as usual; trace: show every frame on stderr."""
+    """How to speak to a node. timeout: seconds for one answer, None: as usual; trace: show every frame on stderr; uid:
+    of the only node that is meant; key: that signs orders for it."""
 
     address: int
     baud: int
     line_format: Format
     timeout: float | None
     trace: bool
+    uid: str | None = None
+    key: Key | None = None
 
     def describe(self, port: str) -> str:
         """'/dev/ttyUSB0, 19200 8E1, address 1'."""
@@ -70,19 +102,34 @@ class Line:
         return f"{port}, {self.baud} {self.line_format.name[1:]}, address {self.address}"
 
     def require(self, port: str) -> None:
-        """NeuronError where the way to `port` is known to be closed."""
+        """NeuronError where the way to `port` is known to be closed, or the key's passphrase is wrong."""
+        if self.key is not None:
+            self.key.open()
         require_port(port, baud=self.baud, line_format=self.line_format, timeout=self.timeout)
 
-    def open(self, port: str) -> AbstractContextManager[Node]:
-        """The node behind `port`."""
-        return open_node(
+    @contextmanager
+    def open(self, port: str, deed: Deed = Deed.READ) -> Iterator[Node]:
+        """The node behind `port`, for those who are about to do that with it: given signed orders where it wants them.
+        NeuronError before anything is sent to a node that would refuse, or that is not the one that is meant."""
+        signer = self.key.open() if self.key and deed is not Deed.READ else None
+        with open_node(
             port,
             address=self.address,
             baud=self.baud,
             line_format=self.line_format,
             timeout=self.timeout,
             trace=self.trace,
-        )
+        ) as node:
+            from host.node.keyed import require_free, require_uid, with_key
+
+            if self.uid is not None:
+                require_uid(node, self.uid)
+            if signer is not None:
+                node, said = with_key(node, signer)
+                warn(said)
+            elif deed is not Deed.READ:
+                require_free(node, changes=deed is Deed.CHANGE)
+            yield node
 
 
 def line_of(args: argparse.Namespace) -> Line:
@@ -92,7 +139,7 @@ def line_of(args: argparse.Namespace) -> Line:
         raise NeuronError(
             f"8{args.parity}{args.stop_bits} is no Modbus format: --stop-bits 2 goes with --parity N"
         )
-    return Line(args.address, args.baud, Format[name], args.timeout, args.trace)
+    return Line(args.address, args.baud, Format[name], args.timeout, args.trace, args.uid, key_of(args))
 
 
 def names_image(port: str) -> bool:
@@ -108,6 +155,6 @@ def names_image(port: str) -> bool:
 
 def require_no_line(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """NeuronError where an option of the line is given that would do nothing with an image file."""
-    for option in ("address", "baud", "parity", "stop_bits", "timeout", "trace"):
-        if getattr(args, option) != parser.get_default(option):
+    for option in (*LINE_OPTIONS, "key", "passphrase_file"):
+        if getattr(args, option, None) != parser.get_default(option):
             parser.error(f"--{option.replace('_', '-')} needs a node: {args.port} is an image file")

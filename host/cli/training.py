@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from host.boards.opening import PORT_HELP
+from host.cli.key import add_key_options
 from host.cli.line import add_line_options
 from host.cli.parser import (
     Parser,
@@ -98,6 +99,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add_decision_options(parser)
     _add_pictures(parser)
     add_line_options(parser)
+    add_key_options(parser)
     add_json_option(parser)
     parser.add_argument(
         "--full-history",

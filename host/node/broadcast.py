@@ -7,7 +7,6 @@ secret that nobody else knows, that session alone.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -16,13 +15,14 @@ from dataclasses import dataclass, field
 
 from host.core.modbus import write_registers_pdu
 from host.core.registers import Block, bytes_registers, placed
-from host.core.wire import BLOCK_BYTES, GO_BYTES, HASH_BYTES, Reason, Session
+from host.core.wire import BLOCK_BYTES, GO_BYTES, Reason, Session
 from host.errors import NeuronError, listed
 from host.node import client
 from host.node.client import NodeError
 from host.node.identity import Strange, in_words, known
 from host.node.link import Gone, Link
 from host.node.node import POLL_SECONDS, Node
+from host.node.trusted import hash_of as hash_of
 from host.node.trusted import read_trusted
 from host.progress import Progress, silent
 
@@ -32,11 +32,6 @@ FRUITLESS = 3
 GOES = 3
 """Times that GO is said to all; then to each that has not heard it."""
 READY = (Session.VERIFIED, Session.ARMED)
-
-
-def hash_of(data: bytes) -> bytes:
-    """BLAKE2b-256, as MODEL_HASH has it."""
-    return hashlib.blake2b(data, digest_size=HASH_BYTES).digest()
 
 
 @dataclass

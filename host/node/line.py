@@ -14,7 +14,6 @@ from host.core.wire import (
     BAUD_MIN,
     DEBOUNCE_MAX,
     GAPS,
-    Command,
     Format,
     Gap,
     Safe,
@@ -96,5 +95,4 @@ def read_unsaved(node: Node, settings: Settings) -> dict[str, int]:
 def save_settings(node: Node, settings: Settings) -> None:
     """Have the node keep these settings, all of them, whatever others have written and not saved. It answers on the
     old ones, then speaks the new."""
-    node.write_values(**settings.registers())
-    node.command(Command.SAVE_SETTINGS, "save the settings")
+    node.keep_settings(**settings.registers())

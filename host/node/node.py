@@ -58,7 +58,6 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT = 1.0
 WRITE_READ_WORDS = FC23_WRITE_REGISTERS_MAX // 2 * 2
-"""Registers of inputs that one function 23 writes: whole floats, or integers."""
 RESULTS = Block.between("RESULT_BITS", "RESULTS")
 CLASS_RESULTS = Block.between("RESULT_CLASS", "RESULTS")
 WHOSE_RESULTS = Block.between("RESULT_CRC", "RESULTS")
@@ -94,12 +93,16 @@ class Result:
 
 
 class Node(Client):
-    """One node on an open line, with what its registers mean."""
+    """One node on an open line, with what its registers mean. keyed: what changes it is signed."""
+
+    keyed = False
 
     def __init__(self, link: Link, address: int) -> None:
         super().__init__(link, address)
         self.lamp: Callable[[], bool] | None = None
         """Looks at the lamp itself, where it can be seen from here."""
+        self.words_at_once = WRITE_READ_WORDS
+        """Registers of inputs that one request writes: whole floats, or integers."""
         self._greeting: Status | None = None
         self._given: tuple[Register, Sequence[int]] | None = None
 
@@ -145,6 +148,13 @@ class Node(Client):
     def _ask(self, request: bytes) -> bytes:
         self._greeting = None
         return super()._ask(request)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What is asked meanwhile leaves the handshake's answer as good as it is."""
+        greeting = self._greeting
+        yield
+        self._greeting = greeting
 
     def identity(self) -> Identity:
         """What the node says of itself, in one request."""
@@ -192,16 +202,33 @@ class Node(Client):
         return self.read_bytes("IMAGE", length)
 
     def command(
-        self, code: Command, doing: str, length: int = 0, crc: int = 0, *, inputs: int = 0
+        self,
+        code: Command,
+        doing: str,
+        length: int = 0,
+        crc: int = 0,
+        *,
+        image_hash: bytes = b"",
+        seconds: int = 0,
+        inputs: int = 0,
     ) -> list[int]:
-        """Have the node carry out a command; Refused when it will not. inputs: so many are read along with its answer,
-        as read_inputs does."""
-        address, words = placed(COMMAND=code, LENGTH=length, CRC=crc)
+        """Have the node carry out a command; Refused when it will not. image_hash: of the image that is meant, which
+        only a signed order names; seconds: of a trial; inputs: so many are read along with its answer, as read_inputs
+        does."""
+        address, words = placed(
+            COMMAND=code, LENGTH=length, CRC=crc, **({"SECONDS": seconds} if seconds else {})
+        )
         with self.refusals(doing):
             if inputs:
                 return self.write_read(address, words, BY_NAME["INPUTS_FLOAT"].address, 2 * inputs)
             self.write(address, words)
         return []
+
+    def keep_settings(self, **values: Any) -> None:
+        """Have the node keep its settings, by the names of their registers: all of them, whatever others have written
+        and not saved."""
+        self.write_values(**values)
+        self.command(Command.SAVE_SETTINGS, "save the settings")
 
     @contextmanager
     def refusals(self, doing: str) -> Iterator[None]:
@@ -227,8 +254,8 @@ class Node(Client):
         y, leds, beyond, numbers, all_bits, crc = [], [], [], [], 0, 0
         for values in rows:
             self._given = row, values
-            if len(values) <= WRITE_READ_WORDS:
-                words = self.write_read(row.address, values, start, count)
+            if len(values) <= self.words_at_once:
+                words = self.give_inputs(row.address, values, start, count)
             else:
                 self._write_wide(row, values)
                 words = self.read(Table.HOLDING, start, count)
@@ -255,16 +282,24 @@ class Node(Client):
 
     def _write_wide(self, row: Register, values: Sequence[int]) -> None:
         """More inputs than one frame holds: HOLD keeps the neuron still until all of them stand."""
-        hold, half = BY_NAME["HOLD"].address, WRITE_READ_WORDS
+        hold, most = BY_NAME["HOLD"].address, self.words_at_once
         try:
             self.write_coil(hold, True)
             try:
-                self.write(row.address, values[:half])
-                self.write(row.address + half, values[half:])
+                for at in range(0, len(values), most):
+                    self.give_some_inputs(row.address + at, values[at : at + most])
             finally:
                 self.write_coil(hold, False)
         except NodeError as error:
             raise NodeError(f"{error}; coil HOLD, number {hold}, may still be set: clear it") from error
+
+    def give_inputs(self, address: int, words: Sequence[int], read_address: int, count: int) -> list[int]:
+        """Write registers of inputs, then read holding registers that follow from them."""
+        return self.write_read(address, words, read_address, count)
+
+    def give_some_inputs(self, address: int, words: Sequence[int]) -> None:
+        """Write registers of inputs."""
+        self.write(address, words)
 
     def evaluate(self, x: Int16, outputs: int, *, classes: bool = False, whose: bool = False) -> Result:
         """Rows of int16 inputs (rows, inputs), at the model's scales. classes: ask for each row's; whose: ask for them
@@ -294,10 +329,10 @@ class Node(Client):
         row = BY_NAME["INPUTS_FLOAT"]
         if not self.inputs_are_ours():
             return self.running()
-        if len(words) > WRITE_READ_WORDS:
+        if len(words) > self.words_at_once:
             self._write_wide(row, words)
             return self.running()
-        return running_of(self.write_read(row.address, words, RUNNING.address, RUNNING.count))
+        return running_of(self.give_inputs(row.address, words, RUNNING.address, RUNNING.count))
 
     def inputs_are_ours(self) -> bool:
         """Whether the inputs that were last evaluated here still stand: no other master has written."""

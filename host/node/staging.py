@@ -14,6 +14,7 @@ from host.errors import NeuronError
 from host.node.client import NodeError
 from host.node.identity import Identity, Running, in_words
 from host.node.node import Node
+from host.node.trusted import hash_of, trial_left
 from host.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -39,10 +40,10 @@ COMMIT_SECONDS, COMMIT_SECONDS_BYTE = 0.005, 4e-6
 class Deployed:
     """A model that runs, and was proven unless that was not wanted.
 
-    crc: CRC-32 of its image; sequence: the node's commit number; already: it ran there before, and nothing was
-    written; warnings: what else is to be known of the node; rows: what it was proven by, where that was given; proving:
-    the seconds of `seconds` that this took; senses: it takes its inputs from its channels, so that none were given to
-    it: its self-test, features of windows included, is the proof.
+    crc: CRC-32 of its image; image_hash: its BLAKE2b-256; sequence: the node's commit number; already: it ran there
+    before, and nothing was written; warnings: what else is to be known of the node; rows: what it was proven by, where
+    that was given; proving: the seconds of `seconds` that this took; senses: it takes its inputs from its channels, so
+    that none were given to it: its self-test, features of windows included, is the proof.
     """
 
     address: int
@@ -54,12 +55,14 @@ class Deployed:
     rows: tuple[Row, ...] = ()
     proving: float = 0.0
     senses: bool = False
+    image_hash: bytes = b""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, without the rows."""
         return {
             "address": self.address,
             "crc32": self.crc,
+            "hash": self.image_hash.hex(),
             "sequence": self.sequence,
             "seconds": self.seconds,
             "already": self.already,
@@ -79,7 +82,8 @@ class Deployed:
 
 def stage(node: Node, image: bytes, progress: Progress = silent) -> None:
     """Write the image into the node's stage."""
-    node.write_bytes("STAGE", image, progress, "stage")
+    with node.refusals("take an image into its stage"):
+        node.write_bytes("STAGE", image, progress, "stage")
 
 
 def checked_image(image: bytes) -> Model:
@@ -96,17 +100,27 @@ def checked_image(image: bytes) -> Model:
 
 
 @dataclass(frozen=True)
-class _Order:
-    """A command that has the node commit an image."""
+class Meant:
+    """A command that has the node run an image. seconds: of a trial."""
 
     code: Command
     doing: str
     crc: int
+    image_hash: bytes
     length: int = 0
+    seconds: int = 0
 
     def give(self, node: Node, inputs: int = 0) -> list[int]:
         """inputs: so many are read along with the answer."""
-        return node.command(self.code, self.doing, self.length, self.crc, inputs=inputs)
+        return node.command(
+            self.code,
+            self.doing,
+            self.length,
+            self.crc,
+            image_hash=self.image_hash,
+            seconds=self.seconds,
+            inputs=inputs,
+        )
 
     def settle(self, node: Node) -> Identity:
         """Wait for the end, and see that the node runs what it was told to.
@@ -170,6 +184,15 @@ def deploy(
     return _deploy(node, image, False, progress, prove, x)
 
 
+def try_out(
+    node: Node, image: bytes, seconds: int, *, progress: Progress = silent, prove: bool = True
+) -> Deployed:
+    """Have the node run this image on trial, from RAM: the model of before comes back by itself after so many seconds,
+    1..65535, or by a reset, unless `host.node.trials.confirm` comes before. NeuronError as from deploy; also where the
+    image runs there already, and is kept."""
+    return _deploy(node, image, False, progress, prove, None, seconds)
+
+
 def commit_staged(
     node: Node, image: bytes, *, progress: Progress = silent, prove: bool = True, x: ArrayLike | None = None
 ) -> Deployed:
@@ -178,7 +201,13 @@ def commit_staged(
 
 
 def _deploy(
-    node: Node, image: bytes, staged: bool, progress: Progress, prove: bool, x: ArrayLike | None
+    node: Node,
+    image: bytes,
+    staged: bool,
+    progress: Progress,
+    prove: bool,
+    x: ArrayLike | None,
+    seconds: int = 0,
 ) -> Deployed:
     from host.core.image import image_crc
     from host.core.load import require_in_time
@@ -189,24 +218,29 @@ def _deploy(
     require_in_time(model)
     prove = prove and model.senses is None  # rows are not for a node that measures its inputs
     if staged:
-        order = _Order(Command.COMMIT, "commit the image", crc)
+        order = Meant(Command.COMMIT, "commit the image", crc, hash_of(image))
+    elif seconds:
+        order = Meant(Command.TRIAL, "try the image", crc, hash_of(image), len(image), seconds)
     else:
-        order = _Order(Command.INSTALL, "take the image", crc, len(image))
+        order = Meant(Command.INSTALL, "take the image", crc, hash_of(image), len(image))
     q, took = (proof.vector_of(model), []) if x is None or not prove else proof.quantised(model, x)
     found: list[int] = []
     rows: list[Row] = []
     proving = 0.0
+    last = "try" if seconds else "commit"
 
     def runs(row: int) -> None:
         if row == 0:
             phase.said = f"the model runs, CRC-32 {crc:08x}, and is not proven"
             if not already:
-                progress("commit", 1, 1)
+                progress(last, 1, 1)
         if prove:
             progress(PROVING, row + 1, len(q))
 
     with _if_interrupted(BEFORE) as phase:
         already = _runs(node, image)
+        if already and trial_left(node):
+            raise NodeError("that model is on trial there: confirm it to keep it (--confirm), or --revert")
         settle = None if already else lambda: order.settle(node)
         if not already:
             if not staged:
@@ -216,7 +250,7 @@ def _deploy(
             found = order.give(node, model.inputs if prove and model.inputs <= INPUTS_ALONG else 0)
             if not staged:
                 progress("verify", 1, 1)
-            progress("commit", 0, 1)
+            progress(last, 0, 1)
             time.sleep(COMMIT_SECONDS + COMMIT_SECONDS_BYTE * len(image))
         if prove:
             with proof.inputs_kept(node, found or node.read_inputs(model.inputs)) as kept:
@@ -233,17 +267,17 @@ def _deploy(
         warnings = node.identity().warnings() if running.attention else []
     if running.sequence == 0 or running.model_crc != crc:
         raise NodeError(f"the node runs {_running(running)} now: another master has changed its model")
-    seconds = time.monotonic() - began
     return Deployed(
         node.address,
         crc,
         running.sequence,
-        seconds,
+        time.monotonic() - began,
         already,
         tuple(warnings),
         tuple(rows),
         proving,
         model.senses is not None,
+        hash_of(image),
     )
 
 
@@ -253,7 +287,8 @@ def rollback(node: Node) -> Identity:
         identity = node.identity()
         if identity.previous_sequence == 0:
             raise NodeError("the node keeps no previous model: there is nothing to go back to")
-        order = _Order(Command.ROLLBACK, "roll back", identity.previous_crc)
+        previous = node.read_value("PREVIOUS_HASH") if node.keyed else b""
+        order = Meant(Command.ROLLBACK, "roll back", identity.previous_crc, previous)
         phase.said = AMID
         order.give(node)
         return order.settle(node)
