@@ -131,9 +131,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         from host.files import replace_file, require_writable
 
         require_writable(args.save, {"MODEL": args.model, "--data": args.data})
+    from host.core.hashes import hash_of
     from host.core.image import image_crc
     from host.models import convert, load
-    from host.node.trusted import hash_of
 
     out = None if args.json else console()
     model = load(args.model, classes=args.classes or (), activation=args.activation or (), trust=args.trust)

@@ -85,6 +85,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> FakeNode:
 
     monkeypatch.setattr("host.cli.line.open_node", open_node)
     monkeypatch.setattr("host.cli.line.require_port", lambda port, **options: None)
+    monkeypatch.setattr("host.node.keyed.require_free", lambda node, changes: None)
     monkeypatch.setattr("host.node.staging.deploy", deploy)
     return fake
 
@@ -164,7 +165,7 @@ def test_the_inputs_are_left_as_they_were(capsys: pytest.CaptureFixture[str], no
 
 def test_without_a_proof_nothing_is_asked(capsys: pytest.CaptureFixture[str], node: FakeNode) -> None:
     result = run_json(capsys, "--model", "and", "--deploy", "sim", "--no-prove")
-    assert list(result["deployed"]) == ["address", "crc32", "sequence", "seconds", "already"]
+    assert list(result["deployed"]) == ["address", "crc32", "hash", "sequence", "seconds", "already"]
     assert train.main(["--model", "and", "--deploy", "sim", "--no-prove"]) == 0
     assert capsys.readouterr().out.endswith(", sequence 7, after 0.2 s, not proven\n")
     assert node.asked == 0

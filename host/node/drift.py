@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from host.core.hashes import hash_of
 from host.core.modbus import ILLEGAL_ADDRESS
 from host.core.registers import Block
 from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, WIRE_VERSION, Gap, State, Table
 from host.errors import NeuronError
-from host.node.broadcast import hash_of
 from host.node.client import Answered, NoAnswer
 from host.node.fleet import Fleet, Member
 from host.node.identity import IDENTITY, Identity, Strange, checked, identity_of, known

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from host.core.hashes import hash_of
 from host.core.wire import IMAGE_MAX, Command, Reason, State
 from host.errors import NeuronError
 from host.node.client import NodeError
 from host.node.identity import Identity, Running, in_words
 from host.node.node import Node
-from host.node.trusted import hash_of, trial_left
+from host.node.trusted import trial_left
 from host.progress import Progress, silent
 
 if TYPE_CHECKING:

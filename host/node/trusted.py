@@ -6,24 +6,18 @@ or shows it.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from host.core.modbus import ILLEGAL_ADDRESS
 from host.core.registers import Block
-from host.core.wire import HASH_BYTES, OrderResult, Reason, Table, Trust
+from host.core.wire import OrderResult, Reason, Table, Trust
 from host.node.client import Answered, Client
 from host.node.identity import Strange, known
 
 TRUSTED = Block.between("TRUST", "FIRMWARE_HASH")
 BITS, LEFT = Block.of(["TRUST"]), Block.of(["TRIAL_LEFT"])
-
-
-def hash_of(data: bytes) -> bytes:
-    """BLAKE2b-256, as MODEL_HASH has it."""
-    return hashlib.blake2b(data, digest_size=HASH_BYTES).digest()
 
 
 @dataclass(frozen=True)

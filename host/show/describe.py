@@ -10,6 +10,7 @@ import numpy as np
 
 from host.core.channels import NAMES, names_of
 from host.core.fixed import INT16_MAX, INT16_MIN, Int16, fixed_to_float
+from host.core.hashes import hash_of
 from host.core.image import HEADER, Model, image_crc
 from host.core.infer import dequantise_inputs
 from host.core.load import instructions, share
@@ -17,7 +18,6 @@ from host.core.senses import Senses, Source
 from host.core.wire import Feature
 from host.errors import counted
 from host.node.staging import checked_image
-from host.node.trusted import hash_of
 
 WIDTH = 20
 """Of a name in a column of them; a longer one pushes the rest aside."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from host.core.hashes import hash_of
 from host.core.wire import BLOCK_BYTES
 from host.errors import counted, listed
 from host.node.applied import Apply, Outcome
-from host.node.broadcast import hash_of
 from host.node.drift import Shipment, Standing, Survey, short
 from host.node.rollout import Fate
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from host.core.hashes import hash_of
 from host.core.image import Model, image_crc
 from host.core.learn import Config
 from host.core.wire import Activation, Loss
@@ -16,7 +17,6 @@ from host.data.dataset import BUILT_IN, Dataset
 from host.models.changed import Changed
 from host.models.dense import Dense, Float, reference
 from host.models.report import Report, fixed_outputs
-from host.node.trusted import hash_of
 from host.training.decided import Decided, decided_of
 from host.training.fit import Epoch, Fit
 from host.training.plan import Plan
