@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from host.cli.bus import Bus, add_bus_options, bus_of
+from host.cli.key import add_key_options, key_of
 from host.cli.parser import Parser, add_json_option, file_name, numbers, program, share, spoken, whole
 from host.core.wire import ADDRESS_MAX
 from host.errors import command
@@ -18,6 +19,7 @@ from host.errors import command
 if TYPE_CHECKING:
     import argparse
 
+    from host.node.deeds import Deeds
     from host.node.drift import Survey
     from host.node.fleet import Fleet
     from host.node.rollout import Trial
@@ -28,7 +30,8 @@ examples:
   python -m host.fleet /dev/ttyUSB0 fleet.toml apply
   python -m host.fleet /dev/ttyUSB0 fleet.toml apply --trial 60 --canary 2
 
-exit status: 0 all is as the file wants it, 1 something is not, 2 it could not be done
+exit status: 0 all is as the file wants it, 1 something is not, 2 it could not
+be done
 """
 EXIT_DRIFT = 1
 TRIAL_MAX = 3600
@@ -37,8 +40,9 @@ TRIAL_MAX = 3600
 def _parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, Parser]:
     parser = Parser(
         prog=program("fleet"),
-        description="Bring all nodes of a line to what a file says of them: by UID, each one's address,\n"
-        "group and model. An image goes to all of them at once, and they switch together.",
+        description="Bring all nodes of a line to what a file says of them: by UID, each one's\n"
+        "address, group and model. An image goes to all of them at once, and they switch\n"
+        "together.",
         epilog=spoken(EXAMPLES),
     )
     parser.add_argument(
@@ -78,13 +82,14 @@ def _parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, Parser]:
         help="share of the looks at which the lamp must be lit (default 0,1)",
     )
     add_bus_options(parser)
+    add_key_options(parser)
     add_json_option(parser)
     args = parser.parse_args(argv)
-    for option in ("trial", "canary", "max_failed", "max_out_of_range", "lit"):
+    for option in ("trial", "canary", "max_failed", "max_out_of_range", "lit", "key"):
         if getattr(args, option) is not None:
             if args.action != "apply":
                 parser.error(f"--{option.replace('_', '-')} goes with apply")
-            if args.trial is None:
+            if args.trial is None and option != "key":
                 parser.error(f"--{option.replace('_', '-')} goes with --trial S")
     if args.lit is not None and not (len(args.lit) == 2 and 0 <= args.lit[0] <= args.lit[1] <= 1):
         parser.error("--lit takes two shares of 0..1, like 0.1,0.9")
@@ -150,6 +155,7 @@ def _apply(args: argparse.Namespace, fleet: Fleet, bus: Bus) -> int:
     from host.show.terminal import console, progress
 
     out = None if args.json else console()
+    deeds = _deeds(args)
     apply: Apply | None = None
     try:
         with bus.open(args.port) as link, progress(out, keep=True) as update:
@@ -158,7 +164,7 @@ def _apply(args: argparse.Namespace, fleet: Fleet, bus: Bus) -> int:
                 for line in status_lines(found):
                     out.print(line)
                 out.print(f"{bus.describe(args.port)}: {summary(found)}")
-            apply = Apply(link, found, _trial(args))
+            apply = Apply(link, found, _trial(args), deeds)
             apply.run(update)
     finally:
         if apply is not None and out is not None:
@@ -167,6 +173,15 @@ def _apply(args: argparse.Namespace, fleet: Fleet, bus: Bus) -> int:
         elif apply is not None:
             print(json.dumps({**_as_dict(args.port, bus, apply.survey), **apply.as_dict()}))
     return 0 if apply.as_wanted else EXIT_DRIFT
+
+
+def _deeds(args: argparse.Namespace) -> Deeds:
+    """How nodes are told."""
+    from host.node.deeds import Deeds
+    from host.node.signed_deeds import SignedDeeds
+
+    key = key_of(args)
+    return SignedDeeds(key.open()) if key else Deeds()
 
 
 def _trial(args: argparse.Namespace) -> Trial | None:

@@ -134,6 +134,7 @@ class ObeyingNode:
             "WIRE_VERSION": WIRE_VERSION,
             "BAUD_IN_FORCE": DEFAULT_BAUD,
             "ADDRESS_IN_FORCE": 1,
+            "GROUP_IN_FORCE": self.group,
             "FIRMWARE_VERSION": 0x0102,
             "UID": self.uid,
             "TRUST": sum(1 << bit for bit, on in has.items() if on),

@@ -31,8 +31,8 @@ class Deeds:
 
     def confirm(self, receiver: Receiver, crc: int) -> None:
         """Have it keep the image that it tries, which has this CRC-32."""
-        receiver.node.command(Command.CONFIRM, "keep the model", crc=crc)
+        receiver.node.command(Command.CONFIRM, "keep the model", crc=crc, image_hash=receiver.hash)
 
     def revert(self, receiver: Receiver, crc: int) -> None:
         """Have it end the trial."""
-        receiver.node.command(Command.REVERT, "end the trial", crc=crc)
+        receiver.node.command(Command.REVERT, "end the trial", crc=crc, image_hash=receiver.hash)

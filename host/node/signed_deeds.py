@@ -1,0 +1,83 @@
+"""What is asked of a fleet's nodes by the owner of their key: signed orders, one for a whole group where that goes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from host.core.hashes import hash_of
+from host.core.order import arm_arguments
+from host.core.wire import Command
+from host.errors import NeuronError
+from host.node.broadcast import Receiver, taking_part
+from host.node.client import NodeError
+from host.node.deeds import Deeds
+from host.node.drift import Standing
+from host.node.keyed import KeyedNode, require_same
+from host.node.keyfile import Signer
+from host.node.link import Link
+from host.node.node import Node
+from host.node.orders import counters, give_group, next_counter, signed
+
+
+class SignedDeeds(Deeds):
+    """With this key. A node that has none is spoken to as ever."""
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
+        self._groups: dict[Node, int] = {}
+
+    def node(self, link: Link, standing: Standing) -> Node:
+        node, found = super().node(link, standing), standing.found
+        assert found is not None
+        if not found.trusted.keyed:
+            return node
+        keyed = KeyedNode(node, self._signer, bytes.fromhex(found.uid), found.trusted)
+        self._groups[keyed] = found.group
+        return keyed
+
+    def refused_by(self, standing: Standing) -> str:
+        found = standing.found
+        if found is None or not found.trusted.keyed:
+            return super().refused_by(standing)
+        try:
+            require_same(found.trusted, self._signer)
+        except NodeError as error:
+            return str(error)
+        return ""
+
+    def arm(self, receivers: Sequence[Receiver], seconds: int) -> None:
+        together: defaultdict[tuple[int, bytes, bytes], list[Receiver]] = defaultdict(list)
+        for receiver in receivers:
+            if receiver.node.keyed:
+                together[self._groups[receiver.node], receiver.hash, receiver.go].append(receiver)
+        for (group, _, go), members in together.items():
+            arguments = arm_arguments(hash_of(go), seconds)
+            if group and len(members) > 1:
+                self._arm_group(members, group, arguments)
+            else:
+                for receiver in members:
+                    _arm(receiver, arguments)
+
+    def _arm_group(self, members: Sequence[Receiver], group: int, arguments: bytes) -> None:
+        """By one order that all of them hear; its counter is above that of each."""
+        last: list[int] = []
+        for receiver in members:
+            with receiver.or_trouble():
+                last += counters([receiver.node])
+        able = taking_part(members)
+        if not able:
+            return
+        order = signed(
+            self._signer, Command.ARM, group, next_counter(last), arguments, image_hash=able[0].hash
+        )
+        troubles: list[NeuronError | None] = give_group([receiver.node for receiver in able], order, "arm it")
+        for receiver, trouble in zip(able, troubles, strict=True):
+            receiver.trouble = str(trouble) if trouble else ""
+
+
+def _arm(receiver: Receiver, arguments: bytes) -> None:
+    node = receiver.node
+    assert isinstance(node, KeyedNode)
+    with receiver.or_trouble():
+        node.order(Command.ARM, "arm it", arguments, receiver.hash)
