@@ -3,12 +3,13 @@
 python -m host.settings PORT                                         what is in force
 python -m host.settings PORT --new-address 7 --new-baud 115200
 python -m host.settings PORT --watchdog 5 --safe off                 5 s without a master put the lamp out
+python -m host.settings PORT --lock 600                              10 min after power-on nobody changes it
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from host.boards.opening import PORT_HELP, SIMULATED
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 
 WATCHDOG_MAX = 6553
+GROUP_MAX = LOCK_MAX = 0xFFFF
+YES_NO = {"yes": True, "no": False}
 WATCHES = {code.name.lower(): code for code in WatchdogFor}
 SAFES = {code.name.lower(): code for code in Safe}
 LAMP = {Safe.OFF: "the lamp goes out", Safe.ON: "the lamp lights", Safe.HOLD: "the lamp stays as it is"}
@@ -52,6 +55,29 @@ def watchdog(text: str) -> int:
     return tenths
 
 
+def or_word(word: str, highest: int, what: str) -> Callable[[str], int]:
+    """Option type: a whole number of 1..highest, or the word for 0."""
+
+    def take(text: str) -> int:
+        if text == word:
+            return 0
+        try:
+            return whole(1, highest)(text)
+        except argparse.ArgumentTypeError:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is neither {word} nor {what} of 1..{highest}"
+            ) from None
+
+    return take
+
+
+def _guards(settings: Settings) -> str:
+    """What keeps others from changing the node, as far as it is not as it left the factory."""
+    group = f"; group {settings.group}" if settings.group else ""
+    lock = f"; locked {settings.lock} s after power-on" if settings.lock else ""
+    return group + lock + "; commands by broadcast are " + ("obeyed" if settings.broadcasts else "refused")
+
+
 def _describe(settings: Settings) -> str:
     kept = settings.as_dict()
     line = f"address {kept['address']}, {kept['baud']} baud {kept['line_format']}, gap {kept['gap']}"
@@ -63,7 +89,7 @@ def _describe(settings: Settings) -> str:
             f"; watchdog: after {kept['watchdog']} s without a {missed} to it {does}; "
             f"debounce {settings.debounce} ms"
         )
-    return line + told
+    return line + told + _guards(settings)
 
 
 def _confirm(line: Line, port: str, before: Settings, wanted: Settings) -> None:
@@ -125,6 +151,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="MS",
         help=f"milliseconds that a digital channel must stand to count, 0..{DEBOUNCE_MAX}",
     )
+    parser.add_argument(
+        "--group",
+        type=or_word("none", GROUP_MAX, "a group"),
+        metavar="N|none",
+        help=f"of nodes that obey one signed order together, 1..{GROUP_MAX}",
+    )
+    parser.add_argument(
+        "--lock",
+        type=or_word("off", LOCK_MAX, "seconds"),
+        metavar="S|off",
+        help="commands and settings are refused from so many seconds after power-on, unless its pin was held then",
+    )
+    parser.add_argument(
+        "--broadcasts", choices=YES_NO, help="whether commands and settings are obeyed by broadcast too"
+    )
     add_line_options(parser)
     add_key_options(parser)
     add_json_option(parser)
@@ -147,6 +188,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "watchdog_for": WATCHES.get(args.watchdog_for),
         "safe": SAFES.get(args.safe),
         "debounce": args.debounce,
+        "group": args.group,
+        "lock": args.lock,
+        "broadcasts": YES_NO.get(args.broadcasts),
     }
     changes = {name: value for name, value in wanted.items() if value is not None}
     with line.open(args.port, Deed.CHANGE if changes else Deed.READ) as node:

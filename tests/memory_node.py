@@ -256,6 +256,12 @@ class MemoryNode:
         self.work(rounds)
         return reply[1:-2] or None
 
+    def hear_broadcasts(self) -> None:
+        """Have it take commands and settings by broadcast too."""
+        self.write(BY_NAME["BROADCASTS"].address, [1])
+        self.command(Command.SAVE_SETTINGS)
+        self.work()
+
     def refusal(self, pdu: bytes) -> int:
         """The exception code of a request, 0 if it was answered."""
         try:

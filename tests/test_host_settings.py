@@ -27,7 +27,10 @@ def shown(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, object]:
     return dict(json.loads(capsys.readouterr().out))
 
 
-BEYOND_THE_LINE = {"watchdog": 0.0, "watchdog_for": "frame", "safe": "off", "debounce": 0, "unsaved": {}}
+BEYOND_THE_LINE = {
+    **{"watchdog": 0.0, "watchdog_for": "frame", "safe": "off", "debounce": 0},
+    **{"group": 0, "lock": 0, "broadcasts": False, "unsaved": {}},
+}
 DEFAULTS = {"address": 1, "baud": 19200, "line_format": "8E1", "gap": "standard", **BEYOND_THE_LINE}
 
 
@@ -58,7 +61,8 @@ def test_the_watchdog_and_the_debounce_are_settings_too(
     with simulate(flash=flash) as sim:
         assert settings.main([sim.port]) == 0
         assert capsys.readouterr().out == (
-            "address 1, 19200 baud 8E1, gap standard; watchdog off; debounce 0 ms\n"
+            "address 1, 19200 baud 8E1, gap standard; watchdog off; debounce 0 ms; "
+            "commands by broadcast are refused\n"
         )
         assert shown(capsys, sim.port, *new) == wanted
         assert shown(capsys, sim.port, "--watchdog", "0.1") == {**wanted, "watchdog": 0.1}
@@ -70,9 +74,28 @@ def test_the_watchdog_and_the_debounce_are_settings_too(
         assert settings.main([sim.port]) == 0
         assert capsys.readouterr().out == (
             "address 1, 19200 baud 8E1, gap standard; "
-            "watchdog: after 6553.0 s without a write to it the lamp stays as it is; debounce 20 ms\n"
+            "watchdog: after 6553.0 s without a write to it the lamp stays as it is; debounce 20 ms; "
+            "commands by broadcast are refused\n"
         )
         assert shown(capsys, sim.port, "--watchdog", "off") == {**wanted, "watchdog": 0.0}
+
+
+def test_who_may_change_it_is_a_setting_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flash = str(tmp_path / "flash")
+    wanted = {**DEFAULTS, "group": 7, "lock": 65535, "broadcasts": True}
+    with simulate(flash=flash) as sim:
+        assert shown(capsys, sim.port, "--group", "7", "--lock", "65535", "--broadcasts", "yes") == wanted
+        assert settings.main([sim.port]) == 0
+        assert capsys.readouterr().out == (
+            "address 1, 19200 baud 8E1, gap standard; watchdog off; debounce 0 ms; group 7; "
+            "locked 65535 s after power-on; commands by broadcast are obeyed\n"
+        )
+    with simulate(flash=flash) as sim:
+        assert shown(capsys, sim.port) == wanted
+        kept = {**wanted, "broadcasts": False}
+        assert shown(capsys, sim.port, "--broadcasts", "no") == kept
+        assert shown(capsys, sim.port, "--group", "none") == {**kept, "group": 0}
+        assert shown(capsys, sim.port, "--lock", "off") == DEFAULTS
 
 
 def test_through_a_serial_server_only_the_node_changes(sim: Sim, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,6 +132,13 @@ def test_the_silence_that_a_node_asks_for_is_kept(sim: Sim) -> None:
         ("--watchdog-for", "read"),
         ("--safe", "lit"),
         ("--debounce", "1001"),
+        ("--group", "0"),
+        ("--group", "65536"),
+        ("--group", "all"),
+        ("--lock", "0"),
+        ("--lock", "65536"),
+        ("--lock", "1.5"),
+        ("--broadcasts", "maybe"),
     ],
 )
 def test_what_no_node_can_be_is_refused_here(

@@ -7,6 +7,8 @@ import itertools
 import re
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
@@ -77,20 +79,34 @@ def test_generated_files_are_fresh() -> None:
 
 
 def test_wire_numbers_are_written_once() -> None:
-    """No register address of the bus stands as a number outside host/core/wire.py, with what it hands on, and what is
-    generated from it."""
+    """No register address of the bus stands as a number outside of the contract and what is generated from it; and in
+    the contract each stands once, in the row that gives the register its address."""
     addresses = {row.address for row in wire.REGISTERS if row.address >= 0x0200}
     numbers = {f"0x{address:04x}" for address in addresses}
-    for path in [*HOST_FILES, *C_FILES]:
-        if path in (
-            HOST / "core" / "wire.py",
-            HOST / "core" / "fleet.py",
-            FIRMWARE / "core" / "wire.h",
-            FIRMWARE / "core" / "tables.h",
-        ):
-            continue
-        found = {match.lower() for match in re.findall(r"0[xX][0-9a-fA-F]{4}\b", path.read_text())}
-        assert not found & numbers, f"{path.name}: {found & numbers}"
+    contract = (HOST / "core" / "wire.py", HOST / "core" / "fleet.py")
+    written = (FIRMWARE / "core" / "wire.h", FIRMWARE / "core" / "tables.h")
+    given = {table: Counter[int]() for table in wire.Table}
+    for path in {*HOST_FILES, *C_FILES}.difference(written):
+        text = path.read_text()
+        found = Counter(match.lower() for match in re.findall(r"0[xX][0-9a-fA-F]{4}\b", text))
+        if path in contract:
+            for table, address in addresses_given(ast.parse(text)):
+                given[table][address] += 1
+                found[f"0x{address:04x}"] -= 1
+        left = (+found).keys() & numbers
+        assert not left, f"{path.name}: {left}"
+    for table, counts in given.items():
+        assert counts == Counter(row.address for row in wire.REGISTERS if row.table is table)
+
+
+def addresses_given(tree: ast.AST) -> Iterator[tuple[wire.Table, int]]:
+    """Of each row of `rows(Table.X, (address, name, ...), ...)`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "rows":
+            table, *listed = node.args
+            for row in listed:
+                assert isinstance(row, ast.Tuple)
+                yield wire.Table[ast.unparse(table).removeprefix("Table.")], ast.literal_eval(row.elts[0])
 
 
 def test_rows_of_the_wire_do_not_overlap() -> None:

@@ -53,18 +53,19 @@ def test_another_nodes_write_changes_nothing(node: MemoryNode) -> None:
 
 @pytest.mark.parametrize("function", [5, 6, 15, 16, 22])
 def test_broadcast_acts_and_is_silent(node: MemoryNode, function: int) -> None:
+    inputs = BY_NAME["INPUTS"].address
     requests = {
         5: struct.pack(">BHH", 5, 1, 0xFF00),
-        6: struct.pack(">BHH", 6, STAGE, 0x1234),
+        6: struct.pack(">BHH", 6, inputs, 0x1234),
         15: struct.pack(">BHHBB", 15, 1, 1, 1, 1),
-        16: write_registers_pdu(STAGE, [0x1234]),
-        22: struct.pack(">BHHH", 22, STAGE, 0, 0x1234),
+        16: write_registers_pdu(inputs, [0x1234]),
+        22: struct.pack(">BHHH", 22, inputs, 0, 0x1234),
     }
     assert node.broadcast(requests[function]) == b""
     if function in (5, 15):
         assert node.read(Table.COIL, 1) == [1]
     else:
-        assert node.read(Table.HOLDING, STAGE) == [0x1234]
+        assert node.read(Table.HOLDING, inputs) == [0x1234]
 
 
 def test_broadcast_of_anything_else_is_silent_and_idle(node: MemoryNode) -> None:
@@ -343,6 +344,7 @@ def test_a_master_saves_what_it_wrote_itself(node: MemoryNode) -> None:
 def test_settings_cannot_be_written_while_others_are_being_saved(node: MemoryNode) -> None:
     """Else the save would end with one master's, and show another's as if they were in force."""
     address = BY_NAME["ADDRESS"].address
+    node.hear_broadcasts()
     node.write(address, [1, 0, 9600, 0, 0])
     node.command(Command.SAVE_SETTINGS)
     assert node.refusal(write_registers_pdu(address, [9])) == 6

@@ -398,6 +398,7 @@ def test_what_a_low_supply_left_undecided_at_start_is_said(node: MemoryNode) -> 
 
 
 def test_broadcasts_to_a_busy_node_are_counted(node: MemoryNode) -> None:
+    node.hear_broadcasts()
     crc = verify(node, encode(AND))
     stage = write_registers_pdu(BY_NAME["STAGE"].address, [1])
     node.broadcast(command_pdu(99))

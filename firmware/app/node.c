@@ -7,10 +7,12 @@
 /* Bring in force what the settings say. */
 static void apply_settings(struct node *node)
 {
+    const struct settings_record *settings = &node->parts.settings.in_force;
     const struct port_line line = settings_line(&node->parts.settings);
     node->server.address = line.address;
     port_rs485_open(&line, &node->parts.link);
-    sampler_debounce(&node->parts.sampler, node->parts.settings.in_force.debounce);
+    sampler_debounce(&node->parts.sampler, settings->debounce);
+    trust_settings(&node->parts.trust, settings->lock, settings->broadcasts != 0);
 }
 
 void node_boot(struct node *node)

@@ -41,6 +41,9 @@ static enum modbus_exception guard(struct parts *parts, uint32_t row, uint16_t a
         return ask(parts, address == WIRE_HOLDING_COMMAND ? deed_of_command(*value) : TRUST_CHANGE);
     case WIRE_HOLDING_SESSION_HASH:
         return ask(parts, TRUST_SESSION);
+    case WIRE_HOLDING_STAGE: /* what comes to all nodes has BLOCK, which says whose it is */
+        return trust_hears(&parts->trust) ? MODBUS_OK
+                                          : refusal_answer(&parts->refusal, WIRE_REASON_BROADCAST);
     default:
         return MODBUS_OK;
     }

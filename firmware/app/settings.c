@@ -11,8 +11,10 @@
 _Static_assert(IN_FORCE(BAUD) == AT(BAUD) && IN_FORCE(FORMAT) == AT(FORMAT) && IN_FORCE(GAP) == AT(GAP) &&
                    IN_FORCE(WATCHDOG_FOR) - IN_FORCE(WATCHDOG) == AT(WATCHDOG_FOR) - AT(WATCHDOG) &&
                    IN_FORCE(SAFE) - IN_FORCE(WATCHDOG) == AT(SAFE) - AT(WATCHDOG) &&
-                   IN_FORCE(DEBOUNCE) - IN_FORCE(WATCHDOG) == AT(DEBOUNCE) - AT(WATCHDOG),
-               "those in force stand in the order of the written ones, in two rows");
+                   IN_FORCE(DEBOUNCE) - IN_FORCE(WATCHDOG) == AT(DEBOUNCE) - AT(WATCHDOG) &&
+                   IN_FORCE(LOCK) - IN_FORCE(GROUP) == AT(LOCK) - AT(GROUP) &&
+                   IN_FORCE(BROADCASTS) - IN_FORCE(GROUP) == AT(BROADCASTS) - AT(GROUP),
+               "those in force stand in the order of the written ones, in three rows");
 
 static struct settings_record defaults(void)
 {
@@ -31,7 +33,7 @@ static bool valid(const struct settings_record *record)
            record->format <= WIRE_FORMAT_F8N2 && record->gap <= WIRE_GAP_TRUE_CHARACTERS &&
            record->reserved == 0 && record->debounce <= WIRE_DEBOUNCE_MAX &&
            record->watchdog_for <= WIRE_WATCHDOG_FOR_WRITE && record->safe <= WIRE_SAFE_KEEP &&
-           record->reserved2 == 0;
+           record->broadcasts <= 1 && record->reserved2 == 0;
 }
 
 static void to_words(const struct settings_record *record, uint16_t words[SETTINGS_WORDS])
@@ -44,6 +46,9 @@ static void to_words(const struct settings_record *record, uint16_t words[SETTIN
     words[AT(WATCHDOG_FOR)] = record->watchdog_for;
     words[AT(SAFE)] = record->safe;
     words[AT(DEBOUNCE)] = record->debounce;
+    words[AT(GROUP)] = record->group;
+    words[AT(LOCK)] = record->lock;
+    words[AT(BROADCASTS)] = record->broadcasts;
 }
 
 /* False where a field is out of range. */
@@ -58,6 +63,9 @@ static bool from_words(struct settings_record *record, const uint16_t words[SETT
         .debounce = words[AT(DEBOUNCE)],
         .watchdog_for = (uint8_t)words[AT(WATCHDOG_FOR)],
         .safe = (uint8_t)words[AT(SAFE)],
+        .broadcasts = (uint8_t)words[AT(BROADCASTS)],
+        .group = words[AT(GROUP)],
+        .lock = words[AT(LOCK)],
     };
     uint16_t back[SETTINGS_WORDS];
     to_words(record, back); /* what a field cannot hold comes back as another number */
@@ -71,7 +79,8 @@ static bool take_active(struct settings *settings)
 {
     const struct store_record *kept = &settings->store.active;
     struct settings_record record = defaults();
-    if (!kept->payload || (kept->length != sizeof record && kept->length != SETTINGS_LINE_ONLY))
+    if (!kept->payload || (kept->length != sizeof record && kept->length != SETTINGS_NO_GROUP &&
+                           kept->length != SETTINGS_LINE_ONLY))
         return false;
     memcpy(&record, kept->payload, kept->length);
     if (valid(&record))
@@ -110,20 +119,27 @@ struct port_line settings_line(const struct settings *settings)
     };
 }
 
-enum modbus_exception settings_save(struct settings *settings)
+enum modbus_exception settings_save_words(struct settings *settings, const uint16_t words[SETTINGS_WORDS])
 {
     struct settings_record asked;
     if (settings->saving)
         return MODBUS_DEVICE_BUSY;
-    if (!from_words(&asked, settings->words))
+    if (!from_words(&asked, words))
         return refusal_answer(settings->refusal, WIRE_REASON_SETTINGS);
-    if (!settings->fallback && memcmp(&asked, &settings->in_force, sizeof asked) == 0)
-        return MODBUS_OK;
-    settings->next = asked;
-    const enum modbus_exception exception =
-        wear_commit(settings->wear, &settings->store, &settings->next, sizeof settings->next);
-    settings->saving = !exception;
+    enum modbus_exception exception = MODBUS_OK;
+    if (settings->fallback || memcmp(&asked, &settings->in_force, sizeof asked) != 0) {
+        settings->next = asked;
+        exception = wear_commit(settings->wear, &settings->store, &settings->next, sizeof settings->next);
+        settings->saving = !exception;
+    }
+    if (!exception)
+        to_words(&asked, settings->words);
     return exception;
+}
+
+enum modbus_exception settings_save(struct settings *settings)
+{
+    return settings_save_words(settings, settings->words);
 }
 
 bool settings_take_change(struct settings *settings)
@@ -180,6 +196,12 @@ static enum modbus_exception read_watchdog_in_force(const void *part, uint32_t o
     return read_in_force(part, AT(WATCHDOG) + offset, count, values);
 }
 
+static enum modbus_exception read_trust_in_force(const void *part, uint32_t offset, uint16_t count,
+                                                 uint16_t *values)
+{
+    return read_in_force(part, AT(GROUP) + offset, count, values);
+}
+
 static enum modbus_exception write_settings(void *part, uint32_t offset, uint16_t count,
                                             const uint16_t *values)
 {
@@ -194,7 +216,7 @@ static enum modbus_exception write_settings(void *part, uint32_t offset, uint16_
 
 const struct row settings_rows[] = {
     {WIRE_TABLE_HOLDING, WIRE_HOLDING_ADDRESS, SETTINGS_WORDS, read_settings, write_settings},
-    {WIRE_TABLE_INPUT, WIRE_INPUT_WATCHDOG_IN_FORCE, SETTINGS_WORDS - AT(WATCHDOG), read_watchdog_in_force,
-     NULL},
+    {WIRE_TABLE_INPUT, WIRE_INPUT_GROUP_IN_FORCE, SETTINGS_WORDS - AT(GROUP), read_trust_in_force, NULL},
+    {WIRE_TABLE_INPUT, WIRE_INPUT_WATCHDOG_IN_FORCE, AT(GROUP) - AT(WATCHDOG), read_watchdog_in_force, NULL},
     {WIRE_TABLE_INPUT, WIRE_INPUT_ADDRESS_IN_FORCE, AT(WATCHDOG), read_in_force, NULL},
 };

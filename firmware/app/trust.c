@@ -43,7 +43,7 @@ enum wire_reason trust_refuses(const struct trust *trust, enum trust_deed deed)
         return WIRE_REASON_NONE;
     if (trust_locked(trust))
         return WIRE_REASON_LOCKED;
-    return trust->broadcast && !trust->broadcasts ? WIRE_REASON_BROADCAST : WIRE_REASON_NONE;
+    return trust_hears(trust) ? WIRE_REASON_NONE : WIRE_REASON_BROADCAST;
 }
 
 bool trust_allows_release(const struct trust *trust, uint32_t release)

@@ -63,6 +63,12 @@ static inline bool trust_lets_run(const struct trust *trust)
     return !trust->rotten && !(trust->keyed && trust->kept.flags & TRUST_GUARDS);
 }
 
+/* Whether the request that is served has come to this node alone, or as BROADCASTS allows. */
+static inline bool trust_hears(const struct trust *trust)
+{
+    return !trust->broadcast || trust->broadcasts;
+}
+
 /* LOCK is in force now. */
 bool trust_locked(const struct trust *trust);
 

@@ -1,5 +1,5 @@
-"""A node's settings, which it keeps over a loss of power: of the line, the communication watchdog and the digital
-channels."""
+"""A node's settings, which it keeps over a loss of power: of the line, the communication watchdog, the digital
+channels, and of who may change it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from host.core.wire import (
 from host.node.identity import checked, known
 from host.node.node import Node
 
-WRITTEN = Block.between("ADDRESS", "DEBOUNCE")
-IN_FORCE = Block.between("WATCHDOG_IN_FORCE", "GAP_IN_FORCE")
+WRITTEN = Block.between("ADDRESS", "BROADCASTS")
+IN_FORCE = Block.between("GROUP_IN_FORCE", "GAP_IN_FORCE")
 
 WATCHDOG_UNIT = 10
 """Watchdog settings of one second."""
@@ -33,7 +33,9 @@ WATCHDOG_UNIT = 10
 class Settings:
     """address 1..247; baud 1200..1000000; line_format 8E1 8O1 8N1 8N2; gap: standard (1750 us above 19200 baud) or
     true (3.5 characters at every rate); watchdog: tenths of a second without a frame to the node, or a write, after
-    which its lamp goes safe, 0: off; debounce: milliseconds 0..1000 for which a digital channel must stand."""
+    which its lamp goes safe, 0: off; debounce: milliseconds 0..1000 for which a digital channel must stand; group: of
+    nodes that obey one order together, 0: none; lock: seconds after power-on from which commands and settings are
+    refused, 0: off; broadcasts: whether they are taken by broadcast too."""
 
     address: int
     baud: int
@@ -43,9 +45,12 @@ class Settings:
     watchdog_for: WatchdogFor
     safe: Safe
     debounce: int
+    group: int
+    lock: int
+    broadcasts: bool
 
     def as_dict(self) -> dict[str, int | float | str]:
-        """As people call them; watchdog in seconds, 0 off."""
+        """As people call them; watchdog and lock in seconds, 0 off; group 0 none."""
         names = {code: name for name, code in GAPS.items()}
         return {
             **asdict(self),
@@ -67,6 +72,9 @@ class Settings:
             "WATCHDOG_FOR": self.watchdog_for,
             "SAFE": self.safe,
             "DEBOUNCE": self.debounce,
+            "GROUP": self.group,
+            "LOCK": self.lock,
+            "BROADCASTS": int(self.broadcasts),
         }
 
 
@@ -82,6 +90,9 @@ def read_settings(node: Node) -> Settings:
         known(WatchdogFor, "WATCHDOG_FOR_IN_FORCE", values["WATCHDOG_FOR_IN_FORCE"]),
         known(Safe, "SAFE_IN_FORCE", values["SAFE_IN_FORCE"]),
         checked("DEBOUNCE_IN_FORCE", values["DEBOUNCE_IN_FORCE"], 0, DEBOUNCE_MAX),
+        values["GROUP_IN_FORCE"],
+        values["LOCK_IN_FORCE"],
+        bool(checked("BROADCASTS_IN_FORCE", values["BROADCASTS_IN_FORCE"], 0, 1)),
     )
 
 

@@ -20,6 +20,7 @@ from host.core.wire import BY_NAME, DEFAULT_BAUD, UNITS_MAX, Activation, Command
 from host.models.dense import Dense
 from host.models.quantise import quantise
 from host.node.client import NoAnswer
+from host.node.line import Settings, read_settings, save_settings
 from host.node.node import Node
 from tests.patience import ANSWER, growing
 
@@ -177,6 +178,14 @@ def plain_client(port: str) -> Iterator[Any]:
         yield client
     finally:
         client.close()
+
+
+def hear_broadcasts(node: Node) -> Settings:
+    """Have it take commands, settings and the stage by broadcast too. What was in force before."""
+    before = read_settings(node)
+    save_settings(node, replace(before, broadcasts=True))
+    node.wait_idle()
+    return before
 
 
 def broadcast(client: Any, address: int, words: list[int], seconds: float) -> None:

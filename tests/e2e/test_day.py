@@ -13,6 +13,7 @@ from host.core.image import encode
 from host.core.infer import infer, led
 from host.core.wire import BY_NAME, IMAGE_MAX, WIRE_VERSION, Command, Reason, State, Table
 from host.node.client import NodeError
+from host.node.line import save_settings
 from host.node.node import Node, Refused
 from host.node.staging import deploy, rollback
 from tests.conftest import Target
@@ -26,6 +27,7 @@ from tests.e2e.scenario import (
     ask_together,
     broadcast,
     crc_of,
+    hear_broadcasts,
     lamp_bit,
     largest,
     neuron,
@@ -183,6 +185,8 @@ def test_an_image_can_be_broadcast(target: Target) -> None:
     model = neuron("broadcast", (2, -1), -0.5)
     image, crc = encode(model), crc_of(model)
     command = BY_NAME["COMMAND"].address
+    with open_node(target.port, address=target.address) as node:
+        before = hear_broadcasts(node)
     for seconds in growing(0.05):
         with plain_client(target.port) as client:
             for address, words in stage_frames(image):
@@ -192,6 +196,8 @@ def test_an_image_can_be_broadcast(target: Target) -> None:
         with open_node(target.port, address=target.address) as node:
             if node.wait_idle().model_crc == crc:
                 assert walk(target, node, model) == [False, False, True, True]
+                save_settings(node, before)
+                node.wait_idle()
                 return
     pytest.fail("no broadcast has arrived")
 

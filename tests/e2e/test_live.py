@@ -299,7 +299,10 @@ def test_settings_that_somebody_has_not_saved_are_shown_and_not_saved_with_ours(
     kept = said
     assert settings.main([sim.port]) == 0
     out, err = capsys.readouterr()
-    assert out == "address 1, 19200 baud 8E1, gap standard; watchdog off; debounce 0 ms\n"
+    assert out == (
+        "address 1, 19200 baud 8E1, gap standard; watchdog off; debounce 0 ms; "
+        "commands by broadcast are refused\n"
+    )
     assert err.startswith(
         "warning: written by a master, but not saved and not in force: ADDRESS 9, BAUD 9600, FORMAT 99;"
     )

@@ -37,6 +37,7 @@ from tests.e2e.scenario import (
     ask_together,
     broadcast,
     crc_of,
+    hear_broadcasts,
     largest,
     neuron,
     plain_client,
@@ -82,6 +83,9 @@ def test_one_broadcast_reaches_every_node() -> None:
     command = BY_NAME["COMMAND"].address
     waiting = set(nodes)
     with simulate(nodes=nodes) as sim:
+        for address in nodes:
+            with open_node(sim.port, address=address) as node:
+                hear_broadcasts(node)
         for seconds in growing(0.05):
             with plain_client(sim.port) as client:
                 for address, words in stage_frames(image):
