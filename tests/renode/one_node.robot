@@ -148,6 +148,19 @@ A Node Is Told To Restart
     Should Be Equal         ${cause}    SOFTWARE
     Model Should Be         ${IMAGES}/and.img
 
+Whoever Holds The Pin At Power On Is There Until The Next Start
+    A Board Is Running
+    Someone Should Be There    ${False}
+    Execute Command         $global.nobody=false
+    Restart
+    Someone Should Be There    ${False}
+    Power Is Lost And Comes Back    nobody=false
+    Let Time Pass           0.5
+    Someone Should Be There    ${True}
+    Execute Command         $global.nobody=true
+    Restart
+    Someone Should Be There    ${False}
+
 The Transceiver Turns Before The First Byte And After The Last
     A Board Is Running
     Read                    WIRE_VERSION
@@ -173,6 +186,11 @@ Nothing Is Amiss
     Should Be Equal As Integers    ${faults}    0
     ${fault}=               Read    FAULT
     Should Be Equal As Integers    ${fault}    0
+
+Someone Should Be There
+    [Arguments]             ${there}
+    ${trust}=               Read    TRUST
+    Should Be Equal         ${{ bool(int($trust) & 2) }}    ${there}
 
 Bits Should Be
     [Documentation]         Of a register of the chip, those of the mask.
