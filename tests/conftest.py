@@ -16,6 +16,7 @@ from host.node.staging import deploy
 from tests.elf.firmware import firmware_elf
 from tests.elf.process import elf_node
 from tests.memory_node import MemoryNode
+from tests.owner import Owner
 from tests.patience import ANSWER, PATIENCE
 from tests.programs import COMPILERS
 
@@ -37,6 +38,19 @@ def node(memory_node: MemoryNode) -> MemoryNode:
     memory_node.factory()
     memory_node.work()
     return memory_node
+
+
+@pytest.fixture
+def owner() -> Owner:
+    """Somebody with a key."""
+    return Owner()
+
+
+@pytest.fixture
+def keyed(node: MemoryNode, owner: Owner) -> MemoryNode:
+    """A node that obeys the owner, and nobody at it."""
+    owner.install(node)
+    return node
 
 
 def _not_seen(lit: bool) -> bool:

@@ -21,12 +21,19 @@ static enum modbus_exception train(struct commands *commands)
     return reason == WIRE_REASON_NONE ? MODBUS_OK : MODBUS_DEVICE_FAILURE;
 }
 
-static enum modbus_exception restart(struct commands *commands)
+bool commands_saving(const struct commands *commands)
 {
-    if (commands->models->committing || commands->settings->saving)
+    return commands->models->committing || commands->settings->saving;
+}
+
+enum modbus_exception commands_restart(struct commands *commands)
+{
+    const struct trust *trust = commands->trust;
+    if (commands_saving(commands) || trust->saving)
         return MODBUS_DEVICE_BUSY;
     /* A sector whose erase was cut off is erased again at every start. */
-    if (store_erasing(&commands->models->store) || store_erasing(&commands->settings->store))
+    if (store_erasing(&commands->models->store) || store_erasing(&commands->settings->store) ||
+        store_erasing(&trust->store))
         return MODBUS_DEVICE_BUSY;
     commands->restart = true;
     return MODBUS_OK;
@@ -56,7 +63,7 @@ static enum modbus_exception execute(struct commands *commands, const uint16_t w
     case WIRE_COMMAND_SAVE_SETTINGS:
         return settings_save(commands->settings);
     case WIRE_COMMAND_RESTART:
-        return restart(commands);
+        return commands_restart(commands);
     case WIRE_COMMAND_TRAIN:
         return train(commands);
     case WIRE_COMMAND_RESUME:

@@ -46,6 +46,7 @@ void node_boot(struct node *node)
         .refusal = &parts->refusal,
     };
     parts->commands = (struct commands){
+        .trust = &parts->trust,
         .refusal = &parts->refusal,
         .models = &parts->models,
         .trial = &parts->trial,
@@ -56,6 +57,8 @@ void node_boot(struct node *node)
         .trust = &parts->trust,
         .refusal = &parts->refusal,
         .commands = &parts->commands,
+        .session = &parts->session,
+        .neuron = &parts->neuron,
         .events = &parts->events,
     };
     parts->status = (struct status){
@@ -118,16 +121,20 @@ void node_listen(struct node *node)
 #define CHECK_BYTES 256u
 #define CHECK_BYTES_BESIDE 16u
 
-/* There is one flash: a store that has begun goes on before the other begins. While a session waits for GO none erases
+/* There is one flash: a store that has begun goes on before another begins. While a session waits for GO none erases
  * ahead of need, which would stall the node. */
 static bool step_stores(struct parts *parts)
 {
     const bool waits = session_waits(&parts->session);
     if (parts->settings.store.step != STORE_STEP_IDLE)
         return settings_step(&parts->settings);
+    if (parts->trust.store.step != STORE_STEP_IDLE)
+        return trust_step(&parts->trust);
     if (!(waits && store_rests(&parts->models.store)) && models_step(&parts->models))
         return true;
-    return !(waits && store_rests(&parts->settings.store)) && settings_step(&parts->settings);
+    if (!(waits && store_rests(&parts->settings.store)) && settings_step(&parts->settings))
+        return true;
+    return !(waits && store_rests(&parts->trust.store)) && trust_step(&parts->trust);
 }
 
 /* What waits for a quiet bus, but not for longer than that. */
@@ -146,6 +153,19 @@ static void keep_watch(struct node *node)
     neuron_tell(&parts->neuron);
 }
 
+/* While the signature of an order is checked: all but what works in the flash, trains, or reads through what has time. */
+static void meanwhile(void *served)
+{
+    struct node *node = served;
+    struct parts *parts = &node->parts;
+    node_listen(node);
+    if (link_quiet(&parts->link) || port_millis() - node->watched >= PATIENCE_MS)
+        keep_watch(node);
+    if (parts->neuron.senses)
+        hops_step(&parts->hops);
+    node_show(node);
+}
+
 bool node_work(struct node *node)
 {
     struct parts *parts = &node->parts;
@@ -160,8 +180,10 @@ bool node_work(struct node *node)
         models_take_learnt(&parts->models);
     if (parts->commands.restart)
         port_reset();
+    if (orders_step(&parts->orders, meanwhile, node))
+        return true;
     wear_step(&parts->wear);
-    parts->refusal.waits = (parts->models.committing || parts->settings.saving) && !port_supply_good();
+    parts->refusal.waits = (commands_saving(&parts->commands) || parts->trust.saving) && !port_supply_good();
     if (settings_take_change(&parts->settings))
         apply_settings(node);
     const bool storing = step_stores(parts);

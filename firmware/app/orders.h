@@ -1,9 +1,14 @@
 /* Signed orders: the register ORDER takes one, its signature is checked beside all else, and what it asks for is
  * carried out by the parts whose work it is.
  *
- * What is cheap to see is answered at once, by exception 04 and REASON; the rest stands in ORDER_RESULT and
- * ORDER_REASON later on. The counter is in the flash before anything is carried out; an order that comes again as it
- * was is answered, and nothing is done twice. */
+ * What is cheap to see is answered at once, by exception 04 and REASON, or 06 while the node has other work in the flash;
+ * the rest stands in ORDER_RESULT and ORDER_REASON later on. An order that was taken is done once: the same bytes again
+ * are answered as before, until the next order or the next start. The counter is in the flash before anything is carried
+ * out; that of an order whose deed is refused is used up too. FLOOR raises each floor up to what it names, or leaves it.
+ *
+ * The first key's order is signed by the key that it installs, and needs someone at the board; so does a key in place of
+ * what is damaged. A key that is not good is never installed, nor is a floor that would stop what runs: this firmware,
+ * or the model. */
 #ifndef NEURON485_APP_ORDERS_H
 #define NEURON485_APP_ORDERS_H
 
@@ -13,18 +18,37 @@
 #include "app/commands.h"
 #include "app/refusal.h"
 #include "app/rows.h"
+#include "app/session.h"
 #include "app/trust.h"
+#include "core/order.h"
 #include "core/wire.h"
+
+enum orders_step {
+    ORDERS_IDLE,
+    ORDERS_CHECK, /* the signature */
+    ORDERS_KEEP,  /* the counter is on its way into the flash */
+    ORDERS_DO,
+};
 
 struct orders {
     struct trust *trust;
     struct refusal *refusal;
     struct commands *commands;
+    struct session *session;
+    struct neuron *neuron;
     struct events *events;
     uint8_t bytes[WIRE_ORDER_MAX]; /* the last that was taken, zeros behind it */
+    uint16_t size;                 /* bytes; 0: none */
+    struct order order;            /* points into them */
+    enum orders_step step;
+    enum wire_reason found; /* why the order that is on its way is not to be carried out, or NONE */
     enum wire_order_result result;
     enum wire_reason reason;
 };
+
+/* Do one small piece of what an order takes; but for the check of its signature, during which meanwhile(served) is called
+ * as port_aside has it. True where it has been at it, and the line may be in use by now. */
+bool orders_step(struct orders *orders, void (*meanwhile)(void *served), void *served);
 
 #define ORDERS_ROWS 2u
 extern const struct row orders_rows[ORDERS_ROWS];

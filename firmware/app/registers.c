@@ -27,6 +27,15 @@ static enum trust_deed deed_of_command(uint16_t command)
     }
 }
 
+/* While an order is on its way nothing else is commanded that could be in its way. */
+static enum modbus_exception guard_command(struct parts *parts, uint16_t command)
+{
+    const enum modbus_exception exception = ask(parts, deed_of_command(command));
+    if (!exception && command != WIRE_COMMAND_NONE && parts->trust.checking)
+        return MODBUS_DEVICE_BUSY;
+    return exception;
+}
+
 /* Every way in which the bus writes registers comes here. What is named nowhere may be written by anybody: what waits
  * for a command, or is asked for to be read. ORDER has its own guard: the signature. */
 static enum modbus_exception guard(struct parts *parts, uint32_t row, uint16_t address, const uint16_t *value)
@@ -38,7 +47,7 @@ static enum modbus_exception guard(struct parts *parts, uint32_t row, uint16_t a
     case WIRE_HOLDING_ADDRESS:
         return ask(parts, TRUST_CHANGE);
     case WIRE_HOLDING_COMMAND: /* its arguments alone change what a later one means */
-        return ask(parts, address == WIRE_HOLDING_COMMAND ? deed_of_command(*value) : TRUST_CHANGE);
+        return guard_command(parts, address == WIRE_HOLDING_COMMAND ? *value : WIRE_COMMAND_NONE);
     case WIRE_HOLDING_SESSION_HASH:
         return ask(parts, TRUST_SESSION);
     case WIRE_HOLDING_STAGE: /* what comes to all nodes has BLOCK, which says whose it is */
@@ -47,6 +56,13 @@ static enum modbus_exception guard(struct parts *parts, uint32_t row, uint16_t a
     default:
         return MODBUS_OK;
     }
+}
+
+/* Function 8 could silence the node until somebody ends that: so it is a command, unlike its restart, which restarts
+ * nothing but the conversation. */
+static enum modbus_exception listen_only(void *context)
+{
+    return ask(((struct registers *)context)->parts, TRUST_COMMAND);
 }
 
 /* --------------------------------------------------------------------------------------------------- bits */
@@ -206,6 +222,7 @@ struct modbus_data registers_join(struct registers *registers, struct parts *par
         .write_coils = write_coils,
         .read_registers = read_registers,
         .write_registers = write_registers,
+        .listen_only = listen_only,
         .uid = port_uid(),
         .calls = calls,
     };

@@ -8,11 +8,12 @@ static enum wire_state state(const struct status *status)
 {
     const struct models *models = status->models;
     const struct settings *settings = status->settings;
-    if (store_erasing(&models->store) || store_erasing(&settings->store))
+    const struct trust *trust = status->trust;
+    if (store_erasing(&models->store) || store_erasing(&settings->store) || store_erasing(&trust->store))
         return WIRE_STATE_ERASING;
     if (models->committing || settings->saving)
         return WIRE_STATE_COMMITTING;
-    if (status->trust->checking)
+    if (trust->checking)
         return WIRE_STATE_CHECKING;
     return status->trainer->state == WIRE_TRAINING_RUNNING ? WIRE_STATE_TRAINING : WIRE_STATE_IDLE;
 }

@@ -256,6 +256,11 @@ static enum modbus_exception diagnostics(struct modbus_server *server, struct ex
     const uint16_t values[] = {counters->bus_messages,    counters->bus_errors,   counters->exceptions,
                                counters->server_messages, counters->no_responses, counters->naks,
                                counters->busies,          counters->overruns};
+    if (function == DIAGNOSTIC_LISTEN_ONLY && server->data.listen_only) {
+        const enum modbus_exception exception = server->data.listen_only(server->data.context);
+        if (exception)
+            return exception;
+    }
     echo(x);
     if (function >= DIAGNOSTIC_FIRST_COUNTER && function <= DIAGNOSTIC_LAST_COUNTER) {
         put16(x->reply + 3, values[function - DIAGNOSTIC_FIRST_COUNTER]);

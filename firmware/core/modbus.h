@@ -49,6 +49,8 @@ struct modbus_data {
     /* The whole range at once, or nothing. */
     enum modbus_exception (*write_registers)(void *, uint16_t address, uint16_t count,
                                              const uint16_t *values);
+    /* Whether the server may go into listen-only mode; NULL: it may. */
+    enum modbus_exception (*listen_only)(void *);
     const uint8_t *uid; /* WIRE_UID_BYTES, reported by function 17 */
     /* Whether a good frame to WIRE_SEARCH_ADDRESS is this server's too, under that address. pdu: `size` bytes, 1 to
      * MODBUS_FRAME_MAX - 3, function first. NULL: none ever is. */
