@@ -146,6 +146,15 @@ def test_the_lesson_on_data_says_that_it_needs_pandas(
     assert result.stderr.endswith(f"{bin_folder}/python -m pip install 'pandas>=3.1'\n")
 
 
+def test_keys_say_that_they_need_monocypher(bin_folder: Path, tmp_path: Path) -> None:
+    command = [str(bin_folder / "neuron485"), "keys", "new", "site.key"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.endswith(f"{bin_folder}/python -m pip install 'neuron485[trust]'\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_needs_the_repository_says_so(bin_folder: Path, tmp_path: Path) -> None:
     command = [str(bin_folder / "neuron485"), "train", "--deploy", "renode"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)

@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 
 from host import deploy
+from host.boards.opening import open_node
 from host.core.image import encode
 from host.core.wire import EventKind, Reason
 from host.errors import EXIT_FAILURE
 from host.node.events import Event
 from host.node.identity import Strange
+from host.node.staging import try_out
+from host.node.trials import confirm
+from host.node.watching import Watching
 from tests.e2e.scenario import AND, OR, crc_of
 from tests.e2e.stand_in import stand_in
 from tests.memory_node import MemoryNode
@@ -112,6 +116,17 @@ def test_options_that_do_not_go_together(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert said in failed(capsys, "nowhere", *arguments)
+
+
+@pytest.mark.usefixtures("images")
+def test_who_watches_sees_a_trial_begin_and_end(port: str) -> None:
+    with open_node(port, timeout=ANSWER) as opened:
+        watching = Watching(opened)
+        states = ["TRIAL" in watching.look().states]
+        for deed in (lambda: try_out(opened, encode(OR), SECONDS), lambda: confirm(opened)):
+            deed()
+            states.append("TRIAL" in watching.look().states)
+    assert states == [False, True, False]
 
 
 def event(kind: EventKind, detail: int, value: int) -> Event:

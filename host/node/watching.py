@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from host.core.channels import is_analog
 from host.core.registers import Block, unpack
-from host.core.wire import BY_NAME, RAW_MAX, SAMPLE_MISSING, UNITS_MAX, Table
+from host.core.wire import BY_NAME, RAW_MAX, SAMPLE_MISSING, UNITS_MAX, EventKind, Table
 from host.node.coils import set_coils
 from host.node.events import Event, Events
 from host.node.hops import Hop, Hops
@@ -15,6 +15,7 @@ from host.node.identity import Strange, bit_of, checked
 from host.node.node import Node
 from host.node.samples import Sampling, sampling_of
 from host.node.staging import checked_image, running_image
+from host.node.trusted import Trusted, knows_trust
 
 if TYPE_CHECKING:
     from host.core.image import Model
@@ -40,7 +41,8 @@ class Channel:
 @dataclass(frozen=True)
 class Look:
     """What stood in a node. model: None: none runs; hop: the newest, None where none has come since; bits: the discrete
-    inputs now; coils: those that are set; lost: scans, since the node's start; events: that have come since."""
+    inputs now; coils: those that are set; lost: scans, since the node's start; events: that have come since; trusted:
+    whom it obeys, as it was when the model or an order came, None where it does not say."""
 
     model: Model | None
     hop: Hop | None
@@ -50,11 +52,13 @@ class Look:
     channels: list[Channel] = field(default_factory=list)
     lost: int = 0
     events: list[Event] = field(default_factory=list)
+    trusted: Trusted | None = None
 
     @property
     def states(self) -> list[str]:
         """What stands otherwise than it should, in the wire's words."""
-        return [*self.coils, *(name for name in STATES if bit_of(self.bits, name))]
+        trial = ["TRIAL"] if self.trusted and self.trusted.trial_left else []
+        return [*self.coils, *(name for name in STATES if bit_of(self.bits, name)), *trial]
 
 
 class Watching:
@@ -64,6 +68,7 @@ class Watching:
         self._node = node
         self.events, self.hops = Events(node), Hops(node)
         self.model: Model | None = None
+        self._trusted: Trusted | None = None
         self._runs = 0, 0
         self._fed: Hop | None = None
         self._now()
@@ -96,9 +101,11 @@ class Watching:
                 channels.append(Channel(name, now_raw))
         bits = now["RESULT_BITS"]
         coils = set_coils(self._node) if bit_of(bits, "HELD") else []
-        return Look(
-            self.model, hop, bits, coils, sampling, channels, values["SCANS_LOST"], self.events.read()
-        )
+        events = self.events.read()
+        if any(event.kind in (EventKind.TRIAL, EventKind.ORDER) for event in events):
+            self._trusted = knows_trust(self._node)
+        lost = values["SCANS_LOST"]
+        return Look(self.model, hop, bits, coils, sampling, channels, lost, events, self._trusted)
 
     def _now(self) -> dict[str, Any]:
         """Outputs and bits as they stand, of the model that we know: another is read first."""
@@ -113,7 +120,7 @@ class Watching:
 
     def _take(self) -> None:
         """Another model runs, or none."""
-        identity = self._node.identity()
+        identity, self._trusted = self._node.identity(), knows_trust(self._node)
         self._runs, self.model, self._fed = (0, 0), None, None
         if identity.sequence:
             self.model = checked_image(running_image(self._node, identity))

@@ -99,6 +99,7 @@ class Page:
             words.append(Text(f" {counted(look.lost, 'scan')} LOST ", style="bold reverse yellow"))
         return Group(
             Text(self._head(look)),
+            *(Text(line, style="dim") for line in _trust(look)),
             Text("  ").join(words),
             *(Text(f" {line} ", style="bold reverse yellow") for line in lost_in_words(watching)),
             *([self._channels(look.channels)] if look.channels else []),
@@ -145,6 +146,16 @@ class Page:
         table.add_row("decision", "", decided, style="bold")
         table.add_row("LED", "", self._lamp[hop.led], style="bold green" if hop.led else None)
         return table
+
+
+def _trust(look: Look) -> list[str]:
+    """What runs, beyond doubt, and whom the node obeys."""
+    if look.trusted is None:
+        return []
+    said = [f"hash {look.trusted.model_hash.hex()}"] if look.trusted.model_hash else []
+    if look.trusted.keyed:
+        said.append(f"obeys {look.trusted.key.hex()}{', inputs and coils too' * look.trusted.guarded}")
+    return said + ["locked: no commands, no settings"] * look.trusted.locked
 
 
 def _table(*heads: str) -> Table:
