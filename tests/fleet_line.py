@@ -1,4 +1,4 @@
-"""A line of many nodes in virtual time, and a node of our own on it that does what a test wants, sessions included."""
+"""A line of many nodes in virtual time, and a node of our own on it that does what a test wants."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from host.core.registers import bytes_registers, pack, register_bytes, unpack
 from host.core.wire import (
     BLOCK_BYTES,
     BY_NAME,
+    SEARCH_ADDRESS,
     UID_BYTES,
     WIRE_VERSION,
     Command,
@@ -31,10 +32,21 @@ SESSION, BLOCK_TAG, GO = (BY_NAME[name].address for name in ("SESSION_HASH", "BL
 COMMAND, ADDRESS = BY_NAME["COMMAND"].address, BY_NAME["ADDRESS"].address
 
 
-class OnLine(Protocol):
-    """A node on a virtual line. address: that it answers to."""
+def is_block(frame: bytes) -> bool:
+    """Whether a frame brings a block to all."""
+    return frame[0] == BROADCAST and frame[1:4] == bytes([16]) + BLOCK_TAG.to_bytes(2, "big")
 
-    address: int
+
+def is_go(frame: bytes) -> bool:
+    """Whether a frame switches, one node or all."""
+    return frame[1:4] == bytes([16]) + GO.to_bytes(2, "big")
+
+
+class OnLine(Protocol):
+    """A node on a virtual line. address: that it answers to; None: it hears all frames, and knows by itself."""
+
+    @property
+    def address(self) -> int | None: ...
 
     def hear(self, frame: bytes) -> bytes:
         """A frame and the silence after it; the frame that answers it, or b""."""
@@ -68,8 +80,8 @@ class FleetLine(Link):
 
     def exchange(self, address: int, request: bytes) -> bytes | None:
         replies = self._say(frame_seal(bytes([address]) + request))
-        assert len(replies) <= 1, "two nodes answer at once"
-        if not replies:
+        assert len(replies) <= 1 or address == SEARCH_ADDRESS, "two nodes answer at once"
+        if len(replies) != 1:  # where several speak at once, nothing whole is heard
             self.wait(self.timeout)
             return None
         assert frame_valid(replies[0])
@@ -95,7 +107,8 @@ class FleetLine(Link):
         self._spend(len(frame))
         replies = []
         for number, node in enumerate(self.nodes):
-            if frame[0] in (BROADCAST, node.address) and not self.lost(number, frame):
+            heard = frame[0] in (BROADCAST, SEARCH_ADDRESS) or node.address in (None, frame[0])
+            if heard and not self.lost(number, frame):
                 replies.append(node.hear(frame))
         return [reply for reply in replies if reply]
 

@@ -62,12 +62,18 @@ class ModbusException(Exception):
 
 
 class MemoryNode:
-    """A node that does one thing at a time: what it is asked to."""
+    """A node that does one thing at a time: what it is asked to. number: its UID, that of all nodes without; address:
+    that it has as it leaves the factory."""
 
-    def __init__(self, cc: str = COMPILERS[0]) -> None:
-        self.address = DEFAULT_ADDRESS
+    def __init__(
+        self, cc: str = COMPILERS[0], *, number: int | None = None, address: int = DEFAULT_ADDRESS
+    ) -> None:
+        self.address = self._default_address = address
         self._process = subprocess.Popen(
-            [str(program("stdio_node", SOURCES, folders=(CORE, APP), crypto=True, cc=cc))],
+            [
+                str(program("stdio_node", SOURCES, folders=(CORE, APP), crypto=True, cc=cc)),
+                *([] if number is None else [str(number), str(address)]),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -232,7 +238,7 @@ class MemoryNode:
         self.present(False)
         self.board()
         self._command("X")
-        self.address = DEFAULT_ADDRESS
+        self.address = self._default_address
 
     # --------------------------------------------------------------------------------------------------- Modbus
 

@@ -17,8 +17,8 @@ from host.core.wire import BAUD_MAX
 from host.errors import NeuronError
 from tests.elf.firmware import firmware_elf
 from tools.bench import __main__ as command
-from tools.bench import board, data, networks, pc, peers, wire
-from tools.bench.report import Part, board_part, data_part, markdown, pc_part, text, wire_part
+from tools.bench import board, data, fleet, networks, pc, peers, wire
+from tools.bench.report import Part, board_part, data_part, fleet_part, markdown, pc_part, text, wire_part
 from tools.firmware import flash_size, ram_size
 from tools.generate import fill
 
@@ -144,6 +144,29 @@ def test_the_page_has_what_is_counted(counts: board.Counts) -> None:
     assert fill(command.PAGE, {"board": part}).fresh(), "run python -m tools.bench --write board"
 
 
+# --------------------------------------------------------------------------------------------------------- a fleet
+
+
+@pytest.fixture(scope="module")
+def rolled_out() -> fleet.Measured:
+    return fleet.measure()
+
+
+def test_a_fleet(rolled_out: fleet.Measured) -> None:
+    """The requirement: 2 s before the switch, 3 s with 3 % of the blocks lost, where one by one takes 32 s."""
+    assert rolled_out.bytes == 8 * KIB
+    assert rolled_out.whole.staged <= 1.5
+    assert rolled_out.short.staged <= 1.3
+    assert rolled_out.each_lost.staged <= 2.5
+    assert rolled_out.all_lost.staged <= 2.0
+    assert rolled_out.alone > 30
+
+
+def test_the_page_has_the_fleet(rolled_out: fleet.Measured) -> None:
+    part = markdown(fleet_part(rolled_out))
+    assert fill(command.PAGE, {"fleet": part}).fresh(), "run python -m tools.bench --write fleet"
+
+
 # ------------------------------------------------------------------------------------------------- what it prints
 
 
@@ -159,13 +182,16 @@ TIMES = {pc.OURS: 0.5, pc.ONE: 2.0, pc.ALL: 1.0}
 PC = pc.Pc(
     "2.0", {("wxb", "float64"): TIMES, ("wxb", "float32"): TIMES}, {"and": {pc.OURS: 0.1, pc.LOOPS: 0.2}}
 )
+ROLLED = fleet.Rollout(1.0, 1.5, 2.5, 35, 9999)
+FLEET = fleet.Measured(8192, ROLLED, ROLLED, ROLLED, ROLLED, 32.0)
 DATA = data.Data("3.0", {"six decimals": {data.OURS: 0.5, data.PANDAS: 2.0}})
 
 
 @pytest.fixture
 def kinds(counts: board.Counts, monkeypatch: pytest.MonkeyPatch) -> dict[str, Part]:
     """The command with what has been measured before."""
-    parts = {"board": board_part(counts), "wire": wire_part(WIRE), "pc": pc_part(PC), "data": data_part(DATA)}
+    parts = {"board": board_part(counts), "fleet": fleet_part(FLEET), "wire": wire_part(WIRE)}
+    parts |= {"pc": pc_part(PC), "data": data_part(DATA)}
     for kind in parts:
         monkeypatch.setitem(command.KINDS, kind, lambda update, kind=kind: parts[kind])
     return parts
@@ -180,7 +206,17 @@ def test_the_object(kinds: dict[str, Part], counts: board.Counts, capsys: pytest
     assert command.main(["--json"]) == 0
     printed = capsys.readouterr()
     figures = json.loads(printed.out)
-    assert figures.keys() == {"infer", "cycles", "features", "request", "train", "wire", "pc", "data"}
+    assert figures.keys() == {
+        "infer",
+        "cycles",
+        "features",
+        "request",
+        "train",
+        "fleet",
+        "wire",
+        "pc",
+        "data",
+    }
     assert figures["features"] == counts.features
     assert {"10-7-10 narrow", "10-7-10 wide", "24-16-4"} <= figures["infer"].keys()
     assert figures["request"] == counts.request

@@ -21,7 +21,7 @@ from host.node.onset import Limits
 from host.node.rollout import SPARE_SECONDS, Fate, Trial
 from host.show.fleets import outcome_lines
 from tests.e2e.scenario import largest
-from tests.fleet_line import FakeNode, FleetLine
+from tests.fleet_line import FakeNode, FleetLine, is_block, is_go
 from tests.models import random_model
 
 OLD, NEW, OTHER = (encode(random_model(np.random.default_rng(seed))) for seed in (1, 2, 3))
@@ -51,14 +51,6 @@ def member(number: int, image: bytes = NEW, **more: Any) -> Member:
 
 def fake(number: int, model: bytes = OLD, **more: Any) -> FakeNode:
     return FakeNode(10 + number, uid(number), model, **more)
-
-
-def is_block(frame: bytes) -> bool:
-    return frame[0] == 0 and len(frame) > 40 and frame[1] == 16
-
-
-def is_go(frame: bytes) -> bool:
-    return frame[1:4] == bytes([16, *BY_NAME["GO"].address.to_bytes(2, "big")])
 
 
 class Fleetwork:

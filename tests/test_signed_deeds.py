@@ -45,7 +45,7 @@ def test_one_order_arms_a_group_and_one_each_other_node() -> None:
     bus = Bus({1: keyed(1, 7), 2: keyed(2, 7), 3: keyed(3), 4: keyed(4, 8), 5: ObeyingNode(uid=uid(5))})
     deeds = SignedDeeds(KEY)
     told = receivers(bus, deeds)
-    deeds.arm(told, 60)
+    deeds.arm(told, 60, by_group=True)
     assert [receiver.trouble for receiver in told] == [""] * 5
     assert bus.broadcasts == 1
     assert obeyed(bus) == [
@@ -64,8 +64,9 @@ def test_canaries_are_armed_without_the_others() -> None:
     deeds = SignedDeeds(KEY)
     told = receivers(bus, deeds)
     told[0].go = told[1].go = bytes(16)
-    deeds.arm(told[:2], 60)
-    assert [len(node.obeyed) for node in bus.nodes.values()][:2] == [1, 1]
+    deeds.arm(told[:2], 60, by_group=False)
+    assert [len(node.obeyed) for node in bus.nodes.values()] == [1, 1, 0, 0]
+    assert bus.broadcasts == 0, "a group's order would let the canaries' GO switch all of it"
     assert bus.nodes[1].obeyed[0].arguments == arm_arguments(hash_of(bytes(16)), 60)
 
 
@@ -74,7 +75,7 @@ def test_who_will_not_be_armed_is_in_trouble_alone() -> None:
     bus.nodes[2].refusal = bus.nodes[3].refusal = Reason.SESSION
     deeds = SignedDeeds(KEY)
     told = receivers(bus, deeds)
-    deeds.arm(told, 0)
+    deeds.arm(told, 0, by_group=True)
     assert told[0].trouble == ""
     for receiver in told[1:]:
         assert "there is no open session that this belongs to" in receiver.trouble
@@ -85,7 +86,7 @@ def test_a_node_that_is_gone_stops_nobody() -> None:
     deeds = SignedDeeds(KEY)
     told = receivers(bus, deeds)
     del bus.nodes[2]
-    deeds.arm(told, 0)
+    deeds.arm(told, 0, by_group=True)
     assert told[0].trouble == ""
     assert told[1].trouble.startswith("no answer from address 2")
 

@@ -25,9 +25,10 @@ class Deeds:
             return "a key is installed there: give its file by --key"
         return ""
 
-    def arm(self, receivers: Sequence[Receiver], seconds: int) -> None:
+    def arm(self, receivers: Sequence[Receiver], seconds: int, by_group: bool) -> None:
         """Let GO run the images of these, who have one secret, on trial for so many seconds, 0: to be kept. Who does
-        not is in trouble."""
+        not is in trouble. by_group: no other node waits for the same image, so that all of a group may be told at
+        once."""
 
     def confirm(self, receiver: Receiver, crc: int) -> None:
         """Have it keep the image that it tries, which has this CRC-32."""

@@ -150,7 +150,8 @@ class Rollout:
     def _switch(self, parts: Sequence[Part]) -> None:
         """Have these run their images now, all at once."""
         able = [part for part in parts if not part.trouble]
-        self.deeds.arm([part.receiver for part in able], self.seconds)
+        others_wait = any(part.canary for part in parts) and any(not part.canary for part in self.parts)
+        self.deeds.arm([part.receiver for part in able], self.seconds, not others_wait)
         able = [part for part in able if not part.trouble]
         for part in parts:  # one that has fallen out may have heard everything, and only its answers are lost
             part.fate = Fate.UNSURE

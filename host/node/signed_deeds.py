@@ -46,14 +46,14 @@ class SignedDeeds(Deeds):
             return str(error)
         return ""
 
-    def arm(self, receivers: Sequence[Receiver], seconds: int) -> None:
+    def arm(self, receivers: Sequence[Receiver], seconds: int, by_group: bool) -> None:
         together: defaultdict[tuple[int, bytes, bytes], list[Receiver]] = defaultdict(list)
         for receiver in receivers:
             if receiver.node.keyed:
                 together[self._groups[receiver.node], receiver.hash, receiver.go].append(receiver)
         for (group, _, go), members in together.items():
             arguments = arm_arguments(hash_of(go), seconds)
-            if group and len(members) > 1:
+            if by_group and group and len(members) > 1:
                 self._arm_group(members, group, arguments)
             else:
                 for receiver in members:

@@ -9,6 +9,8 @@
 
 struct memory memory;
 uint8_t memory_decided[MEMORY_DECIDED_SIZE];
+uint8_t memory_uid[WIRE_UID_BYTES] = "memory node";
+uint8_t memory_address = WIRE_DEFAULT_ADDRESS;
 
 /* Work that runs aside only computes: so nothing of the port is asked for by it. */
 static void require(bool condition, const char *breach)
@@ -45,13 +47,12 @@ uint32_t port_millis(void)
 
 const uint8_t *port_uid(void)
 {
-    static const uint8_t uid[WIRE_UID_BYTES] = "memory node";
-    return uid;
+    return memory_uid;
 }
 
 uint8_t port_default_address(void)
 {
-    return WIRE_DEFAULT_ADDRESS;
+    return memory_address;
 }
 
 const struct port_start *port_start(void)

@@ -53,6 +53,10 @@ extern struct memory memory;
 /* The windows that were decided, one behind the other, until the caller takes them. */
 extern uint8_t memory_decided[MEMORY_DECIDED_SIZE];
 
+/* What the chip says of itself, and the address that no setting has changed: a program may have others. */
+extern uint8_t memory_uid[WIRE_UID_BYTES];
+extern uint8_t memory_address;
+
 /* Start: all as at reset, with this flash. What is kept stays, unless the power was lost. */
 void memory_start(uint8_t *flash, enum wire_start cause);
 

@@ -3,6 +3,8 @@
  *
  *     command: u8 code, u32 size, bytes       answer: u32 size, bytes       (little-endian)
  *
+ * Arguments, if any: the last bytes of its UID, whose others are zeros, and its address.
+ *
  * Each start of the firmware is a fork of this program with fresh memory; all of them share the flash. */
 #define _DEFAULT_SOURCE
 #include <stdio.h>
@@ -102,8 +104,13 @@ _Noreturn void memory_on_reset(void)
 
 void port_init(int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
+    if (argc > 2) {
+        const uint32_t number = (uint32_t)strtoul(argv[1], NULL, 10);
+        memset(memory_uid, 0, sizeof memory_uid);
+        for (unsigned i = 0; i < sizeof number; i++)
+            memory_uid[sizeof memory_uid - 1 - i] = (uint8_t)(number >> 8 * i);
+        memory_address = (uint8_t)strtoul(argv[2], NULL, 10);
+    }
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
         exit(1);

@@ -1,7 +1,7 @@
 """How fast and how small we are, beside others.
 
 python -m tools.bench            all of it, in about three minutes
-python -m tools.bench board      what is counted on the board's ELF; likewise wire, pc, data
+python -m tools.bench board      what is counted on the board's ELF; likewise fleet, wire, pc, data
 python -m tools.bench --json     one object on standard output
 python -m tools.bench --write    into docs/benchmarks.md; a part that lacks its peer, PyTorch or pandas, stays as it is
 """
@@ -18,8 +18,8 @@ from rich.console import Console
 from host.errors import NeuronError, command
 from host.progress import Progress
 from host.show.terminal import progress, warn
-from tools.bench import board, data, pc, wire
-from tools.bench.report import Part, board_part, data_part, markdown, pc_part, text, wire_part
+from tools.bench import board, data, fleet, pc, wire
+from tools.bench.report import Part, board_part, data_part, fleet_part, markdown, pc_part, text, wire_part
 from tools.firmware import FirmwareError, build_firmware
 from tools.generate import fill
 
@@ -31,6 +31,10 @@ def _board(update: Progress) -> Part:
         return board_part(board.count(build_firmware(), update))
     except FirmwareError as error:
         raise NeuronError(str(error)) from error
+
+
+def _fleet(update: Progress) -> Part:
+    return fleet_part(fleet.measure(update))
 
 
 def _wire(update: Progress) -> Part:
@@ -45,7 +49,13 @@ def _data(update: Progress) -> Part:
     return data_part(data.measure(update))
 
 
-KINDS: dict[str, Callable[[Progress], Part]] = {"board": _board, "wire": _wire, "pc": _pc, "data": _data}
+KINDS: dict[str, Callable[[Progress], Part]] = {
+    "board": _board,
+    "fleet": _fleet,
+    "wire": _wire,
+    "pc": _pc,
+    "data": _data,
+}
 
 
 @command

@@ -13,6 +13,7 @@ from typing import Any
 from tools.bench import data, pc, peers
 from tools.bench.board import Counts
 from tools.bench.data import Data
+from tools.bench.fleet import BAUD, LOST, NODES, Measured, Rollout
 from tools.bench.networks import DEPLOY_BYTES, NARROW
 from tools.bench.pc import Pc
 from tools.bench.wire import Wire
@@ -250,6 +251,56 @@ def _wire_tables(wire: Wire) -> Iterator[Table]:
             ]
         ],
     )
+
+
+def fleet_part(measured: Measured) -> Part:
+    """fleet: seconds of the line until all nodes are verified, and of one deploy after the other."""
+    title = (
+        "Counted on the firmware itself, as a process for each node: every character and silence of the line, and "
+        "nothing of what the PC and the nodes take to think; the same on every computer."
+    )
+    figures = {
+        "whole": measured.whole.staged,
+        "short_silences": measured.short.staged,
+        "each_lost": measured.each_lost.staged,
+        "all_lost": measured.all_lost.staged,
+        "one_by_one": measured.alone,
+    }
+    return Part(title, [_fleet_table(measured)], {"fleet": figures})
+
+
+def _fleet_table(measured: Measured) -> Table:
+    runs = {
+        "by broadcast": measured.whole,
+        "with silences of 3.5 characters": measured.short,
+        f"each node loses {LOST:.0%} of the blocks": measured.each_lost,
+        f"all lose the same {LOST:.0%}": measured.all_lost,
+    }
+    return Table(
+        f"{measured.bytes:,} bytes to {NODES} nodes at {BAUD:,} baud",
+        [
+            "",
+            "blocks sent",
+            "all verified, before the switch",
+            "each seen to have kept it",
+            "to ask what is there, before",
+        ],
+        [
+            *([name, _n(run.blocks), *map(_s, _times(run))] for name, run in runs.items()),
+            ["one by one", "", "", _s(measured.alone), ""],
+        ],
+        [
+            "8E1. Of each way to lose blocks the slowest of three runs. One by one: host.deploy, proof included."
+        ],
+    )
+
+
+def _times(run: Rollout) -> tuple[float, float, float]:
+    return run.staged, run.kept, run.look
+
+
+def _s(seconds: float) -> str:
+    return f"{seconds:.2f} s"
 
 
 def pc_part(measured: Pc) -> Part:
