@@ -86,6 +86,8 @@ class Places:
                 raise NodeError(refused)
             node = self._deeds.node(self._link, one.standing)
             settings = replace(read_settings(node), address=address)
+            if one.standing.member.group is not None:
+                settings = replace(settings, group=one.standing.member.group)
             with suppress(NoAnswer):  # an answer that was lost: what stands there then tells
                 save_settings(node, settings)
             moved = Node(self._link, address)
