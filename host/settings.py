@@ -2,6 +2,7 @@
 
 python -m host.settings PORT                                         what is in force
 python -m host.settings PORT --new-address 7 --new-baud 115200
+python -m host.settings PORT --restart                               start the node again
 python -m host.settings PORT --watchdog 5 --safe off                 5 s without a master put the lamp out
 python -m host.settings PORT --lock 600                              10 min after power-on nobody changes it
 """
@@ -166,6 +167,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--broadcasts", choices=YES_NO, help="whether commands and settings are obeyed by broadcast too"
     )
+    parser.add_argument(
+        "--restart", action="store_true", help="start the node again, as after a loss of power"
+    )
     add_line_options(parser)
     add_key_options(parser)
     add_json_option(parser)
@@ -177,6 +181,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from host.node.client import NoAnswer
     from host.node.line import read_settings, read_unsaved, save_settings
+    from host.node.restarting import restart
     from host.show.terminal import warn
 
     wanted = {
@@ -193,7 +198,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "broadcasts": YES_NO.get(args.broadcasts),
     }
     changes = {name: value for name, value in wanted.items() if value is not None}
-    with line.open(args.port, Deed.CHANGE if changes else Deed.READ) as node:
+    if changes and args.restart:
+        parser.error("choose one: --restart, or settings to change, which are in force at once")
+    with line.open(args.port, Deed.CHANGE if changes or args.restart else Deed.READ) as node:
+        if args.restart:
+            restart(node)
         settings = read_settings(node)
         unsaved = {} if changes else read_unsaved(node, settings)
         said = node.identity().warnings()

@@ -96,6 +96,9 @@ class KeyedNode(Node):
         if not stays:
             time.sleep(CHECKED_SECONDS)  # it answers no more when it has taken them, and not yet before
 
+    def start_again(self) -> None:
+        self.order(Command.RESTART, "start again", giving=send)  # it forgets what became of the order
+
     def give_inputs(self, address: int, words: Sequence[int], read_address: int, count: int) -> list[int]:
         if not self._guarded:
             return super().give_inputs(address, words, read_address, count)

@@ -230,6 +230,10 @@ class Node(Client):
         self.write_values(**values)
         self.command(Command.SAVE_SETTINGS, "save the settings")
 
+    def start_again(self) -> None:
+        """Have the node start again, when the line is quiet next."""
+        self.command(Command.RESTART, "start again")
+
     @contextmanager
     def refusals(self, doing: str) -> Iterator[None]:
         """What the node will not do meanwhile is Refused, with the reason that it gives."""

@@ -158,6 +158,22 @@ def test_a_key_and_its_counter_outlive_a_loss_of_power(
         assert said(capsys, deploy.main, sim.port, "--key", key)["crc32"] == crc_of(AND)
 
 
+@pytest.mark.parametrize("with_a_key", [False, True])
+def test_a_node_starts_again(
+    sim: Sim, key: str, with_a_key: bool, files: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    signing: tuple[str, ...] = ()
+    if with_a_key:
+        said(capsys, keys.main, "install", sim.port, "--key", key)
+        assert refused(capsys, settings.main, sim.port, "--restart") == UNSIGNED
+        signing = ("--key", key)
+    said(capsys, deploy.main, sim.port, files["and"], "--trial", "600", *signing)
+    said(capsys, settings.main, sim.port, "--restart", *signing)
+    after = said(capsys, deploy.main, sim.port)
+    assert after["sequence"] == 0, "a reset leaves nothing of a trial"
+    assert after["trust"]["keyed"] is with_a_key
+
+
 def test_nobody_at_the_board(key: str, capsys: pytest.CaptureFixture[str]) -> None:
     with simulate() as sim:
         assert "hold the pin PD2 to ground" in refused(capsys, keys.main, "install", sim.port, "--key", key)
