@@ -7,8 +7,8 @@
  * out; that of an order whose deed is refused is used up too. FLOOR raises each floor up to what it names, or leaves it.
  *
  * The first key's order is signed by the key that it installs, and needs someone at the board; so does a key in place of
- * what is damaged. A key that is not good is never installed, nor is a floor that would stop what runs: this firmware,
- * or the model. */
+ * what is damaged. A key that is not good is never installed, and no floor is set that this firmware is below: nothing
+ * could take it back. */
 #ifndef NEURON485_APP_ORDERS_H
 #define NEURON485_APP_ORDERS_H
 
