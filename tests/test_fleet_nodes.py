@@ -232,3 +232,27 @@ def test_a_master_that_goes_leaves_no_trial_behind(
     assert any(runs(node) == NEW for node in nodes)
     line.wait(5 + 60 + COUNT + 1)
     assert [runs(node) for node in nodes] == [OLD] * COUNT
+
+
+# -------------------------------------------------------------------------------------------------------------- places
+
+
+def test_groups_are_set_and_addresses_swapped() -> None:
+    """Of nodes that know by themselves what they answer to; FleetLine fails where two answer at once."""
+    with memory_fleet(3, moves=True) as nodes:
+        for node in nodes:
+            node.node.work()
+        wanted = tuple(
+            Member(node.uid, f"n{number}", address, "new.img", NEW, group=7)
+            for number, (node, address) in enumerate(zip(nodes, (12, 13, 11), strict=True), 1)
+        )
+        line = FleetLine(nodes)
+        apply = run(line, of=wanted)
+        assert apply.as_wanted, [outcome.trouble for outcome in apply.outcomes]
+        found = survey(line, Fleet("fleet.toml", wanted))
+        assert found.as_wanted
+        for node in nodes:
+            node.power_cycle()
+        again = survey(line, Fleet("fleet.toml", wanted))
+        assert again.as_wanted
+        assert [standing.found and standing.found.group for standing in again.standings] == [7] * 3

@@ -39,6 +39,8 @@ class Places:
         goes."""
         todo = [one for one in self._settled if one.standing.has(Drift.ADDRESS, Drift.GROUP)]
         total = len(todo)
+        if not todo:
+            return
         while todo:
             progress("settle", total - len(todo), total)
             one = next((one for one in todo if self._is_free(one)), None)

@@ -124,7 +124,8 @@ class Rollout:
         try:
             for ship, shipped in zip(self.ships, self._shipped, strict=True):
                 receivers = [part.receiver for part in shipped if not part.trouble]
-                Broadcast(self.link, ship.image, receivers, self.seconds).stage(self.progress)
+                if receivers:
+                    Broadcast(self.link, ship.image, receivers, self.seconds).stage(self.progress)
             if self.trial is None:
                 self._switch(self.parts)
                 self._require_kept(self.parts)
@@ -161,6 +162,8 @@ class Rollout:
                 part.fate = Fate.TRIAL
 
     def _require_kept(self, parts: Sequence[Part]) -> None:
+        if not parts:
+            return
         for done, part in enumerate(parts):
             self.progress("keep", done, len(parts))
             if not part.trouble:

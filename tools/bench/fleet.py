@@ -8,7 +8,6 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from host.core.image import encode
 from host.core.wire import Gap
 from host.node.applied import Apply
 from host.node.drift import survey
@@ -16,9 +15,9 @@ from host.node.fleet import Fleet, Member
 from host.node.node import Node
 from host.node.staging import deploy
 from host.progress import Progress, silent
-from tests.e2e.scenario import AND, largest
 from tests.fleet_line import FleetLine, Lost, is_block
 from tests.memory_fleet import InMemory, memory_fleet
+from tools.bench.networks import eight_kib_image, four_kib_image
 
 NODES, FIRST = 32, 11
 BAUD = 115200
@@ -55,7 +54,7 @@ class Measured:
 
 def measure(progress: Progress = silent) -> Measured:
     """All of it, in half a minute."""
-    image, steps = encode(largest()), 2 + 2 * SEEDS + 1
+    image, steps = eight_kib_image(), 2 + 2 * SEEDS + 1
     done = 0
 
     def rolled(gap: Gap = Gap.STANDARD, lost: Lost = lambda number, frame: False) -> Rollout:
@@ -108,7 +107,7 @@ def roll_out(image: bytes, gap: Gap, lost: Lost) -> Rollout:
     with memory_fleet(NODES, first=FIRST) as nodes:
         for node in nodes:
             node.node.work()
-            node.node.deploy(encode(AND))
+            node.node.deploy(four_kib_image())
         line = FleetLine(nodes, baud=BAUD, lost=lost)
         standings = survey(line, _fleet(nodes, image))
         line.gap = gap

@@ -10,7 +10,7 @@ import numpy as np
 
 from host.core.image import Layer, Model, encode
 from host.core.infer import infer
-from host.core.wire import Activation
+from host.core.wire import IMAGE_MAX, Activation
 from host.models.dense import Dense
 from host.models.quantise import quantise
 from host.models.report import Report
@@ -58,8 +58,16 @@ def he_network(name: str) -> tuple[Model, Report]:
 
 def four_kib_image() -> bytes:
     """A model whose image has exactly 4096 bytes."""
-    rng = np.random.default_rng(DEPLOY_BYTES)
-    sizes = (48, 29, 4)
+    return _image("4 KiB", DEPLOY_BYTES, (48, 29, 4))
+
+
+def eight_kib_image() -> bytes:
+    """One whose image has exactly as many bytes as a node takes."""
+    return _image("8 KiB", IMAGE_MAX, (48, 56, 13))
+
+
+def _image(name: str, size: int, sizes: tuple[int, ...]) -> bytes:
+    rng = np.random.default_rng(size)
     layers = tuple(
         Layer(
             rng.integers(-300, 300, (outputs, inputs)).astype(np.int16),
@@ -71,8 +79,8 @@ def four_kib_image() -> bytes:
         for inputs, outputs in itertools.pairwise(sizes)
     )
     x = rng.integers(-3000, 3000, (8, sizes[0])).astype(np.int16)
-    model = Model("4 KiB", (12,) * sizes[0], layers, 0, 0, x, np.empty((len(x), 0), dtype=np.int16))
+    model = Model(name, (12,) * sizes[0], layers, 0, 0, x, np.empty((len(x), 0), dtype=np.int16))
     image = encode(replace(model, vector_outputs=infer(model, x)))
-    if len(image) != DEPLOY_BYTES:
+    if len(image) != size:
         raise AssertionError(f"an image of {len(image)} bytes")
     return image
