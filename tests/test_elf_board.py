@@ -12,7 +12,7 @@ from host.core.image import encode
 from host.core.wire import BY_NAME, WIRE_VERSION, Command, Reason, Start, State, Table
 from tests.e2e.scenario import AND
 from tests.elf import Machine
-from tests.elf.firmware import START_MS, firmware_elf, ready
+from tests.elf.firmware import BLANK_MS, START_MS, firmware_elf, ready
 from tests.elf.master import Master
 
 WATCHDOG_US = 2_000_000
@@ -76,7 +76,7 @@ def test_nothing_pulls_the_driver_on(elf: Path) -> None:
 
     port.store = watch  # type: ignore[method-assign]
     master = Master(machine)
-    machine.run(milliseconds=700)
+    machine.run(milliseconds=BLANK_MS)
     master.wait_idle()
     assert pulls == {0}
     assert port.mode(9) == 1
@@ -87,7 +87,7 @@ def test_the_vectors_are_ours_whoever_ran_before(elf: Path) -> None:
     machine = Machine(elf)
     machine.write("SystemInit", bytes.fromhex("70 47"))  # bx lr
     machine.chip.scs.reg["VTOR"] = 0x2001_0000
-    machine.run(milliseconds=700)
+    machine.run(milliseconds=BLANK_MS)
     assert machine.chip.scs.reg["VTOR"] == machine.address("vectors_in_ram")
     assert Master(machine).value("WIRE_VERSION") == WIRE_VERSION
 
@@ -189,7 +189,7 @@ def test_only_the_main_loop_and_the_flash_feed_the_watchdog(elf: Path) -> None:
     places: set[int] = set()
     machine.chip.iwdg.store = watch  # type: ignore[method-assign]
     master = Master(machine)
-    machine.run(milliseconds=700)
+    machine.run(milliseconds=BLANK_MS)
     master.deploy(encode(AND))
     symbols = machine.program.symbols
     names = {"port_idle": 0, "work": 0, "start_watchdog": 0, "fault_init": 0, "port_init": 0}
@@ -342,7 +342,7 @@ def test_the_watchdog_leaves_a_dead_crystal_its_time(elf: Path, lsi_hz: int) -> 
 
 def test_a_crystal_that_is_back_is_taken_again(elf: Path) -> None:
     machine = Machine(elf, crystal=False)
-    machine.run(seconds=1)
+    machine.run(milliseconds=BLANK_MS)
     machine.chip.crystal = True
     machine.reset()
     machine.run(milliseconds=START_MS)
@@ -447,5 +447,5 @@ def test_power_forgets_a_fault(elf: Path) -> None:
     master.machine.run(milliseconds=100)
     master.machine.cut_power()
     master.machine.boot()
-    master.machine.run(milliseconds=700)
+    master.machine.run(milliseconds=BLANK_MS)
     assert master.start() == (Start.POWER, 0, 0, "")

@@ -22,7 +22,7 @@ from host.core.wire import (
 )
 from tests.e2e.scenario import AND, OR
 from tests.elf import Machine
-from tests.elf.firmware import firmware_elf, powered, ready
+from tests.elf.firmware import BLANK_MS, firmware_elf, powered, ready
 from tests.elf.master import Master, Refused
 
 ECHO = bytes.fromhex("08 00 00 A5 37")
@@ -237,7 +237,7 @@ def test_a_blank_node_waits_for_the_supply_with_its_erases(elf: Path) -> None:
     assert master.value("SEQUENCE") == 0
     assert sum(machine.chip.flash.erases) == machine.chip.flash.programs == 0
     machine.supply = 3.3
-    machine.run(milliseconds=700)
+    machine.run(milliseconds=BLANK_MS)
     master.wait_idle()
     assert sum(machine.chip.flash.erases) > 0
     master.deploy(encode(AND))
@@ -268,12 +268,12 @@ def test_a_start_at_a_low_supply_programs_nothing(elf: Path, left: int) -> None:
     assert flash.programs == before
     for _ in range(2):
         machine.supply = 3.3
-        machine.run(milliseconds=700)
+        machine.run(milliseconds=BLANK_MS)
         master.wait_idle()
         assert master.value("MODEL_CRC") == runs
         machine.cut_power()
         machine.boot()
-    machine.run(milliseconds=700)
+    machine.run(milliseconds=BLANK_MS)
     master.deploy(encode(AND))
 
 

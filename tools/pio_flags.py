@@ -24,3 +24,23 @@ env.Depends(
     os.path.join("$BUILD_DIR", "firmware.elf"),
     os.path.join("$PROJECT_DIR", env.BoardConfig().get("build.ldscript")),
 )
+
+# Built for size, as neither a request, a window nor a step of training waits for it: the flash has 80 KiB for us.
+SMALL = [
+    "*FrameworkHALDriver*",
+    "*stm32f4xx_hal*",
+    "*Monocypher*",
+    *(
+        f"*/app/{name}.c"
+        for name in "commands events models models_rows orders sampling session settings status trust wear".split()
+    ),
+    *(f"*/core/{name}.c" for name in "formats store store_boot".split()),
+]
+
+
+def small(env, node):
+    return env.Object(node, CCFLAGS=[*env["CCFLAGS"], "-Os"])
+
+
+for pattern in SMALL:
+    env.AddBuildMiddleware(small, pattern)

@@ -14,6 +14,8 @@ from .master import Master
 
 START_MS = 20
 """Clocks, pins and the stores at start take less."""
+BLANK_MS = 1600
+"""After so long a blank chip has made its stores: two erases of 16 KiB, and one of the 128 that trust's have."""
 
 
 def firmware_elf() -> Path:
@@ -34,6 +36,6 @@ def powered(elf: Path, *, flash: bytes | None = None, **options: Any) -> Master:
 def ready(elf: Path, **options: Any) -> Master:
     """A node with nothing left to do."""
     master = powered(elf, **options)
-    master.machine.run(milliseconds=600)  # two erases of a blank chip
+    master.machine.run(milliseconds=BLANK_MS)
     master.wait_idle()
     return master

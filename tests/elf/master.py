@@ -32,8 +32,8 @@ from tests.pdus import stage_frames
 from .machine import Machine
 
 FORMATS = {Format.F8E1: "8E1", Format.F8O1: "8O1", Format.F8N1: "8N1", Format.F8N2: "8N2"}
-BUSY_MS = 1000
-"""An erase takes 250 ms, a commit of the largest image 40."""
+BUSY_MS = 1200
+"""An erase of trust's sectors takes 1 s, any other 250 ms, a commit of the largest image 40."""
 
 
 class Refused(Exception):
@@ -96,14 +96,18 @@ class Master:
         return int.from_bytes(self.ask(struct.pack(">BHH", 8, function, 0))[3:], "big")
 
     def wait_idle(self) -> None:
-        """Until neither erase nor commit is under way. A pause between two questions leaves the node its time."""
+        """Until neither erase nor commit is under way, nor begins as soon as nothing is said. A pause between two
+        questions leaves the node its time."""
+        idle = 0
         for _ in range(int(BUSY_MS / self.pause_ms)):
             try:
-                if self.value("STATE") == State.IDLE:
-                    return
+                idle = idle + 1 if self.value("STATE") == State.IDLE else 0
             except Refused as refused:
                 if refused.code != DEVICE_BUSY:
                     raise
+                idle = 0
+            if idle == 2:
+                return
             self.machine.run(milliseconds=self.pause_ms)
         raise AssertionError(f"busy for more than {BUSY_MS} ms")
 

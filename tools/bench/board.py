@@ -53,7 +53,7 @@ from tools.bench.networks import NARROW, NETWORKS, WIDE, four_kib_image, he_netw
 
 RUNTIME = ("infer.c", "fixed.c")
 FLASH = range(BASE, BASE + SIZE)
-SECTOR_READY_MS = 600
+SECTOR_READY_MS = 1600
 DEPLOY_BAUDS = (115200, BAUD_MAX)
 CHARACTER_BITS = 11
 REQUESTS = 8
