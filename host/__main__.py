@@ -16,6 +16,7 @@ COMMANDS = {
     "train": "train a model, turn it into fixed point, send it to a node",
     "convert": "turn a model of scikit-learn, PyTorch or ONNX into an image, send it to a node",
     "deploy": "send a saved model to a node, go back, fetch, or say what runs there or what is inside",
+    "scan": "find every node of a line by its UID, give each an address of its own",
     "fleet": "bring all nodes of a line to what a file says: plan, apply, status",
     "predict": "ask a model, on a node or in an image file: a row, a table, a pipe",
     "settings": "a node's address, baud rate, format, watchdog and debounce",

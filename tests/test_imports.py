@@ -14,6 +14,7 @@ COMMANDS = (
     "train",
     "convert",
     "deploy",
+    "scan",
     "fleet",
     "predict",
     "settings",

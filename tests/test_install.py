@@ -103,6 +103,7 @@ def test_every_command_is_there_and_says_its_name(bin_folder: Path, tmp_path: Pa
         "train",
         "convert",
         "deploy",
+        "scan",
         "fleet",
         "predict",
         "settings",

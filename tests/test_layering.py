@@ -135,6 +135,7 @@ FLOORS = (
         "train",
         "convert",
         "deploy",
+        "scan",
         "fleet",
         "predict",
         "settings",

@@ -82,6 +82,23 @@ def open_node(
 
 
 @contextmanager
+def open_port(port: str) -> Iterator[str]:
+    """A port that can be opened as a line, for whatever PORT_HELP says; a simulated node lives as long as that."""
+    if port == "sim":
+        from host.boards.simulated import simulate
+
+        with simulate(fresh=True) as sim:
+            yield sim.port
+    elif port == "renode":
+        from host.boards.renode import emulate
+
+        with emulate() as board:
+            yield board.port
+    else:
+        yield port
+
+
+@contextmanager
 def _simulated(address: int, baud: int, line_format: Format, timeout: float, trace: bool) -> Iterator[Node]:
     from host.boards.simulated import ANSWER_TIMEOUT, simulate
     from host.node.line import read_settings, save_settings

@@ -17,18 +17,17 @@ if TYPE_CHECKING:
     from host.node.link import Link
 
 
-def add_bus_options(parser: argparse.ArgumentParser) -> None:
-    """Without defaults: a fleet's file may say how fast its line is."""
+def add_bus_options(parser: argparse.ArgumentParser, file: bool = True) -> None:
+    """Without defaults: a fleet's file may say how fast its line is. file: there is one."""
+    says = "as the file says, else " if file else ""
     group = parser.add_argument_group("line")
     group.add_argument(
         "--baud",
         type=whole(BAUD_MIN, BAUD_MAX),
         metavar="N",
-        help=f"bits a second, {BAUD_MIN}..{BAUD_MAX} (default: as the file says, else {DEFAULT_BAUD})",
+        help=f"bits a second, {BAUD_MIN}..{BAUD_MAX} (default: {says}{DEFAULT_BAUD})",
     )
-    group.add_argument(
-        "--parity", choices=("E", "O", "N"), help="even, odd or none (default: as the file says, else E)"
-    )
+    group.add_argument("--parity", choices=("E", "O", "N"), help=f"even, odd or none (default: {says}E)")
     group.add_argument("--stop-bits", type=int, choices=(1, 2), help="2 goes with parity N only (default 1)")
     group.add_argument("--timeout", type=seconds, metavar="S", help="seconds to wait for each answer")
     group.add_argument("--trace", action="store_true", help="print every frame, sent and received, on stderr")

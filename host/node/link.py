@@ -244,7 +244,7 @@ class Link:
     @property
     def timed(self) -> bool:
         """Whether characters are known to take the time that the baud rate says."""
-        return not self.served and not _is_pty(self.where)
+        return not self.served and not is_pty(self.where)
 
     def forget(self) -> None:
         """Another request begins."""
@@ -330,7 +330,7 @@ def _open_tcp(port: str, timeout: float) -> TcpChannel:
     return TcpChannel(connection)
 
 
-def _is_pty(port: str) -> bool:
+def is_pty(port: str) -> bool:
     """Whether a port is a pseudo-terminal: it carries no parity, and the C library refuses to set any on it."""
     return os.path.realpath(port).startswith(("/dev/pts/", "/dev/ttys"))
 
@@ -353,7 +353,7 @@ def _open_serial(port: str, baud: int, line_format: Format, timeout: float) -> S
             port,
             baudrate=baud,
             bytesize=8,
-            parity="N" if _is_pty(port) else name[1],
+            parity="N" if is_pty(port) else name[1],
             stopbits=int(name[2]),
             timeout=0,
             write_timeout=timeout,
