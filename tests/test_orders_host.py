@@ -114,10 +114,13 @@ def test_a_deed_that_fails_is_said_in_words(node: ObeyingNode, key: Signer) -> N
     assert refusal.value.reason is Reason.WEAR
 
 
-def test_a_refusal_of_another_order_is_not_taken_for_ours(node: ObeyingNode, key: Signer) -> None:
+@pytest.mark.parametrize("result", [OrderResult.REFUSED, OrderResult.DONE])
+def test_what_became_of_another_order_is_not_taken_for_ours(
+    node: ObeyingNode, key: Signer, result: OrderResult
+) -> None:
     """An acknowledgement of the order before is taken for that of ours, which was lost."""
     swallowed = [signed(key, Command.RESTART, UID, 1001)]
-    node.result, node.reason = OrderResult.REFUSED, Reason.SIGNATURE
+    node.result, node.reason = result, Reason.SIGNATURE
     take = node.take
 
     def swallow(data: bytes) -> Reason:

@@ -4,6 +4,10 @@ removed."""
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,7 @@ from host import deploy, keys, predict, settings, train
 from host.boards.opening import open_node
 from host.boards.simulated import Sim, simulate
 from host.cli.key import VARIABLE
+from host.compiler import ROOT
 from host.core.hashes import hash_of
 from host.core.image import encode
 from host.core.wire import Reason
@@ -26,7 +31,7 @@ from host.node.orders import give, signed
 from host.node.staging import deploy as deploy_to
 from host.node.trusted import read_trusted
 from tests.e2e.scenario import AND, OR, crc_of, largest
-from tests.patience import ANSWER
+from tests.patience import ANSWER, PATIENCE
 
 PASSPHRASE = "correct horse"
 PATIENT = ("--timeout", str(ANSWER))
@@ -77,6 +82,44 @@ def refused(capsys: pytest.CaptureFixture[str], main: Main, *arguments: str) -> 
 
 def owner(key: str) -> Signer:
     return read_key(key).open(PASSPHRASE)
+
+
+def typed(command: list[str], answers: list[str]) -> tuple[int, str]:
+    """A command on a terminal of its own, where somebody types a line at each prompt: its exit status and all that was to
+    be seen."""
+    ours, theirs = pty.openpty()
+    environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, preexec_fn=lambda: os.login_tty(theirs), pass_fds=[theirs]
+    )
+    os.close(theirs)
+    seen, left = b"", list(answers)
+    try:
+        while True:
+            try:
+                part = os.read(ours, 1024)
+            except OSError:  # the last who had the other end has gone
+                break
+            seen += part
+            if not part:
+                break
+            if seen.endswith(b": ") and left:
+                os.write(ours, left.pop(0).encode() + b"\n")
+    finally:
+        process.wait(PATIENCE)
+        os.close(ours)
+    return process.returncode, seen.decode()
+
+
+def test_what_is_typed_is_not_seen(tmp_path: Path) -> None:
+    path = str(tmp_path / "site.key")
+    command = [sys.executable, "-m", "host.keys", "new", path]
+    status, seen = typed(command, ["battery staple", "battery staple"])
+    assert status == 0, seen
+    assert f"Passphrase of {path}: " in seen
+    assert "The same again: " in seen
+    assert "battery" not in seen
+    read_key(path).open("battery staple")
 
 
 def test_a_day_with_a_key(
