@@ -18,6 +18,7 @@ from host.cli.parser import (
     add_allow_changed_option,
     add_json_option,
     add_range_option,
+    add_release_option,
     file_name,
     names,
     number,
@@ -111,6 +112,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="Y",
         help="light the LED above this output (default: 0.5 of a probability; the middle of numbers)",
     )
+    add_release_option(parser)
     parser.add_argument("--save", type=file_name, metavar="FILE", help="write the image")
     parser.add_argument("--deploy", metavar="PORT", help=f"send it to a node: {PORT_HELP}")
     add_allow_changed_option(parser)
@@ -141,7 +143,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.deploy is not None:
         line.require(args.deploy)
     ranges = list(zip(args.range[::2], args.range[1::2], strict=True)) if args.range else None
-    image, converted = convert(model, data.x, ranges=ranges, led=args.led, led_threshold=args.led_threshold)
+    image, converted = convert(
+        model, data.x, ranges=ranges, led=args.led, led_threshold=args.led_threshold, release=args.release
+    )
     metrics = metrics_of(converted, data)
     if out is not None:
         from host.show.converted import in_words

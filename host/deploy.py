@@ -40,14 +40,15 @@ HELD_BY = {
 """What coils and discrete inputs do."""
 
 
-def _describe(identity: Identity) -> str:
+def _describe(identity: Identity, trusted: Trusted | None) -> str:
     if identity.sequence == 0:
         return f"no model (firmware {identity.firmware}, uid {identity.uid})"
     parts = {"input": identity.inputs, "layer": identity.layers, "output": identity.outputs}
     counts = ", ".join(counted(count, name) for name, count in parts.items())
+    released = f", release {trusted.release}" if trusted and trusted.release else ""
     return (
         f"{identity.name or 'a model'}: {counts}, {identity.model_length} bytes, "
-        f"CRC-32 {identity.model_crc:08x}, sequence {identity.sequence}"
+        f"CRC-32 {identity.model_crc:08x}, sequence {identity.sequence}{released}"
     )
 
 
@@ -181,7 +182,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         out.print("already runs there: nothing was written; the model to go back to stays")
     if "acknowledged" in more:
         out.print("the latch is let go" if more["acknowledged"] else "nothing was latched")
-    out.print(f"node {line.address} runs {_describe(identity)}")
+    out.print(f"node {line.address} runs {_describe(identity, trusted)}")
     if trusted:
         for text in trust.hashes(trusted, identity.firmware) + trust.states(trusted):
             out.print(f"  {text}")

@@ -133,6 +133,8 @@ def with_parts(rng: Generator, model: Model) -> Model:
         lit = int(rng.integers(model.classes))
         threshold = model.led_threshold if model.outputs == 1 else 0
         model = replace(model, led_class=True, led_output=lit, led_threshold=threshold)
+    if rng.random() < 0.4:
+        model = replace(model, release=int(rng.choice([1, 2, 0x01000000, 0x80000000, 0xFFFFFFFF])))
     return model
 
 

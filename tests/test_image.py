@@ -59,15 +59,17 @@ def flags_of(image: bytes) -> int:
 
 
 def sections(model: Model) -> int:
-    """Bytes of the senses and the decision."""
+    """Bytes of the senses, the decision and the release."""
     plain = replace(model, names=Names(), senses=None)
     senses = len(senses_bytes(model.senses)) if model.senses else 0
-    return senses + parts_size(plain) - parts_size(replace(plain, decision=Decision()))
+    return senses + parts_size(plain) - parts_size(replace(plain, decision=Decision(), release=0))
 
 
 def parts_before_layers(model: Model) -> int:
     """Bytes of what only some models have, but for the names."""
-    return sections(model) + parts_size(replace(model, names=Names(), senses=None, decision=Decision()))
+    return sections(model) + parts_size(
+        replace(model, names=Names(), senses=None, decision=Decision(), release=0)
+    )
 
 
 def layer_offsets(image: bytes) -> list[int]:
@@ -174,7 +176,7 @@ def edit_parts(rng: Generator, image: bytes) -> bytes:
 
 
 def edit_sections(rng: Generator, image: bytes) -> bytes:
-    """A byte, or a word, of the senses or the decision."""
+    """A byte, or a word, of the senses, the decision or the release."""
     size, end = sections(decode(image)), layer_offsets(image)[0]
     if size == 0:
         return edit_parts(rng, image)
@@ -279,7 +281,7 @@ def test_the_mutants_reach_every_check() -> None:
     assert any(detail > 3 for detail in details[Reason.SELF_TEST])
 
 
-@pytest.mark.parametrize("parts", [0, 6])
+@pytest.mark.parametrize("parts", [0, 7])
 def test_every_single_bit_of_an_image_counts(twins: Twins, parts: int) -> None:
     """With its CRC as it was, no flipped bit is accepted; with a new CRC both sides still agree. parts: of those that
     only some images have."""

@@ -102,11 +102,12 @@ static void run_previous(struct models *models)
 }
 
 void models_boot(struct models *models, struct neuron *neuron, struct trainer *trainer,
-                 struct refusal *refusal, struct wear *wear)
+                 const struct trust *trust, struct refusal *refusal, struct wear *wear)
 {
     const struct store_flash flash = sectors_flash(PORT_MODEL_A);
     models->neuron = neuron;
     models->trainer = trainer;
+    models->trust = trust;
     models->refusal = refusal;
     models->wear = wear;
     models->committing = models->verified = models->on_trial = models->lent = false;
@@ -200,6 +201,8 @@ static enum modbus_exception check_stage(struct models *models, uint32_t length,
         hash_of(models->stage, length, models->staged_hash);
     if (reason == WIRE_REASON_NONE && !models_staged_is(models, meant))
         reason = meant->hash ? WIRE_REASON_HASH : WIRE_REASON_CRC;
+    if (reason == WIRE_REASON_NONE && !trust_allows_release(models->trust, models->staged.release))
+        reason = WIRE_REASON_FLOOR;
     if (reason == WIRE_REASON_NONE)
         reason = runs_here(&models->staged, &detail);
     models->verified = reason == WIRE_REASON_NONE;
@@ -236,10 +239,18 @@ void models_take_learnt(struct models *models)
 
 /* -------------------------------------------------------------------------------------------------- commit */
 
+enum modbus_exception models_allowed(struct models *models)
+{
+    return trust_allows_release(models->trust, models->staged.release)
+               ? MODBUS_OK
+               : refusal_answer(models->refusal, WIRE_REASON_FLOOR);
+}
+
 static enum modbus_exception start_commit(struct models *models)
 {
-    const enum modbus_exception exception =
-        wear_commit(models->wear, &models->store, models->stage, models->staged.length);
+    enum modbus_exception exception = models_allowed(models);
+    if (!exception)
+        exception = wear_commit(models->wear, &models->store, models->stage, models->staged.length);
     models->committing = !exception;
     return exception;
 }

@@ -19,6 +19,7 @@
 #include "app/refusal.h"
 #include "app/rows.h"
 #include "app/trainer.h"
+#include "app/trust.h"
 #include "app/wear.h"
 #include "core/image.h"
 #include "core/store.h"
@@ -31,8 +32,9 @@ struct models_meant {
 };
 
 struct models {
-    struct neuron *neuron;   /* runs what is committed */
-    struct trainer *trainer; /* the stage is kept for it while it trains */
+    struct neuron *neuron;     /* runs what is committed */
+    struct trainer *trainer;   /* the stage is kept for it while it trains */
+    const struct trust *trust; /* knows which releases may be taken */
     struct refusal *refusal;
     struct wear *wear;
     struct store store;
@@ -51,9 +53,10 @@ struct models {
     uint8_t previous_hash[WIRE_HASH_BYTES]; /* of what ROLLBACK, or the end of the trial, brings back */
 };
 
-/* Run the newest model that this firmware accepts. A refused one is kept and reported. */
+/* Run the newest model that this firmware accepts. A refused one is kept and reported. What is kept runs whatever its
+ * release is: a floor is for what comes. */
 void models_boot(struct models *models, struct neuron *neuron, struct trainer *trainer,
-                 struct refusal *refusal, struct wear *wear);
+                 const struct trust *trust, struct refusal *refusal, struct wear *wear);
 
 /* The commands. length: bytes in the stage, refused where they are no image; meant: the image that is
  * meant. MODBUS_DEVICE_BUSY while the stage is taken, MODBUS_DEVICE_FAILURE with the reason: TRIAL during one. Repeated,
@@ -83,6 +86,10 @@ enum modbus_exception models_take_stage(struct models *models);
 enum modbus_exception models_lend(struct models *models);
 enum modbus_exception models_accept(struct models *models, uint32_t length,
                                     const uint8_t hash[WIRE_HASH_BYTES]);
+
+/* MODBUS_OK where the release of the image in the stage is not below the floor; else MODBUS_DEVICE_FAILURE, reason FLOOR:
+ * an order may have raised it since the image was verified. */
+enum modbus_exception models_allowed(struct models *models);
 
 /* For trial.c. Run the verified image from the stage, its caller's to have; let what is on trial be committed while it
  * runs on, MODBUS_DEVICE_FAILURE with the reason where it cannot; or let what ran before run again. */

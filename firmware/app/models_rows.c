@@ -61,7 +61,9 @@ static enum modbus_exception read_whose(const void *part, uint32_t offset, uint1
 static enum modbus_exception read_hashes(const void *part, uint32_t offset, uint16_t count, uint16_t *values)
 {
     const struct models *models = part;
+    const struct image *model = neuron_model(models->neuron);
     uint16_t words[HASHES_WORDS] = {0};
+    words_put32(words + HASHES_AT(MODEL_RELEASE), model ? model->release : 0);
     words_from_bytes(words + HASHES_AT(MODEL_HASH), models->running_hash, WIRE_INPUT_MODEL_HASH_SIZE);
     if (models->verified)
         words_from_bytes(words + HASHES_AT(STAGED_HASH), models->staged_hash, WIRE_INPUT_STAGED_HASH_SIZE);

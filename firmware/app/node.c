@@ -37,7 +37,8 @@ void node_boot(struct node *node)
     parts->search = (struct search){.settings = &parts->settings};
     trainer_init(&parts->trainer, port_arena());
     neuron_boot(&parts->neuron, &parts->refusal, &parts->events);
-    models_boot(&parts->models, &parts->neuron, &parts->trainer, &parts->refusal, &parts->wear);
+    models_boot(&parts->models, &parts->neuron, &parts->trainer, &parts->trust, &parts->refusal,
+                &parts->wear);
     parts->trial = (struct trial){.models = &parts->models, .refusal = &parts->refusal};
     parts->session = (struct session){
         .models = &parts->models,

@@ -24,7 +24,9 @@ static uint32_t left(const struct trial *trial)
 
 enum modbus_exception trial_go(struct trial *trial, uint16_t seconds)
 {
-    const enum modbus_exception exception = seconds ? MODBUS_OK : wear_allows(trial->models->wear);
+    enum modbus_exception exception = models_allowed(trial->models);
+    if (!exception && !seconds)
+        exception = wear_allows(trial->models->wear);
     if (exception)
         return exception;
     models_try(trial->models);

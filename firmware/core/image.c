@@ -161,7 +161,7 @@ static enum wire_reason open_layer(struct image_layer *opened, struct reader *re
 
 #define FLAGS                                                                                                \
     ((unsigned)(WIRE_FLAG_RANGES | WIRE_FLAG_OFFSETS | WIRE_FLAG_OUTPUT_FRACTIONS | WIRE_FLAG_NAMES |        \
-                WIRE_FLAG_LED_CLASS | WIRE_FLAG_SENSES | WIRE_FLAG_DECIDES))
+                WIRE_FLAG_LED_CLASS | WIRE_FLAG_SENSES | WIRE_FLAG_DECIDES | WIRE_FLAG_RELEASE))
 
 static bool has(const struct image_header *head, enum wire_flag flag)
 {
@@ -289,6 +289,19 @@ static enum wire_reason open_senses(struct image *image, struct reader *reader,
     return reason;
 }
 
+static enum wire_reason open_release(struct image *image, struct reader *reader,
+                                     const struct image_header *head)
+{
+    image->release = 0;
+    if (!has(head, WIRE_FLAG_RELEASE))
+        return WIRE_REASON_NONE;
+    const uint32_t *release = reader_take(reader, sizeof *release);
+    if (!release)
+        return WIRE_REASON_LENGTH;
+    image->release = *release;
+    return image->release != 0 ? WIRE_REASON_NONE : WIRE_REASON_PADDING;
+}
+
 static enum wire_reason open_vectors(struct image *image, struct reader *reader, size_t size)
 {
     const size_t words = padded(size) / 4;
@@ -373,6 +386,8 @@ enum wire_reason image_open(struct image *image, const void *bytes, size_t lengt
     reason = open_scales(image, &reader, &head, detail);
     if (reason == WIRE_REASON_NONE)
         reason = open_senses(image, &reader, &head, detail);
+    if (reason == WIRE_REASON_NONE)
+        reason = open_release(image, &reader, &head);
     if (reason != WIRE_REASON_NONE)
         return reason;
 

@@ -50,6 +50,7 @@ struct image {
     const struct senses *senses;   /* of the inputs that come from channels; NULL: all come from the bus */
     const struct senses_source *sources; /* (inputs), where there are senses */
     struct decide_config decision; /* how what lights the LED becomes a decision; by default it is one */
+    uint32_t release;              /* of the model, 1 on; 0: none */
     const int16_t *vectors;        /* (vector_count, inputs + outputs): inputs, then expected outputs */
     int16_t led_threshold;         /* infer_led and infer_class say what it parts */
     uint8_t led_output;            /* of an output, or where led_class, of a class */

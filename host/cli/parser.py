@@ -130,6 +130,16 @@ def add_range_option(group: argparse._ActionsContainer, data: str) -> None:
     )
 
 
+def add_release_option(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--release",
+        type=whole(1, 2**32 - 1),
+        default=0,
+        metavar="N",
+        help="of the model, counted up with each that is let out: a node can refuse those below one",
+    )
+
+
 def add_allow_changed_option(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--allow-changed",

@@ -15,6 +15,7 @@ from host.cli.parser import (
     add_allow_changed_option,
     add_json_option,
     add_range_option,
+    add_release_option,
     file_name,
     names,
     number,
@@ -154,6 +155,7 @@ def options_of(args: argparse.Namespace, model: str) -> Options:
         led_threshold=args.led_threshold,
         off_threshold=args.off_threshold,
         decision=decision_of(args),
+        release=args.release,
         full_history=args.full_history,
         resume=args.resume,
     )
@@ -269,6 +271,7 @@ def _add_node(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="the class, or the target, that lights the LED (default: the last class, the first target)",
     )
+    add_release_option(node)
     node.add_argument(
         "--save", type=file_name, metavar="FILE", help="write the model's image (without --model AND's)"
     )
@@ -314,6 +317,7 @@ MODEL_OPTIONS = (
     "range",
     "led",
     "led_threshold",
+    "release",
     *DECISION_OPTIONS,
     "loss",
     "grid",

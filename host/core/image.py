@@ -17,6 +17,7 @@ taken for granted without it, so that `encode` gives a model exactly one image:
         OUTPUT_FRACTIONS: i8 output_fraction[outputs]; without, each is the last layer's out_fraction
         SENSES: which inputs come from channels, and how, as core/senses draws it; without, all come from the bus
         DECIDES: how the LED's condition becomes a decision, drawn there too; without, it is one as it is
+        RELEASE: u32, 1 on, which release of its model this is: a node can refuse those below one; without, 0
         layers, each: u16 inputs, u16 outputs, u8 activation, i8 acc_fraction, i8 out_fraction, u8 0,
                       i32 bias[outputs], i16 weight[outputs][inputs rounded up to even]
         vectors, each: i16 input[inputs], i16 output[outputs]; then padding to 4
@@ -71,6 +72,7 @@ from host.core.wire import (
 
 HEADER = struct.Struct(f"<IHHI{NAME_BYTES}sHHHHHh")
 LAYER = struct.Struct("<HHBbbB")
+RELEASE = struct.Struct("<I")
 CRC = struct.Struct("<I")
 
 
@@ -159,6 +161,7 @@ class Model:
     senses:        which inputs come from channels. None: all come from the bus. Such an input is called after its
                    source, "a0.rms"; beside them, one of the bus without a name by its number.
     decision:      what becomes of the condition that lights the LED.
+    release:       32 bits, of those who count what they let out; 0: none.
     """
 
     name: str
@@ -176,6 +179,7 @@ class Model:
     names: Names = Names()
     senses: Senses | None = None
     decision: Decision = AT_ONCE
+    release: int = 0
 
     def __post_init__(self) -> None:
         offsets = np.array(self.input_offset or (0.0,) * self.inputs, dtype=np.float32)
@@ -229,6 +233,8 @@ def _parts(model: Model) -> dict[Flag, bytes]:
         parts[Flag.SENSES] = senses_bytes(model.senses)
     if model.decision != AT_ONCE:
         parts[Flag.DECIDES] = decision_bytes(model.decision, model.led_threshold)
+    if model.release:
+        parts[Flag.RELEASE] = RELEASE.pack(model.release)
     return parts
 
 
@@ -381,6 +387,10 @@ def decode(image: bytes) -> Model:
     decision = AT_ONCE
     if flags & Flag.DECIDES:
         decision = decision_decode(reader, led_threshold, led_class)
+    release = 0
+    if flags & Flag.RELEASE:
+        (release,) = RELEASE.unpack(reader.take(RELEASE.size))
+        require(release != 0, Reason.PADDING)
     stack: list[Layer] = []
     for index in range(layers):
         stack.append(_decode_layer(reader, index, stack[-1].outputs if stack else inputs))
@@ -407,4 +417,5 @@ def decode(image: bytes) -> Model:
         names=names,
         senses=senses,
         decision=decision,
+        release=release,
     )

@@ -113,6 +113,7 @@ def convert(
     ranges: Sequence[Sequence[float]] | None = None,
     led: str | None = None,
     led_threshold: float | None = None,
+    release: int = 0,
 ) -> tuple[bytes, Converted]:
     """The image of a model for a node, and a report of what that cost (host.models.conversion.Converted).
 
@@ -122,9 +123,12 @@ def convert(
     led: the class that lights the LED, by default the last; where outputs are numbers, one by its number from 1, by
     default the first. led_threshold: light it above this output instead; of two classes it also parts the classes; by
     default 0.5 of a probability, and of numbers the middle of what the model says of x.
+    release: of the model, 1..2**32 - 1, 0: none.
 
     NeuronError, one line: more layers, units or bytes than a node holds; x that does not go with the model.
     """
     from host.models import conversion
 
-    return conversion.convert(load(source), x, ranges=ranges, led=led, led_threshold=led_threshold)
+    return conversion.convert(
+        load(source), x, ranges=ranges, led=led, led_threshold=led_threshold, release=release
+    )

@@ -91,6 +91,7 @@ def convert(
     ranges: Sequence[Sequence[float]] | None = None,
     led: str | None = None,
     led_threshold: float | None = None,
+    release: int = 0,
 ) -> tuple[bytes, Converted]:
     """See host.models.convert."""
     data = _sample(model, x)
@@ -106,6 +107,7 @@ def convert(
         led_class=lamp.of_class,
         names=Names(model.inputs, model.outputs, model.classes),
         shared_outputs=model.decide is Decide.ARGMAX,
+        release=release,
     )
     converted = Converted(model, fixed, report, len(data), 0)
     changed = (model.decisions(data) != converted.decisions(data)).any(axis=1)

@@ -60,6 +60,7 @@ def quantise(
     numerators: Int64 | None = None,
     decision: Decision = AT_ONCE,
     off_threshold: float | None = None,
+    release: int = 0,
 ) -> tuple[Model, Report]:
     """The fixed-point model of float layers, and what was lost. x: (samples, inputs), the training data.
 
@@ -71,7 +72,7 @@ def quantise(
     Report.notes say so. shared_outputs: all outputs of a linear last layer have one scale, not the finest of each.
     sensed, numerators: how the node itself measures the inputs, and what x was made of, (samples, inputs). decision:
     how the LED follows; off_threshold: in output units, what the output must fall to for it to go out; None: as
-    led_threshold.
+    led_threshold. release: as Model has it.
     """
     data = np.asarray(x, dtype=np.float64)
     ranges = list(ranges) if ranges is not None else default_ranges(data)
@@ -100,6 +101,7 @@ def quantise(
         led_class=led_class,
         names=names,
         decision=decision,
+        release=release,
     )
     if sensed:
         model = replace(model, senses=sensed.senses(model))

@@ -101,6 +101,7 @@ def as_dict(image: bytes) -> dict[str, Any]:
         "bytes": len(image),
         "crc32": image_crc(image),
         "hash": hash_of(image).hex(),
+        "release": model.release or None,
         "named": bool(model.names.inputs),
         "inputs": [
             {
@@ -147,9 +148,10 @@ def as_lines(image: bytes) -> list[str]:
     """The same in words."""
     said = as_dict(image)
     named = "" if said["named"] else ", without names"
+    released = f", release {said['release']}" if said["release"] else ""
     text = [
         f"{said['name'] or 'a model'}: image format {said['format']}, {counted(said['bytes'], 'byte')}, "
-        f"CRC-32 {said['crc32']:08x}",
+        f"CRC-32 {said['crc32']:08x}{released}",
         f"  {counted(len(said['inputs']), 'input')}{named}",
     ]
     for each, hertz in zip(said["inputs"], _bands(said), strict=True):

@@ -54,9 +54,9 @@ STANDING = Block.between("TRAIN_STATE", "TRAIN_PARAMETERS")
 class Wish:
     """What a board is to learn. x: (samples, inputs); y: (samples, outputs); start: a parameter each, as learn
     orders them; ranges: (low, high) of each input in raw units; model: what the host's own training became, whose
-    self-test and lamp the board's image is to have, without names, which no board writes; led_threshold: in units of
-    the output; shared_outputs: as quantise's. weights: (samples,), None for 1; scales: mean and deviation of each
-    input, then of each output, by which x and y were standardised, None where they were not."""
+    self-test and lamp the board's image is to have, without names and release, which no board writes; led_threshold: in
+    units of the output; shared_outputs: as quantise's. weights: (samples,), None for 1; scales: mean and deviation of
+    each input, then of each output, by which x and y were standardised, None where they were not."""
 
     config: Config
     x: NDArray[Any]
@@ -105,7 +105,7 @@ def wish_of(trained: Trained) -> Wish:
         y=y,
         start=trained.start,
         ranges=trained.report.ranges,
-        model=replace(trained.model, names=Names()),
+        model=replace(trained.model, names=Names(), release=0),
         led_threshold=plan.lamp.threshold,
         shared_outputs=plan.shared_outputs,
         weights=plan.samples.weights,

@@ -22,8 +22,8 @@ class Options:
     them; l2: as in host.core.learn; grid: low, high, step of each parameter or of all; init: the parameters to start
     from; seed: of start, split and shuffling; tries: starts, of which the best is kept; ranges: low, high of each input
     or of all; led: the class, or the target, that lights the LED; off_threshold: what its output must fall to for the
-    LED to go out again; decision: the rest of how it follows the model; full_history: keep the loss of every epoch,
-    however many; resume: a file of host.training.saved to go on from.
+    LED to go out again; decision: the rest of how it follows the model; release: of the model, 0: none; full_history:
+    keep the loss of every epoch, however many; resume: a file of host.training.saved to go on from.
     """
 
     model: str
@@ -62,6 +62,7 @@ class Options:
     led_threshold: float | None = None
     off_threshold: float | None = None
     decision: Decision = AT_ONCE
+    release: int = 0
     full_history: bool = False
     resume: str | None = None
 

@@ -63,6 +63,7 @@ def train(plan: Plan, progress: Progress | None = None) -> Trained:
         numerators=samples.seen_numerators,
         decision=plan.decision,
         off_threshold=plan.off_threshold,
+        release=plan.release,
     )
     trained = Trained(
         plan=plan,

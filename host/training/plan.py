@@ -50,7 +50,7 @@ class Plan:
     them, none for a grid; axes: the points of a grid search, an axis a parameter; patience: epochs without a lower
     validation loss, 0 for ever; ranges: (low, high) of each input as declared, None: by the data; lamp: what lights the
     LED; threshold_may_move: nobody asked for its threshold, so the nearest that the output can show will do;
-    off_threshold, decision: how it goes out, and how it follows, as Options has them;
+    off_threshold, decision: how it goes out, and how it follows, as Options has them; release: of the model, 0 none;
     full_history: the loss of every epoch is to be kept, and a neuron's parameters; resumed: what it goes on from;
     notes: what is to be known of how it begins.
     """
@@ -70,6 +70,7 @@ class Plan:
     threshold_may_move: bool
     off_threshold: float | None
     decision: Decision
+    release: int
     full_history: bool
     resumed: Saved | None
     notes: tuple[str, ...]
@@ -131,6 +132,7 @@ def make_plan(options: Options, progress: Progress = silent) -> Plan:
         threshold_may_move=options.led_threshold is None,
         off_threshold=options.off_threshold,
         decision=options.decision,
+        release=options.release,
         full_history=options.full_history,
         resumed=resumed,
         notes=tuple(notes(resumed, config, samples.parts) if resumed else ()),

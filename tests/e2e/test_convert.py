@@ -51,7 +51,8 @@ def said(capsys: pytest.CaptureFixture[str], *argv: object, status: int = 0) -> 
 
 
 def test_a_file_becomes_an_image(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out, err = said(capsys, place / "iris.onnx", "--data", place / "iris.csv", "--save", place / "iris.img")
+    made = ("--save", place / "iris.img", "--release", 12)
+    out, err = said(capsys, place / "iris.onnx", "--data", place / "iris.csv", *made)
     assert err == ""
     assert "iris, 4-10-3, relu, identity\n" in out
     assert "decides by the largest of 3 scores: setosa, versicolor, virginica" in out
@@ -60,6 +61,7 @@ def test_a_file_becomes_an_image(place: Path, capsys: pytest.CaptureFixture[str]
     assert "the model does not name its inputs: it gets sepal length (cm), sepal width" in out
     model = decode((place / "iris.img").read_bytes())
     assert model.names.classes == ("setosa", "versicolor", "virginica")
+    assert model.release == 12
     assert model.names.inputs == tuple(str(n) for n in LOADERS["iris"]().feature_names)
     assert (model.led_class, model.led_output) == (True, 2)
 
