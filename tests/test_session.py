@@ -197,6 +197,9 @@ def test_a_repeated_opening_changes_nothing(node: MemoryNode) -> None:
     node.ask(open_pdu(LARGEST))
     assert state(node) is Session.DONE
     assert_runs(node, LARGEST, None)
+    node.command(Command.REVERT, crc=int.from_bytes(LARGEST[-4:], "little"))
+    node.ask(open_pdu(LARGEST))
+    assert state(node) is Session.OPEN, "what it had begun is over"
 
 
 @pytest.mark.parametrize(

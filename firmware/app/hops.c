@@ -29,6 +29,7 @@ static void begin(struct hops *hops)
     const bool senses = hops->neuron->senses;
     hops->models = hops->neuron->models;
     hops->decided = hops->missed = 0;
+    hops->measuring.begun = false;
     memset(&hops->last, 0, sizeof hops->last);
     memset(hops->wanted, 0, sizeof hops->wanted);
     for (unsigned i = 0; senses && i < model->inputs; i++)
@@ -42,45 +43,73 @@ static void begin(struct hops *hops)
 
 /* --------------------------------------------------------------------------------------------------- measure */
 
-/* What a window gives: numerators, inputs, and which of these were cut. */
-struct measured {
-    uint32_t features[WIRE_UNITS_MAX];
-    int16_t inputs[WIRE_UNITS_MAX];
-    uint64_t clipped;
-};
+enum measured { MEASURED, NOT_TO_BE_HAD, INTERRUPTED };
 
-static void take_channel(struct measured *measured, const struct image *model, unsigned channel,
-                         const struct features_window *window, const struct features *found)
+/* Go on to a channel that the model wants, from `channel` on, and measure what is quick of it. False where the ring does
+ * not have its window. */
+static bool take_channel(struct hops *hops, unsigned channel)
 {
-    for (unsigned i = 0; i < model->inputs; i++) {
-        const struct senses_source *source = &model->sources[i];
-        if (source->channel != channel)
-            continue;
-        const uint32_t numerator = senses_numerator(source, window, found);
-        bool clipped;
-        measured->features[i] = numerator;
-        measured->inputs[i] =
-            features_input(numerator, source->multiply, source->shift, source->offset, &clipped);
-        measured->clipped |= (uint64_t)clipped << i;
+    struct hops_measuring *at = &hops->measuring;
+    const struct senses *senses = neuron_model(hops->neuron)->senses;
+    while (channel < WIRE_CHANNELS && !hops->wanted[channel])
+        channel++;
+    at->channel = channel;
+    at->input = at->bin = 0;
+    if (channel == WIRE_CHANNELS)
+        return true;
+    if (!sampler_window(hops->sampler, hops->first, senses->window, channel, &at->window))
+        return false;
+    features_measure(&at->window, hops->wanted[channel], senses->rate, &at->found);
+    return true;
+}
+
+static void take_input(struct hops_measuring *at, const struct senses_source *source, uint32_t numerator)
+{
+    bool clipped;
+    at->features[at->input] = numerator;
+    at->inputs[at->input] =
+        features_input(numerator, source->multiply, source->shift, source->offset, &clipped);
+    at->clipped |= (uint64_t)clipped << at->input;
+    at->input++;
+    at->bin = 0;
+    at->energy = 0;
+}
+
+/* The next input of the channel, or a bin of it. */
+static void take_piece(struct hops_measuring *at, const struct senses_source *source)
+{
+    if (source->channel != at->channel)
+        at->input++;
+    else if (source->feature != WIRE_FEATURE_BAND)
+        take_input(at, source, at->found.value[source->feature]);
+    else {
+        const unsigned bin = source->band_low + at->bin++;
+        at->energy += features_energy(&at->window, at->found.value[WIRE_FEATURE_MEAN], bin);
+        if (bin == source->band_high)
+            take_input(at, source, features_root(at->energy));
     }
 }
 
-/* False where the ring does not have the window whole, from the beginning of the work to its end. */
-static bool measure(const struct hops *hops, struct measured *measured)
+/* NOT_TO_BE_HAD where the ring does not have the window whole, from the beginning of the work to its end. */
+static enum measured measure(struct hops *hops)
 {
+    struct hops_measuring *at = &hops->measuring;
     const struct image *model = neuron_model(hops->neuron);
-    memset(measured, 0, sizeof *measured);
-    for (unsigned channel = 0; channel < WIRE_CHANNELS; channel++) {
-        struct features_window window;
-        struct features found;
-        if (!hops->wanted[channel])
-            continue;
-        if (!sampler_window(hops->sampler, hops->first, model->senses->window, channel, &window))
-            return false;
-        features_measure(&window, hops->wanted[channel], model->senses->rate, &found);
-        take_channel(measured, model, channel, &window, &found);
+    bool there = true;
+    if (!at->begun) {
+        *at = (struct hops_measuring){.begun = true, .held = sampler_holds(hops->sampler, hops->first)};
+        there = take_channel(hops, 0);
     }
-    return sampler_holds(hops->sampler, hops->first);
+    while (there && at->channel < WIRE_CHANNELS) {
+        if (link_waits(hops->link))
+            return INTERRUPTED;
+        if (at->input < model->inputs)
+            take_piece(at, &model->sources[at->input]);
+        else
+            there = take_channel(hops, at->channel + 1);
+    }
+    at->begun = false;
+    return there && sampler_holds(hops->sampler, hops->first) ? MEASURED : NOT_TO_BE_HAD;
 }
 
 /* ----------------------------------------------------------------------------------------------------- decide */
@@ -101,8 +130,9 @@ static void show(const struct hops *hops)
     });
 }
 
-static void decide(struct hops *hops, const struct measured *measured, uint64_t sample, uint32_t rate)
+static void decide(struct hops *hops, uint64_t sample, uint32_t rate)
 {
+    const struct hops_measuring *measured = &hops->measuring;
     struct hops_window *last = &hops->last;
     const struct neuron *neuron = hops->neuron;
     hops->decided++;
@@ -124,15 +154,16 @@ static void skip(struct hops *hops, uint32_t windows, uint32_t distance)
     hops->skipped += windows;
 }
 
-/* The window is there, or was: it is measured, or not to be had. */
+/* The window is there, or was: it is measured, as far as the bus lets us, or not to be had. */
 static void hop(struct hops *hops, uint64_t sample, const struct senses *senses)
 {
-    struct measured measured;
-    const bool held = sampler_holds(hops->sampler, hops->first);
-    if (measure(hops, &measured)) {
+    const enum measured measured = measure(hops);
+    if (measured == INTERRUPTED)
+        return;
+    if (measured == MEASURED) {
         hops->first += senses->hop;
-        decide(hops, &measured, sample, senses->rate);
-    } else if (held && !sampler_holds(hops->sampler, hops->first)) {
+        decide(hops, sample, senses->rate);
+    } else if (hops->measuring.held && !sampler_holds(hops->sampler, hops->first)) {
         /* Its scans left the ring while they were measured. So would those of the windows right behind it, and none
          * would ever be decided: only the newest is in time. */
         const uint64_t later = sampler_head(hops->sampler) - sample - 1;
@@ -162,6 +193,7 @@ bool hops_step(struct hops *hops)
         hop(hops, last, senses);
         return true;
     }
+    hops->measuring.begun = false;
     if (head > last) /* they go by unseen */
         hops->first += ((head - last - 1) / senses->hop + 1) * senses->hop;
     tick(hops);

@@ -59,6 +59,12 @@ static inline void link_heard(struct link *link, uint8_t function)
  */
 void link_send(struct link *link, size_t size);
 
+/* A frame waits to be served. */
+static inline bool link_waits(const struct link *link)
+{
+    return atomic_load_explicit(&link->frames[link->serving].complete, memory_order_acquire);
+}
+
 /* Nothing is being heard, served or sent. */
 bool link_quiet(const struct link *link);
 

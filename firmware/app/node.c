@@ -77,6 +77,7 @@ void node_boot(struct node *node)
         .neuron = &parts->neuron,
         .events = &parts->events,
         .status = &parts->status,
+        .link = &parts->link,
     };
     node->server.data = registers_join(&node->registers, parts);
     apply_settings(node);

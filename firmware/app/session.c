@@ -43,6 +43,12 @@ static bool ready(const struct session *session)
     return state == WIRE_SESSION_VERIFIED || state == WIRE_SESSION_ARMED;
 }
 
+/* Its image is the one that runs. */
+static bool runs(const struct session *session)
+{
+    return models_runs(session->models, &(struct models_meant){.hash = session->hash});
+}
+
 bool session_waits(const struct session *session)
 {
     return session->waits && ready(session);
@@ -132,6 +138,13 @@ static void close_session(struct session *session)
     session->state = WIRE_SESSION_NONE;
 }
 
+/* It is under way, or its image runs. */
+static bool goes_on(const struct session *session)
+{
+    const enum wire_session state = session_state(session);
+    return state == WIRE_SESSION_OPEN || ready(session) || (state == WIRE_SESSION_DONE && runs(session));
+}
+
 static enum modbus_exception write_opening(void *part, uint32_t offset, uint16_t count,
                                            const uint16_t *values)
 {
@@ -149,7 +162,7 @@ static enum modbus_exception write_opening(void *part, uint32_t offset, uint16_t
     if (length > WIRE_IMAGE_MAX || length % 4 != 0)
         return refuse(session, WIRE_REASON_LENGTH);
     read_opening(session, 0, OPENING_WORDS, now);
-    if (session_state(session) != WIRE_SESSION_NONE && memcmp(now, values, sizeof now) == 0)
+    if (memcmp(now, values, sizeof now) == 0 && goes_on(session))
         return MODBUS_OK; /* the reply was lost */
     const enum modbus_exception exception = models_lend(session->models);
     if (exception)
@@ -236,9 +249,7 @@ static enum modbus_exception write_go(void *part, uint32_t offset, uint16_t coun
     if (memcmp(hash, session->go, sizeof hash) != 0)
         return not_ours(session);
     if (done) /* the reply was lost; or it has gone back since */
-        return models_runs(session->models, &(struct models_meant){.hash = session->hash})
-                   ? MODBUS_OK
-                   : not_ours(session);
+        return runs(session) ? MODBUS_OK : not_ours(session);
     const enum wire_reason reason = refuses_go(session);
     if (reason != WIRE_REASON_NONE)
         return refuse(session, reason);

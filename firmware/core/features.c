@@ -172,13 +172,23 @@ static uint64_t bin(const struct features_window *window, uint32_t mean, unsigne
     return square(s1 - add_q30(0, cosine, s2)) + square(add_q30(0, sine, s2));
 }
 
-uint32_t features_band(const struct features_window *window, uint32_t sum, unsigned low, unsigned high)
+uint64_t features_energy(const struct features_window *window, uint32_t sum, unsigned index)
 {
     const unsigned bits = logarithm(size(window));
-    uint64_t energy = 0;
-    for (unsigned b = low; b <= high; b++)
-        energy += bin(window, sum >> bits, b << (WAVE_BITS - bits));
+    return bin(window, sum >> bits, index << (WAVE_BITS - bits));
+}
+
+uint32_t features_root(uint64_t energy)
+{
     return isqrt(energy);
+}
+
+uint32_t features_band(const struct features_window *window, uint32_t sum, unsigned low, unsigned high)
+{
+    uint64_t energy = 0;
+    for (unsigned index = low; index <= high; index++)
+        energy += features_energy(window, sum, index);
+    return features_root(energy);
 }
 
 int16_t features_input(uint32_t numerator, int32_t multiply, unsigned shift, int32_t offset, bool *clipped)

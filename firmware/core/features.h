@@ -31,6 +31,10 @@ void features_measure(const struct features_window *window, uint32_t wanted, uin
  * same window. */
 uint32_t features_band(const struct features_window *window, uint32_t sum, unsigned low, unsigned high);
 
+/* The same bin by bin: its numerator is the root of the sum of the energies of all bins, rounded down. */
+uint64_t features_energy(const struct features_window *window, uint32_t sum, unsigned index);
+uint32_t features_root(uint64_t energy);
+
 /* A numerator as an input of a model: offset + numerator * multiply * 2^-shift, rounded half up, saturated; whether it
  * had to be goes to *clipped. numerator < 2^31, shift 0..62. */
 int16_t features_input(uint32_t numerator, int32_t multiply, unsigned shift, int32_t offset, bool *clipped);
