@@ -12,21 +12,24 @@ import pytest
 
 from host.core.image import encode
 from host.core.modbus import frame_seal
-from host.core.registers import placed
-from host.core.wire import ANALOG, Command, Format, Session
+from host.core.order import key_arguments
+from host.core.registers import bytes_registers, placed
+from host.core.wire import ANALOG, BY_NAME, SIGNATURE_BYTES, Command, Format, OrderResult, Session
 from host.node.broadcast import block, blocks_of, opening
 from tests.e2e.scenario import AND, NAND
+from tests.elf.debug import UID
 from tests.elf.firmware import firmware_elf, powered, ready
 from tests.elf.flash import BASE
 from tests.elf.master import Master
+from tests.owner import Owner
 from tests.sessions import GO, go_pdu
+from tests.test_elf_present import HELD, PIN
 from tests.test_elf_rounds import stage, too_much
 
 BAUD = 115_200
-FAST = 1_000_000
 SPREAD_US = 1000
 SILENCE_US = 1750
-"""After which a frame has ended at both speeds."""
+"""After which a frame has ended."""
 OLD, NEW = encode(AND), encode(NAND)
 """With inputs of 0 the lamp is dark, and lit."""
 PHASES = 12
@@ -140,6 +143,25 @@ def begin_to_save(master: Master) -> None:
     master.command(Command.SAVE_SETTINGS)
 
 
+def someone_is_there(master: Master) -> None:
+    """Only then is a first key's order looked at."""
+    deploy(master, OLD)
+    master.machine.pins[PIN] = HELD
+    master.machine.boot()
+    master.machine.run(milliseconds=600)
+
+
+OWNER = Owner()
+
+
+def give_a_key(master: Master) -> None:
+    """With a signature that is wrong, which takes as long as a right one."""
+    order = bytearray(OWNER.order(Command.KEY, key_arguments(OWNER.key), target=UID))
+    order[-SIGNATURE_BYTES] ^= 1
+    master.write(BY_NAME["ORDER"].address, bytes_registers(bytes(order)))
+    assert master.value("ORDER_RESULT") == OrderResult.CHECKING
+
+
 def wait(master: Master) -> None:
     pass
 
@@ -152,6 +174,7 @@ STATES: dict[str, tuple[Act, Act, Act]] = {
     "measures windows": (hopping, wait, wait),
     "has an erase to do": (a_model, fill_settings, save_twice),
     "keeps settings": (a_model, wait, begin_to_save),
+    "checks a signature": (someone_is_there, wait, give_a_key),
 }
 """What brings the node there once, before each session, and before each GO."""
 
