@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 from host.boards.opening import PORT_HELP, SIMULATED, open_port
 from host.cli.bus import Bus, add_bus_options, bus_of
+from host.cli.key import add_key_options, key_of
 from host.cli.parser import Parser, add_json_option, program, seconds, spoken, whole
 from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, UID_BYTES
 from host.errors import command
 
 if TYPE_CHECKING:
-    from host.node.assigning import Move
+    from host.node.assigning import Move, Speak
     from host.node.link import Link
     from host.node.scanning import Scan, Speed
     from host.progress import Progress
@@ -85,12 +86,15 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--seconds", type=seconds, metavar="S", help=f"how long --lamp blinks (default {LAMP_SECONDS:g})"
     )
     add_bus_options(parser, file=False)
+    add_key_options(parser)
     add_json_option(parser)
     args = parser.parse_args(argv)
     if args.seconds is not None and args.lamp is None:
         parser.error("--seconds goes with --lamp UID")
     if args.lamp is not None and (args.baud_all or args.foreign is not None or args.json):
         parser.error("--lamp UID goes with neither --baud-all nor --foreign nor --json")
+    if args.key is not None and args.assign is None and args.lamp is None:
+        parser.error("--key goes with --assign or --lamp: to look needs none")
     if args.baud_all:
         if any(value is not None for value in (args.baud, args.parity, args.stop_bits)):
             parser.error(
@@ -129,14 +133,27 @@ def _wait(port: str, bus: Bus) -> float:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
-    bus = bus_of(args)
+    bus, speak = bus_of(args), _speak(args)
     with open_port(args.port) as port:
         if args.lamp is not None:
-            return _blink(args, port, bus)
-        return _scan(args, port, bus)
+            return _blink(args, port, bus, speak)
+        return _scan(args, port, bus, speak)
 
 
-def _blink(args: argparse.Namespace, port: str, bus: Bus) -> int:
+def _speak(args: argparse.Namespace) -> Speak:
+    """How nodes are told."""
+    from host.node.assigning import plainly
+
+    key = key_of(args)
+    if key is None:
+        return plainly
+    from host.node.keyed import with_key
+
+    signer = key.open()
+    return lambda node: with_key(node, signer)[0]
+
+
+def _blink(args: argparse.Namespace, port: str, bus: Bus, speak: Speak) -> int:
     import time
 
     from host.node.assigning import blinking
@@ -145,7 +162,7 @@ def _blink(args: argparse.Namespace, port: str, bus: Bus) -> int:
     link = _opener(port, bus)(Speed(bus.baud, bus.line_format))
     duration = LAMP_SECONDS if args.seconds is None else args.seconds
     try:
-        with waiting(link, _wait(port, bus)), blinking(link, args.lamp):
+        with waiting(link, _wait(port, bus)), blinking(link, args.lamp, speak):
             print(f"the lamp of node {args.lamp.hex()} blinks for {duration:g} s; Ctrl-C ends it", flush=True)
             time.sleep(duration)
     finally:
@@ -153,7 +170,7 @@ def _blink(args: argparse.Namespace, port: str, bus: Bus) -> int:
     return 0
 
 
-def _scan(args: argparse.Namespace, port: str, bus: Bus) -> int:
+def _scan(args: argparse.Namespace, port: str, bus: Bus, speak: Speak) -> int:
     import json
 
     from host.node.scanning import USUAL, Speed, scan
@@ -167,7 +184,7 @@ def _scan(args: argparse.Namespace, port: str, bus: Bus) -> int:
     with progress(out) as update:
         found = scan(open_line, speeds, wait=wait, foreign=args.foreign, progress=update)
         if args.assign is not None:
-            moves = _assign(open_line, found, args.assign, wait, update)
+            moves = _assign(open_line, found, args.assign, wait, update, speak)
     failed = any(node.trouble for node in found.nodes) or any(move.trouble for move in moves)
     if out is None:
         foreign = None if found.foreign is None else [device.as_dict() for device in found.foreign]
@@ -192,9 +209,19 @@ def _scan(args: argparse.Namespace, port: str, bus: Bus) -> int:
 
 
 def _assign(
-    open_line: Callable[[Speed], Link], found: Scan, first: int, wait: float, update: Progress
+    open_line: Callable[[Speed], Link],
+    found: Scan,
+    first: int,
+    wait: float,
+    update: Progress,
+    speak: Speak,
 ) -> list[Move]:
     from host.node.assigning import assign, to_move
+    from host.node.line import Settings, save_settings
+    from host.node.node import Node
+
+    def save(node: Node, settings: Settings) -> None:
+        save_settings(speak(node), settings)
 
     taken = {node.address for node in found.nodes} | {device.address for device in found.foreign or ()}
     moves: list[Move] = []
@@ -205,7 +232,7 @@ def _assign(
         link = open_line(speed)
         try:
             here = [node for node in movers if len(found.speeds) == 1 or node.speed == speed]
-            moves += assign(link, here, taken, first=first, wait=wait, progress=update)
+            moves += assign(link, here, taken, first=first, wait=wait, save=save, progress=update)
         finally:
             link.close()
     return moves

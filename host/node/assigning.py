@@ -21,6 +21,13 @@ from host.progress import Progress, silent
 IDENTIFY = BY_NAME["IDENTIFY"].address
 Save = Callable[[Node, Settings], None]
 """How a node is told to keep its settings: plainly, or by a signed order."""
+Speak = Callable[[Node], Node]
+"""The same of all that it may be told."""
+
+
+def plainly(node: Node) -> Node:
+    """As where no key is installed, or nobody has it."""
+    return node
 
 
 @dataclass(frozen=True)
@@ -103,13 +110,13 @@ def _why(error: NeuronError) -> str:
 
 
 @contextmanager
-def blinking(link: Link, uid: bytes) -> Iterator[None]:
+def blinking(link: Link, uid: bytes, speak: Speak = plainly) -> Iterator[None]:
     """The lamp of the node with this UID blinks meanwhile; then it does what it did before."""
-    with selected(link, uid) as node:
+    with selected(link, uid) as node, node.refusals("blink"):
         before = bool(node.read(Table.COIL, IDENTIFY, 1)[0])
-        node.write_coil(IDENTIFY, True)
+        speak(node).write_coil(IDENTIFY, True)
     try:
         yield
     finally:
         with selected(link, uid) as node:
-            node.write_coil(IDENTIFY, before)
+            speak(node).write_coil(IDENTIFY, before)

@@ -85,8 +85,8 @@ def owner(key: str) -> Signer:
 
 
 def typed(command: list[str], answers: list[str]) -> tuple[int, str]:
-    """A command on a terminal of its own, where somebody types a line at each prompt: its exit status and all that was to
-    be seen."""
+    """A command on a terminal of its own, where somebody types a line at each prompt: its exit status and all that was
+    to be seen."""
     ours, theirs = pty.openpty()
     environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
     process = subprocess.Popen(
