@@ -7,6 +7,7 @@ python -m host.fleet PORT fleet.toml apply     send it: to all at once, and swit
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +18,12 @@ from host.core.wire import ADDRESS_MAX
 from host.errors import command
 
 if TYPE_CHECKING:
-    import argparse
-
     from host.node.deeds import Deeds
     from host.node.drift import Survey
     from host.node.fleet import Fleet
+    from host.node.link import Link
     from host.node.rollout import Trial
+    from host.progress import Progress
 
 EXAMPLES = """\
 examples:
@@ -81,6 +82,11 @@ def _parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, Parser]:
         metavar="LOW,HIGH",
         help="share of the looks at which the lamp must be lit (default 0,1)",
     )
+    parser.add_argument(
+        "--search",
+        action=argparse.BooleanOptionalAction,
+        help="look for nodes by UID too: elsewhere, or not in the file (default: where one is missing)",
+    )
     add_bus_options(parser)
     add_key_options(parser)
     add_json_option(parser)
@@ -120,17 +126,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _look(args, fleet, bus)
 
 
+def _survey(args: argparse.Namespace, link: Link, fleet: Fleet, update: Progress) -> Survey:
+    """Who is there."""
+    from host.node.drift import survey
+    from host.node.seeking import is_wanted, seek
+
+    found = survey(link, fleet, update)
+    return seek(link, found, update) if args.search or (args.search is None and is_wanted(found)) else found
+
+
 def _look(args: argparse.Namespace, fleet: Fleet, bus: Bus) -> int:
     """plan and status."""
     import json
 
-    from host.node.drift import Drift, shipments, survey
+    from host.node.drift import Drift, shipments
     from host.show.fleets import plan_lines, status_lines, summary
     from host.show.terminal import console, progress
 
     out = None if args.json else console()
     with bus.open(args.port) as link, progress(out) as update:
-        found = survey(link, fleet, update)
+        found = _survey(args, link, fleet, update)
     ships = shipments(found.standings)
     moves = [standing for standing in found.standings if standing.has(Drift.ADDRESS, Drift.GROUP)]
     if out is None:
@@ -150,7 +165,6 @@ def _apply(args: argparse.Namespace, fleet: Fleet, bus: Bus) -> int:
     import json
 
     from host.node.applied import Apply
-    from host.node.drift import survey
     from host.show.fleets import outcome_lines, status_lines, summary
     from host.show.terminal import console, progress
 
@@ -159,7 +173,7 @@ def _apply(args: argparse.Namespace, fleet: Fleet, bus: Bus) -> int:
     apply: Apply | None = None
     try:
         with bus.open(args.port) as link, progress(out, keep=True) as update:
-            found = survey(link, fleet, update)
+            found = _survey(args, link, fleet, update)
             if out is not None:
                 for line in status_lines(found):
                     out.print(line)

@@ -77,11 +77,14 @@ class FleetLine(Link):
         self.seconds, self.characters = 0.0, 0
         self.frames: list[bytes] = []
         self.gone = False
+        self.collides = False
+        """Whether several may speak at once, though not called to the search."""
 
     def exchange(self, address: int, request: bytes) -> bytes | None:
         replies = self._say(frame_seal(bytes([address]) + request))
-        assert len(replies) <= 1 or address == SEARCH_ADDRESS, "two nodes answer at once"
+        assert len(replies) <= 1 or address == SEARCH_ADDRESS or self.collides, "two nodes answer at once"
         if len(replies) != 1:  # where several speak at once, nothing whole is heard
+            self._heard = b"".join(replies)[:3]
             self.wait(self.timeout)
             return None
         assert frame_valid(replies[0])
@@ -141,6 +144,7 @@ class FakeNode:
     refuses: Reason = Reason.NONE
     deaf_to_go: bool = False
     stubborn: bool = False
+    selected: bool = False
     values: dict[str, Any] = field(default_factory=dict)
     state: Session = Session.NONE
     stage: dict[int, bytes] = field(default_factory=dict)
@@ -172,11 +176,24 @@ class FakeNode:
         if self.off:
             return b""
         address, pdu = frame[0], frame[1:-2]
+        if address == SEARCH_ADDRESS and pdu[0] == 23:
+            return self._called(pdu)
+        if address == SEARCH_ADDRESS and not self.selected:
+            return b""
         try:
             reply = self._answer(pdu)
         except Refusal as refusal:
             reply = bytes([pdu[0] | 0x80, refusal.code])
         return b"" if address == BROADCAST else frame_seal(bytes([address]) + reply)
+
+    def _called(self, pdu: bytes) -> bytes:
+        """A search."""
+        bits, sought, own = int.from_bytes(pdu[10:12], "big"), pdu[12:24], bytes.fromhex(self.uid)
+        differ = int.from_bytes(sought, "little") ^ int.from_bytes(own, "little")
+        matches = differ & (1 << bits) - 1 == 0
+        self.selected = matches and bits == 8 * UID_BYTES
+        says = own + struct.pack(">2H", self.address, WIRE_VERSION)
+        return frame_seal(bytes([SEARCH_ADDRESS, 23, len(says)]) + says) if matches else b""
 
     def _answer(self, pdu: bytes) -> bytes:
         function = pdu[0]

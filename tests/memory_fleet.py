@@ -44,12 +44,15 @@ class InMemory:
 
 
 @contextmanager
-def memory_fleet(count: int, *, first: int = 11, moves: bool = False) -> Iterator[list[InMemory]]:
-    """Nodes 1..count, their UIDs these numbers, at the addresses from `first` on. moves: these may change."""
+def memory_fleet(
+    count: int, *, first: int = 11, moves: bool = False, same: bool = False
+) -> Iterator[list[InMemory]]:
+    """Nodes 1..count, their UIDs these numbers, at the addresses from `first` on, or all at the same. moves: these may
+    change."""
     with ExitStack() as stack:
         nodes = []
         for number in range(1, count + 1):
-            address = first + number - 1
+            address = first if same else first + number - 1
             node = stack.enter_context(MemoryNode(number=number, address=address))
             nodes.append(InMemory(node, number, None if moves else address))
         yield nodes

@@ -61,7 +61,7 @@ class Apply:
 
     def run(self, progress: Progress = silent) -> None:
         """All of it. Whatever ends it, `outcomes` says how far it came."""
-        others = [unknown.address for unknown in self.survey.unknown]
+        others = [unknown.address for unknown in self.survey.unknown if unknown.address is not None]
         places = Places(self._link, self._settled, others, self._deeds)
         places.settle(progress)
         standings = [one.standing for one in self._settled if not one.trouble]

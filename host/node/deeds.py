@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from host.core.wire import Command
+from host.core.wire import SEARCH_ADDRESS, Command
 from host.node.broadcast import Receiver
 from host.node.drift import Standing
 from host.node.link import Link
@@ -15,9 +15,9 @@ class Deeds:
     """Plainly, as where no key is installed."""
 
     def node(self, link: Link, standing: Standing) -> Node:
-        """The way to a node that was found."""
+        """The way to a node that was found; one that shares its address is to be selected before."""
         assert standing.found is not None
-        return Node(link, standing.found.address)
+        return Node(link, SEARCH_ADDRESS if standing.found.shares else standing.found.address)
 
     def refused_by(self, standing: Standing) -> str:
         """Why a node will not obey, as far as it says beforehand; "" where it will."""

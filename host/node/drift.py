@@ -68,13 +68,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class Found:
-    """A node as it is. gap: the silence that it wants between frames."""
+    """A node as it is. gap: the silence that it wants between frames; shares: another has the same address."""
 
     address: int
     group: int
     gap: Gap
     identity: Identity
     trusted: Trusted
+    shares: bool = False
 
     @property
     def uid(self) -> str:
@@ -104,6 +105,7 @@ class Standing:
             "model": found.identity.name if found and found.identity.sequence else None,
             "model_hash": found.trusted.model_hash.hex() if found else None,
             "sequence": found.identity.sequence if found else None,
+            "shares_address": found.shares if found else None,
             "firmware": found.identity.firmware if found else None,
             "firmware_hash": found.trusted.firmware_hash.hex() if found else None,
             "trial_left": found.trusted.trial_left if found else None,
@@ -121,10 +123,10 @@ class Standing:
 
 @dataclass(frozen=True)
 class Unknown:
-    """A node that is on the line and not in the file."""
+    """A node that is on the line and not in the file. address None: more than one node seems to have this UID."""
 
     uid: str
-    address: int
+    address: int | None
 
     def as_dict(self) -> dict[str, Any]:
         return {"uid": self.uid, "address": self.address}
@@ -234,8 +236,9 @@ def _model_of(found: Found) -> str:
 def differences(member: Member, found: Found) -> list[Difference]:
     """In what a node is otherwise than wanted."""
     differs, trusted = [], found.trusted
-    if found.address != member.address:
-        differs.append(Difference(Drift.ADDRESS, str(found.address), str(member.address)))
+    if found.address != member.address or found.shares:
+        is_ = f"{found.address}, as another node has" if found.shares else str(found.address)
+        differs.append(Difference(Drift.ADDRESS, is_, str(member.address)))
     if member.group is not None and found.group != member.group:
         differs.append(
             Difference(Drift.GROUP, str(found.group) if found.group else "none", str(member.group))

@@ -16,6 +16,7 @@ from host.node.drift import Drift, Found, Standing, differences, is_gone, look
 from host.node.line import read_settings, save_settings
 from host.node.link import Link
 from host.node.node import Node
+from host.node.scanning import selected
 from host.progress import Progress, silent
 
 
@@ -70,7 +71,8 @@ class Places:
 
     def _is_free(self, one: Settled) -> bool:
         found, wanted = _found(one.standing), one.standing.member.address
-        return found.address == wanted or (wanted not in self._others and self._holder(one) is None)
+        alone = wanted not in self._others and self._holder(one) is None
+        return alone or (found.address == wanted and not found.shares)
 
     def _spare(self) -> int:
         """An address that nobody has, and nobody shall have."""
@@ -86,22 +88,27 @@ class Places:
         try:
             if refused := self._deeds.refused_by(one.standing):
                 raise NodeError(refused)
-            node = self._deeds.node(self._link, one.standing)
-            settings = replace(read_settings(node), address=address)
-            if one.standing.member.group is not None:
-                settings = replace(settings, group=one.standing.member.group)
-            with suppress(NoAnswer):  # an answer that was lost: what stands there then tells
-                save_settings(node, settings)
-            moved = Node(self._link, address)
-            moved.wait_idle()
-            self._take(one, look(moved), address)
+            if not _found(one.standing).shares:
+                self._move(one, address, Node(self._link, address))
+                return
+            with selected(self._link, bytes.fromhex(one.standing.member.uid)) as node:
+                self._move(one, address, node)
         except NeuronError as error:
             if is_gone(error):
                 raise
             one.trouble = str(error)
 
-    def _take(self, one: Settled, found: Found, address: int) -> None:
+    def _move(self, one: Settled, address: int, moved: Node) -> None:
+        """moved: the way to it afterwards."""
         member = one.standing.member
+        node = self._deeds.node(self._link, one.standing)
+        settings = replace(read_settings(node), address=address)
+        if member.group is not None:
+            settings = replace(settings, group=member.group)
+        with suppress(NoAnswer):  # an answer that was lost: what stands there then tells
+            save_settings(node, settings)
+        moved.wait_idle()
+        found = look(moved)
         if found.uid != member.uid:
             raise NodeError(f"at address {address} stands the node {found.uid}")
         one.standing = Standing(member, found, tuple(differences(member, found)))

@@ -8,7 +8,7 @@ from host.core.hashes import hash_of
 from host.core.wire import BLOCK_BYTES
 from host.errors import counted, listed
 from host.node.applied import Apply, Outcome
-from host.node.drift import Shipment, Standing, Survey, short
+from host.node.drift import Shipment, Standing, Survey, Unknown, short
 from host.node.rollout import Fate
 
 NAMES = 8
@@ -47,11 +47,14 @@ def status_lines(survey: Survey) -> Iterator[str]:
         said = [difference.in_words() for difference in standing.differs] or ["as wanted"]
         rows.append((standing.member.name, address, _runs(standing), said[0]))
         rows += [("", "", "", more) for more in said[1:]]
-    rows += [
-        ("?", str(unknown.address), "", f"unknown: {unknown.uid} is not in the file")
-        for unknown in survey.unknown
-    ]
+    rows += [("?", str(unknown.address or ""), "", _unknown(unknown)) for unknown in survey.unknown]
     yield from _table(rows)
+
+
+def _unknown(unknown: Unknown) -> str:
+    if unknown.address is None:
+        return f"unknown: more than one node seems to have the UID {unknown.uid}, or the line damages what they say"
+    return f"unknown: {unknown.uid} is not in the file"
 
 
 def summary(survey: Survey) -> str:
