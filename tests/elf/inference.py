@@ -11,9 +11,9 @@ from .chip import CCM
 from .machine import Machine
 
 IMAGE, OPENED, DETAIL, X, Y = CCM, CCM + 0x3000, CCM + 0x3400, CCM + 0x3500, CCM + 0x3600
-LAYERS, LAYER_SIZE, NARROW = 72, 16, 14
+LAYERS, LAYER_SIZE, NARROW = 76, 16, 14
 """struct image and struct image_layer on this processor; Inference.__init__ proves the first two."""
-OUTPUTS, LAYER_COUNT = 69, 70
+OUTPUTS, LAYER_COUNT = 73, 74
 
 
 class Inference:
