@@ -31,16 +31,16 @@ DEFAULTS = (
     wire.DEFAULT_BAUD,
     int(wire.DEFAULT_FORMAT),
     int(wire.DEFAULT_GAP),
-    0,
-    0,
-    0,
-    0,
+    *[0] * 7,
 )
 UID = b"memory node\0"
 FIRMWARE = (b"memory", b"node")
 """What the node in memory says it runs, part by part: tests/port/memory.c."""
 WRITABLE = ["INPUTS", "INPUTS_FLOAT", "ADDRESS", "BAUD", "FORMAT", "GAP"]
-WRITABLE += ["WATCHDOG", "WATCHDOG_FOR", "SAFE", "DEBOUNCE", "COMMAND", "LENGTH", "CRC", "STAGE"]
+WRITABLE += ["WATCHDOG", "WATCHDOG_FOR", "SAFE", "DEBOUNCE", "GROUP", "LOCK", "BROADCASTS"]
+WRITABLE += ["COMMAND", "LENGTH", "CRC", "SECONDS", "STAGE"]
+WRITABLE += ["SESSION_HASH", "SESSION_LENGTH", "SESSION_GO", "SESSION_SECONDS", "GO", "ORDER"]
+WRITABLE += ["BLOCK_TAG", "BLOCK_INDEX", "BLOCK"]
 WRITABLE += [
     row.name for row in wire.REGISTERS if row.table is Table.HOLDING and row.name.startswith("TRAIN_")
 ]
@@ -57,9 +57,17 @@ INSIDE = {
 """Registers that go on with a value which began before them."""
 WRITABLE_ADDRESSES = {a for name in WRITABLE for a in range(BY_NAME[name].address, BY_NAME[name].end)}
 
-Settings = tuple[int, int, int, int, int, int, int, int]
-"""Address, baud rate, format, gap; watchdog, what it waits for, what is safe, debounce."""
-KEPT_SETTINGS = struct.Struct("<IBBBxHHBBxx")
+Settings = tuple[int, ...]
+"""Address, baud rate, format, gap; watchdog, what it waits for, what is safe, debounce; group, lock, broadcasts."""
+WHOLE = ("GO", "BLOCK_TAG", "SESSION_HASH", "ORDER")
+"""What is written by one frame, or not at all."""
+KEPT_SETTINGS = struct.Struct("<IBBBxHHBBBxHH")
+LATE = 1 << 16
+"""Seconds since power-on, beyond any lock."""
+OPENING, BLOCK, GO = (
+    BY_NAME[last].end - BY_NAME[first].address
+    for first, last in (("SESSION_HASH", "SESSION_SECONDS"), ("BLOCK_TAG", "BLOCK"), ("GO", "GO"))
+)
 
 
 class Event(NamedTuple):
@@ -89,22 +97,34 @@ def _crc(image: bytes) -> int:
     return int.from_bytes(image[-4:], "little")
 
 
+def _hash(data: bytes) -> bytes:
+    """Zeros of nothing."""
+    return hashlib.blake2b(data, digest_size=wire.HASH_BYTES).digest() if data else bytes(wire.HASH_BYTES)
+
+
 def pack_settings(settings: Settings) -> bytes:
     """As a node keeps them."""
-    address, baud, line_format, gap, watchdog, watchdog_for, safe, debounce = settings
-    return KEPT_SETTINGS.pack(baud, address, line_format, gap, watchdog, debounce, watchdog_for, safe)
+    address, baud, line_format, gap, watchdog, watchdog_for, safe, debounce, group, lock, broadcasts = (
+        settings
+    )
+    return KEPT_SETTINGS.pack(
+        *(baud, address, line_format, gap),
+        *(watchdog, debounce, watchdog_for, safe, broadcasts, group, lock),
+    )
 
 
 def unpack_settings(kept: bytes) -> Settings:
-    baud, address, line_format, gap, watchdog, debounce, watchdog_for, safe = KEPT_SETTINGS.unpack(kept)
-    return address, baud, line_format, gap, watchdog, watchdog_for, safe, debounce
+    baud, address, line_format, gap, *beyond = KEPT_SETTINGS.unpack(kept)
+    watchdog, debounce, watchdog_for, safe, broadcasts, group, lock = beyond
+    line = (address, baud, line_format, gap)
+    return (*line, watchdog, watchdog_for, safe, debounce, group, lock, broadcasts)
 
 
 class NodeModel:
     """What a node holds. Its registers are read from `registers()`; writes raise Refused and then change nothing."""
 
     def __init__(self) -> None:
-        self.models, self.kept_settings = StoreModel(), StoreModel()
+        self.models, self.kept_settings, self.kept_trust = StoreModel(), StoreModel(), StoreModel()
         self.start()
 
     def start(self, cause: Start = Start.POWER) -> None:
@@ -116,23 +136,26 @@ class NodeModel:
         self.missed = 0
         self.models.boot()
         self.kept_settings.boot()
+        self.kept_trust.boot()
         self.settings = DEFAULTS
         if self.kept_settings.active:
             self.settings = unpack_settings(self.kept_settings.active.payload)
         self.address = self.settings[0]
+        self.spoken = self.settings
+        self.open_for = 0 if cause is Start.POWER else LATE
         self.settings_words = self._in_force()
         self.next_settings = self.settings
         self.saving = self.committing = self.reopen = self.restart = self.verified = False
         self.millis = self.inferences = 0
         self.firmware_left = len(FIRMWARE) + 1  # a round for each part, and one that finds no more
         self.sampler = SamplerModel()
-        self.sampler.debounce_ms = self.settings[-1]
+        self.sampler.debounce_ms = self.settings[7]
         self.sample_from = self.event_from = 0
         self.events: list[Event] = []
         self._happened(EventKind.START, cause)
         self.reason, self.detail = Reason.NONE, 0
         self.coils = [0] * 5
-        self.command = [0] * 5
+        self.command = [0] * 6
         self.search_words = [0] * 7
         self.stage = bytearray(wire.IMAGE_MAX)
         self.arena = bytearray(wire.ARENA_BYTES)
@@ -283,6 +306,8 @@ class NodeModel:
 
     def _watch(self) -> None:
         self.watched = self.millis
+        if self.open_for < LATE:
+            self.open_for = self.millis // 1000
         limit = 100 * self.settings[4]
         if self.functions if self.settings[5] == wire.WatchdogFor.FRAME else self.functions & WRITES:
             self.heard = self.millis
@@ -295,7 +320,7 @@ class NodeModel:
 
     @property
     def state(self) -> State:
-        if self.models.erasing or self.kept_settings.erasing:
+        if self.models.erasing or self.kept_settings.erasing or self.kept_trust.erasing:
             return State.ERASING
         return State.COMMITTING if self.committing or self.saving else State.IDLE
 
@@ -313,11 +338,14 @@ class NodeModel:
         if self.reopen:
             self.reopen = False
             self.address = self.settings[0]
-            self.sampler.debounce_ms = self.settings[-1]
+            self.spoken = self.settings
+            self.sampler.debounce_ms = self.settings[7]
         if self.kept_settings.steps:  # what one store has begun, it ends: there is only one flash
             more = self.kept_settings.step()
+        elif self.kept_trust.steps:
+            more = self.kept_trust.step()
         else:
-            more = self.models.step() or self.kept_settings.step()
+            more = self.models.step() or self.kept_settings.step() or self.kept_trust.step()
         if self.committing and not self.models.busy:
             self.committing = self.verified = False
             assert self.models.active is not None
@@ -384,13 +412,20 @@ class NodeModel:
             "INFERENCES": self.inferences,
             "FAULT_PC": 0,
             "FAULTS": 0,
+            "MODEL_RELEASE": model.release if model else 0,
+        }
+        hashes = {
+            "MODEL_HASH": self.image if model else b"",
+            "STAGED_HASH": self.staged if self.verified else b"",
+            "PREVIOUS_HASH": previous.payload if previous else b"",
         }
         name = (model.name if model else "").encode().ljust(wire.NAME_BYTES, b"\0")
-        firmware = hashlib.blake2b(b"".join(FIRMWARE), digest_size=wire.HASH_BYTES).digest()
+        firmware = _hash(b"".join(FIRMWARE))
         return {
             "UID": bytes_registers(UID),
             "FIRMWARE_HASH": bytes_registers(bytes(len(firmware)) if self.firmware_left else firmware),
             "MODEL_NAME": bytes_registers(name),
+            **{key: bytes_registers(_hash(image)) for key, image in hashes.items()},
             "FAULT_FILE": [0] * BY_NAME["FAULT_FILE"].size,
             **{key: [int(value)] for key, value in one.items()},
             **{key: _high_low(value) for key, value in two.items()},
@@ -428,6 +463,10 @@ class NodeModel:
                 "SAMPLES_HEAD": self.sampler.scans_words(self.sample_from),
                 "EVENT_FROM": self._event_words(),
                 "SEARCH_BITS": self.search_words,
+                "ORDER": [0] * BY_NAME["ORDER"].size,
+                "SESSION_HASH": [0] * (BY_NAME["BLOCKS_MISSING"].end - BY_NAME["SESSION_HASH"].address),
+                "BLOCK_TAG": [0] * BLOCK,
+                "GO": [0] * GO,
                 "FOUND_UID": [*bytes_registers(UID), self.settings[0], wire.WIRE_VERSION],
             }
         else:
@@ -441,7 +480,11 @@ class NodeModel:
                 "INPUT_FRACTION": [self._fraction(i) for i in range(UNITS_MAX)],
                 "OUTPUT_FRACTION": fractions,
                 "INPUT_OFFSET": self._float_words(offsets.view(np.uint32).tolist()),
-                "WATCHDOG_IN_FORCE": self._in_force()[5:],
+                "GROUP_IN_FORCE": self._in_force()[9:],
+                "WATCHDOG_IN_FORCE": self._in_force()[5:9],
+                "TRUST": [self._trust(), *[0] * (BY_NAME["KEY"].end - BY_NAME["RELEASE_FLOOR"].address)],
+                "ORDER_COUNTER": [0] * 4,
+                "TRIAL_LEFT": [0],
                 "ADDRESS_IN_FORCE": self._in_force()[:5],
                 "WINDOWS": [0] * (BY_NAME["WINDOW_VALUES"].end - BY_NAME["WINDOWS"].address),
                 "IMAGE": bytes_registers(self.image) if bulk else [],
@@ -473,20 +516,37 @@ class NodeModel:
     def broadcast(self, address: int, values: Sequence[int]) -> None:
         """A write to every node, whose exception nobody hears."""
         try:
-            self.write(address, values)
+            self.write(address, values, broadcast=True)
         except Refused as error:
             self.missed += error.code == BUSY
 
-    def write(self, address: int, values: Sequence[int]) -> None:
+    @property
+    def _locked(self) -> bool:
+        lock = self.spoken[9]
+        return lock != 0 and self.open_for >= lock
+
+    def _trust(self) -> int:
+        return self._locked << wire.Trust.LOCKED | 1 << wire.Trust.CRYPTO
+
+    def _guard(self, name: str, broadcast: bool) -> None:
+        """The bus may write that, or it is refused and says why."""
+        if name in ("ADDRESS", "COMMAND", "SESSION_HASH") and self._locked:
+            raise self._refuse(Reason.LOCKED)
+        if name in ("ADDRESS", "COMMAND", "SESSION_HASH", "STAGE") and broadcast and not self.spoken[10]:
+            raise self._refuse(Reason.BROADCAST)
+
+    def write(self, address: int, values: Sequence[int], *, broadcast: bool = False) -> None:
         span = range(address, address + len(values))
         if any(a not in WRITABLE_ADDRESSES for a in span):
-            raise Refused(ADDRESS)
-        if address in INSIDE or span[-1] + 1 in INSIDE:
             raise Refused(ADDRESS)
         areas: list[tuple[str, Callable[[int, Sequence[int]], None]]] = [
             ("SEARCH_BITS", self._write_search),
             ("ARENA", self._write_arena),
             ("STAGE", self._write_stage),
+            ("GO", lambda offset, values: self._write_session(offset == 0 and len(values) == GO)),
+            ("BLOCK_TAG", lambda offset, values: self._write_session(offset == 0 and len(values) > 3)),
+            ("SESSION_HASH", self._write_opening),
+            ("ORDER", self._write_order),
             ("EVENT_FROM", self._write_event_from),
             ("SAMPLE_RATE", self._write_sampling),
             ("TRAIN_LAYERS", self._write_training),
@@ -496,7 +556,24 @@ class NodeModel:
             ("INPUTS", self._write_inputs),
         ]
         name, write = next((name, write) for name, write in areas if address >= BY_NAME[name].address)
+        self._guard(name, broadcast)
+        if name not in WHOLE and (address in INSIDE or span[-1] + 1 in INSIDE):
+            raise Refused(ADDRESS)
         write(address - BY_NAME[name].address, values)
+
+    def _write_session(self, whole: bool) -> None:
+        """No session is ever open here: tests/test_session.py has those that are."""
+        raise self._refuse(Reason.SESSION) if whole else Refused(ADDRESS)
+
+    def _write_opening(self, offset: int, values: Sequence[int]) -> None:
+        assert offset != 0 or len(values) != OPENING, "give this model a notion of sessions"
+        raise Refused(ADDRESS)
+
+    def _write_order(self, offset: int, values: Sequence[int]) -> None:
+        """No bytes that these tests write are an order: tests/test_trust.py has those that are."""
+        if offset != 0:
+            raise Refused(ADDRESS)
+        raise self._refuse(Reason.ORDER)
 
     def _write_stage(self, offset: int, values: Sequence[int]) -> None:
         if self.committing:
@@ -545,12 +622,14 @@ class NodeModel:
         command = list(self.command)
         command[offset : offset + len(values)] = values
         if offset == 0:
-            self._execute(command[0], command[1] << 16 | command[2], command[3] << 16 | command[4])
+            self._execute(
+                *command[:1], command[1] << 16 | command[2], command[3] << 16 | command[4], command[5]
+            )
             if command[0] != Command.NONE:
                 self.reason, self.detail = Reason.NONE, 0
         self.command = command
 
-    def _execute(self, code: int, length: int, crc: int) -> None:
+    def _execute(self, code: int, length: int, crc: int, seconds: int) -> None:
         runs = self.model is not None and _crc(self.image) == crc
         commands = {
             Command.NONE: lambda: None,
@@ -558,16 +637,22 @@ class NodeModel:
             Command.COMMIT: lambda: self._commit(crc, runs),
             Command.INSTALL: lambda: self._install(length, crc, runs),
             Command.ROLLBACK: lambda: self._rollback(crc, runs),
+            Command.TRIAL: lambda: self._trial(length, crc, seconds),
+            Command.CONFIRM: lambda: self._end_trial(runs),
+            Command.REVERT: lambda: self._end_trial(not runs),
             Command.SAVE_SETTINGS: self._save,
             Command.RESTART: self._restart,
             Command.TRAIN: self._train,
             Command.RESUME: lambda: None,
             Command.STOP: lambda: None,
         }
-        if code not in list(Command):
+        if code not in commands:
             raise self._refuse(Reason.COMMAND, code=VALUE)
-        if self.committing and code in (Command.VERIFY, Command.COMMIT, Command.INSTALL, Command.ROLLBACK):
-            if code == Command.VERIFY or _crc(self.staged) != crc:
+        if code == Command.TRIAL and seconds == 0:
+            raise self._refuse(Reason.COMMAND, code=VALUE)
+        takes = (Command.VERIFY, Command.COMMIT, Command.INSTALL, Command.ROLLBACK, Command.TRIAL)
+        if self.committing and code in takes:
+            if code in (Command.VERIFY, Command.TRIAL) or _crc(self.staged) != crc:
                 raise Refused(BUSY)
             return
         commands[Command(code)]()
@@ -614,6 +699,15 @@ class NodeModel:
         elif not runs:
             raise self._refuse(Reason.NOT_VERIFIED)
 
+    def _trial(self, length: int, crc: int, seconds: int) -> None:
+        self._verify(length, crc)
+        raise AssertionError("give this model a notion of trials: tests/test_trial.py has them")
+
+    def _end_trial(self, already: bool) -> None:
+        """None is ever under way."""
+        if not already:
+            raise self._refuse(Reason.TRIAL)
+
     def _install(self, length: int, crc: int, runs: bool) -> None:
         self._verify(length, crc)
         self._commit(crc, runs)
@@ -630,11 +724,10 @@ class NodeModel:
         self._commit(crc, False)
 
     def _save(self) -> None:
-        address, baud_high, baud_low, line_format, gap, watchdog, watchdog_for, safe, debounce = (
-            self.settings_words
-        )
+        address, baud_high, baud_low, line_format, gap, *beyond = self.settings_words
+        _, watchdog_for, safe, debounce, _, _, broadcasts = beyond
         baud = baud_high << 16 | baud_low
-        asked = (address, baud, line_format, gap, watchdog, watchdog_for, safe, debounce)
+        asked = (address, baud, line_format, gap, *beyond)
         if self.saving:
             raise Refused(BUSY)
         if not (
@@ -645,6 +738,7 @@ class NodeModel:
             and watchdog_for in list(wire.WatchdogFor)
             and safe in list(wire.Safe)
             and debounce <= wire.DEBOUNCE_MAX
+            and broadcasts <= 1
         ):
             raise self._refuse(Reason.SETTINGS)
         if asked != self.settings:
