@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from host.core.image import encode
+from host.core.registers import placed
 from host.core.wire import BY_NAME, DEFAULT_BAUD, Command, Format, Gap, Table
 from tests.e2e.scenario import AND, NAND, OR
 from tests.elf import Machine
@@ -78,6 +79,16 @@ def roll_back(master: Master) -> None:
     master.wait_idle()
 
 
+def confirm(master: Master) -> None:
+    """A trial, which is over with the power, and what keeps it."""
+    master.wait_idle()
+    master.stage(NEW)
+    master.write(*placed(COMMAND=Command.TRIAL, LENGTH=len(NEW), CRC=crc(NEW), SECONDS=60))
+    assert model(master) == crc(NEW)
+    master.command(Command.CONFIRM, crc=crc(NEW))
+    master.wait_idle()
+
+
 def save_settings(master: Master) -> None:
     master.write(SETTINGS.address, OTHER_LINE)
     master.command(Command.SAVE_SETTINGS)
@@ -107,6 +118,7 @@ CASES = {
     "deploy": Case("one model", deploy_new, model, crc(OLD), crc(NEW)),
     "erase, then deploy": Case("no room", deploy_new, model, crc(OLD), crc(NEW)),
     "deploy with an erase": Case("no room for a third", deploy_next, model, crc(NEW), crc(NEXT)),
+    "confirm": Case("one model", confirm, model, crc(OLD), crc(NEW)),
     "rollback": Case("two models", roll_back, model, crc(NEW), crc(OLD)),
     "settings": Case("one model", save_settings, stored_settings, BAUD, 57600),
     "first start": Case("blank", first_start, model, 0, crc(NEW)),
