@@ -270,12 +270,16 @@ def test_wide_inputs_go_as_orders(sim: Sim, key: str) -> None:
         assert node.wait_idle().model_crc == crc_of(model)
 
 
-def test_floors_never_go_down(sim: Sim, key: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_floors_never_go_down_and_refuse_what_is_older(
+    sim: Sim, key: str, files: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
     installed_node(sim, key)
     capsys.readouterr()
     floor = ("floor", sim.port, "--key", key, "--firmware", "0.1", "--release")
     assert said(capsys, keys.main, *floor, "3")["release_floor"] == 3
     assert "floors never go down" in refused(capsys, keys.main, *floor, "2")
+    assert "below the floor" in refused(capsys, deploy.main, sim.port, files["and"], "--key", key, "--json")
+    assert said(capsys, deploy.main, sim.port)["sequence"] == 0
 
 
 COIL = bytes([2, 0, 1, 0, 0, 0])
