@@ -63,15 +63,21 @@ class ModbusException(Exception):
 
 class MemoryNode:
     """A node that does one thing at a time: what it is asked to. number: its UID, that of all nodes without; address:
-    that it has as it leaves the factory."""
+    that it has as it leaves the factory; crypto: whether it was built with the library."""
 
     def __init__(
-        self, cc: str = COMPILERS[0], *, number: int | None = None, address: int = DEFAULT_ADDRESS
+        self,
+        cc: str = COMPILERS[0],
+        *,
+        number: int | None = None,
+        address: int = DEFAULT_ADDRESS,
+        crypto: bool = True,
     ) -> None:
         self.address = self._default_address = address
+        sources = SOURCES if crypto else [*SOURCES, "firmware/crypto/absent.c"]
         self._process = subprocess.Popen(
             [
-                str(program("stdio_node", SOURCES, folders=(CORE, APP), crypto=True, cc=cc)),
+                str(program("stdio_node", sources, folders=(CORE, APP), crypto=crypto, cc=cc)),
                 *([] if number is None else [str(number), str(address)]),
             ],
             stdin=subprocess.PIPE,

@@ -360,3 +360,26 @@ def test_the_owner_meets_no_lock(keyed: MemoryNode, owner: Owner) -> None:
     keyed.broadcast(order_pdu(order))
     keyed.work()
     assert keyed.read(Table.COIL, 1) == [0], "nor the rule for broadcasts"
+
+
+# -------------------------------------------------------------------------------------------------- without the library
+
+
+def test_a_node_without_the_library_takes_no_key(node: MemoryNode, owner: Owner) -> None:
+    """But keeps one that is there."""
+    owner.install(node)
+    flash = node.flash()
+    with MemoryNode(crypto=False) as other:
+        other.present()
+        other.power_cycle()
+        other.work()
+        assert bits(other) == {Trust.PRESENT}
+        order = order_pdu(owner.order(Command.KEY, key_arguments(owner.key)))
+        assert refused(other, order) == Reason.CRYPTO
+        other.deploy(encode(AND))
+        assert bytes_of(other, "MODEL_HASH") == bytes(32)
+        other.rot(0, bytes(a ^ b for a, b in zip(other.flash(), flash, strict=True)))
+        other.power_cycle()
+        assert Trust.KEYED in bits(other)
+        assert refused(other, command_pdu(Command.RESTART)) == Reason.UNSIGNED
+        assert refused(other, order) == Reason.CRYPTO
