@@ -3,12 +3,14 @@
 python -m host.scan PORT                       who is there
 python -m host.scan PORT --baud-all            at all usual rates and formats
 python -m host.scan PORT --assign              an address of its own for each that shares one
+python -m host.scan PORT --save fleet.toml     write them down, for host.fleet
 python -m host.scan PORT --lamp UID            blink one
 """
 
 from __future__ import annotations
 
 import argparse
+import os.path
 import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -18,7 +20,7 @@ from host.cli.bus import Bus, add_bus_options, bus_of
 from host.cli.key import add_key_options, key_of
 from host.cli.parser import Parser, add_json_option, program, seconds, spoken, whole
 from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, UID_BYTES
-from host.errors import command
+from host.errors import NeuronError, command
 
 if TYPE_CHECKING:
     from host.node.assigning import Move, Speak
@@ -83,16 +85,23 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--lamp", type=_uid, metavar="UID", help="blink the lamp of this node, then let it go on"
     )
     parser.add_argument(
+        "--save", metavar="FILE", help="write what was found into a new fleet's file, for host.fleet"
+    )
+    parser.add_argument(
         "--seconds", type=seconds, metavar="S", help=f"how long --lamp blinks (default {LAMP_SECONDS:g})"
     )
     add_bus_options(parser, file=False)
     add_key_options(parser)
     add_json_option(parser)
     args = parser.parse_args(argv)
+    if args.save is not None and os.path.lexists(args.save):
+        parser.error(
+            f"{args.save} is there already, and a fleet's file is not overwritten: choose another name"
+        )
     if args.seconds is not None and args.lamp is None:
         parser.error("--seconds goes with --lamp UID")
-    if args.lamp is not None and (args.baud_all or args.foreign is not None or args.json):
-        parser.error("--lamp UID goes with neither --baud-all nor --foreign nor --json")
+    if args.lamp is not None and (args.baud_all or args.foreign is not None or args.save or args.json):
+        parser.error("--lamp UID goes with none of --baud-all, --foreign, --save and --json")
     if args.key is not None and args.assign is None and args.lamp is None:
         parser.error("--key goes with --assign or --lamp: to look needs none")
     if args.baud_all:
@@ -173,6 +182,7 @@ def _blink(args: argparse.Namespace, port: str, bus: Bus, speak: Speak) -> int:
 def _scan(args: argparse.Namespace, port: str, bus: Bus, speak: Speak) -> int:
     import json
 
+    from host.node.assigning import moved
     from host.node.scanning import USUAL, Speed, scan
     from host.show.scanned import device_lines, move_lines, node_lines, summary, troubles
     from host.show.terminal import console, progress, warn
@@ -185,6 +195,9 @@ def _scan(args: argparse.Namespace, port: str, bus: Bus, speak: Speak) -> int:
         found = scan(open_line, speeds, wait=wait, foreign=args.foreign, progress=update)
         if args.assign is not None:
             moves = _assign(open_line, found, args.assign, wait, update, speak)
+            found = moved(found, moves)
+    if args.save is not None:
+        _save(args.save, found)
     failed = any(node.trouble for node in found.nodes) or any(move.trouble for move in moves)
     if out is None:
         foreign = None if found.foreign is None else [device.as_dict() for device in found.foreign]
@@ -238,6 +251,24 @@ def _assign(
     return moves
 
 
+def _save(path: str, found: Scan) -> None:
+    """The fleet's file; NeuronError where there can be none of what was found."""
+    from host.files import replace_file
+    from host.node.fleet import Member, fleet_text
+
+    if not found.nodes:
+        raise NeuronError(f"{path} is not written: nobody answers")
+    if found.shared():
+        raise NeuronError(f"{path} is not written: nodes share an address, which --assign ends")
+    speeds = {node.speed for node in found.nodes}
+    if len(speeds) > 1:
+        said = ", ".join(sorted(map(str, speeds)))
+        raise NeuronError(f"{path} is not written: a fleet speaks in one way, these nodes in several: {said}")
+    members = [Member(node.uid, f"node {node.address}", node.address) for node in found.nodes]
+    (speed,) = speeds
+    replace_file(path, fleet_text(members, speed.baud, speed.line_format).encode())
+
+
 def _next(args: argparse.Namespace, found: Scan, moves: Sequence[Move]) -> list[str]:
     """What may be typed now."""
     port = args.port
@@ -250,13 +281,17 @@ def _next(args: argparse.Namespace, found: Scan, moves: Sequence[Move]) -> list[
     if found.shared() and not moves:
         lines.append(spoken(f"python -m host.scan {port} --assign gives each an address of its own"))
     elif port not in SIMULATED:
-        address = next((move.address for move in moves if not move.trouble), found.nodes[0].address)
+        address = found.nodes[0].address
         speed = found.nodes[0].speed
         options = f"--address {address} --baud {speed.baud}"
         if speed.line_format.name != "F8E1":
             name = speed.line_format.name
             options += f" --parity {name[2]}" + (" --stop-bits 2" if name[3] == "2" else "")
         lines.append(spoken(f"python -m host.deploy {port} {options} says what runs there"))
+    if args.save is not None:
+        lines.append(
+            spoken(f"{args.save}: name a model in it, then python -m host.fleet {port} {args.save} plan")
+        )
     if found.foreign is None:
         lines.append("other Modbus devices were not looked for: --foreign does")
     return lines

@@ -10,7 +10,7 @@ import pytest
 
 from host.core.image import encode
 from host.core.wire import Format
-from host.node.fleet import Fleet, FleetError, Member, read_fleet
+from host.node.fleet import Fleet, FleetError, Member, fleet_text, read_fleet
 from tests.models import random_model
 
 UID, OTHER = "00" * 11 + "01", "00" * 11 + "02"
@@ -55,6 +55,26 @@ def test_little_is_enough(read) -> None:
     assert fleet.members == (Member(UID, "one", 1),)
 
 
+def test_what_it_says_for_all_who_do_not_say_otherwise(read) -> None:
+    fleet = read(
+        f'[fleet]\nmodel = "and.img"\ngroup = 7\nfirmware = "{HASH}"\n'
+        + node(more="group = 8")
+        + node(OTHER, "two", 2)
+    )
+    assert fleet.members == (
+        Member(UID, "one", 1, "and.img", IMAGE, 8, HASH),
+        Member(OTHER, "two", 2, "and.img", IMAGE, 7, HASH),
+    )
+
+
+def test_what_is_written_is_read(read) -> None:
+    members = (Member(UID, "one", 1), Member(OTHER, "two", 247, group=3))
+    text = fleet_text(members, 115200, Format.F8N2)
+    fleet = read(text)
+    assert (fleet.baud, fleet.line_format, fleet.members) == (115200, Format.F8N2, members)
+    assert read(text.replace("# model", "model")).members[1].image == IMAGE
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -64,11 +84,13 @@ def test_little_is_enough(read) -> None:
         ("node = [3]", "node 1 is no table: begin each node with a line [[node]]"),
         ("fleet = 3\n" + node(), "fleet is no table"),
         ("[nodes]\n" + node(), "there is no key 'nodes', there are fleet, node"),
-        ("[fleet]\nspeed = 3\n" + node(), "[fleet]: there is no key 'speed', there are baud, format, firmware"),
+        ("[fleet]\nspeed = 3\n" + node(), "there is no key 'speed', there are baud, format, model, group, firmware"),
         ("[fleet]\nbaud = 10\n" + node(), "baud = 10 is not a whole number of 1200..1000000"),
         ("[fleet]\nbaud = true\n" + node(), "baud = True is not a whole number"),
         ('[fleet]\nformat = "7E1"\n' + node(), "format = '7E1' is none of 8E1, 8O1, 8N1, 8N2"),
         ("[fleet]\nformat = [1]\n" + node(), "format = [1] is none of"),
+        ('[fleet]\nmodel = "bad.img"\n' + node(), "[fleet]: model = 'bad.img'"),
+        ("[fleet]\ngroup = 0\n" + node(), "[fleet]: group = 0 is not a whole number of 1..65535"),
         ('[fleet]\nfirmware = "12"\n' + node(), 'firmware = "12" has not 64 hex digits'),
         ("[[node]]\n", "node 1 has no uid: every node has uid, name and address"),
         (f'[[node]]\nuid = "{UID}"\nname = "a"\n', "node 1 has no address"),

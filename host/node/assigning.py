@@ -15,7 +15,7 @@ from host.node.client import NodeError
 from host.node.line import Settings, read_settings, save_settings
 from host.node.link import Link
 from host.node.node import Node, Refused
-from host.node.scanning import Seen, device_at, free_addresses, is_gone, selected, waiting
+from host.node.scanning import Scan, Seen, device_at, free_addresses, is_gone, selected, waiting
 from host.progress import Progress, silent
 
 IDENTIFY = BY_NAME["IDENTIFY"].address
@@ -41,6 +41,13 @@ class Move:
 
     def as_dict(self) -> dict[str, Any]:
         return dict(vars(self))
+
+
+def moved(scan: Scan, moves: Sequence[Move]) -> Scan:
+    """What was found, as it is after these moves."""
+    now = {move.uid: move.address for move in moves if not move.trouble}
+    nodes = (replace(node, address=now.get(node.uid, node.address)) for node in scan.nodes)
+    return replace(scan, nodes=tuple(sorted(nodes, key=lambda node: (node.address, node.uid))))
 
 
 def to_move(nodes: Sequence[Seen]) -> list[Seen]:

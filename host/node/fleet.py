@@ -3,7 +3,8 @@
 [fleet]                             # all of it may be left out
 baud = 115200                       # how the line speaks; --baud, --parity and --stop-bits go before it
 format = "8E1"
-firmware = "0123...ef"              # FIRMWARE_HASH that all nodes shall have, 64 hex digits
+firmware = "0123...ef"              # FIRMWARE_HASH, 64 hex digits
+model = "and.img"                   # model, group and firmware here: of all nodes that do not say otherwise
 
 [[node]]
 uid = "0123456789abcdef01234567"    # as host.scan prints it
@@ -15,9 +16,10 @@ group = 1                           # without: whatever it is
 
 from __future__ import annotations
 
+import itertools
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,17 +98,19 @@ def _known(where: str, table: Mapping[str, Any], keys: tuple[str, ...]) -> None:
             raise FleetError(f"{where}: there is no key {key!r}, there are {', '.join(keys)}")
 
 
-def _fleet_of(path: str, table: Mapping[str, Any]) -> tuple[int | None, Format | None, str]:
-    """Baud rate, format and firmware of the table [fleet]."""
-    where = f"{path}, [fleet]"
-    _known(where, table, ("baud", "format", "firmware"))
+COMMON = ("model", "group", "firmware")
+"""What [fleet] may say for all nodes."""
+
+
+def _fleet_of(where: str, table: Mapping[str, Any]) -> tuple[int | None, Format | None]:
+    """Baud rate and format of the table [fleet]."""
+    _known(where, table, ("baud", "format", *COMMON))
     line_format = table.get("format")
     if line_format is not None and line_format not in tuple(FORMATS):
         raise FleetError(f"{where}: format = {line_format!r} is none of {', '.join(FORMATS)}")
     return (
         _whole(where, "baud", table["baud"], BAUD_MIN, BAUD_MAX) if "baud" in table else None,
         None if line_format is None else FORMATS[line_format],
-        _hex(where, "firmware", table["firmware"], HASH_BYTES) if "firmware" in table else "",
     )
 
 
@@ -130,10 +134,32 @@ class _Images:
         return self._read[model]
 
 
-def _member_of(where: str, table: Any, firmware: str, images: _Images) -> Member:
+@dataclass(frozen=True)
+class _Wanted:
+    """What a table says of COMMON, as Member has it."""
+
+    model: str = ""
+    image: bytes | None = None
+    group: int | None = None
+    firmware: str = ""
+
+
+def _wanted_of(where: str, table: Mapping[str, Any], images: _Images, common: _Wanted) -> _Wanted:
+    wanted = common
+    if "model" in table:
+        model = _text(where, "model", table["model"])
+        wanted = replace(wanted, model=model, image=images.of(where, model))
+    if "group" in table:
+        wanted = replace(wanted, group=_whole(where, "group", table["group"], 1, GROUP_MAX))
+    if "firmware" in table:
+        wanted = replace(wanted, firmware=_hex(where, "firmware", table["firmware"], HASH_BYTES))
+    return wanted
+
+
+def _member_of(where: str, table: Any, images: _Images, common: _Wanted) -> Member:
     if not isinstance(table, Mapping):
         raise FleetError(f"{where} is no table: begin each node with a line [[node]]")
-    _known(where, table, ("uid", "name", "address", "model", "group", "firmware"))
+    _known(where, table, ("uid", "name", "address", *COMMON))
     for key in ("uid", "name", "address"):
         if key not in table:
             raise FleetError(f"{where} has no {key}: every node has uid, name and address")
@@ -141,16 +167,9 @@ def _member_of(where: str, table: Any, firmware: str, images: _Images) -> Member
     if len(name) > NAME_MAX:
         raise FleetError(f"{where}: a name has up to {NAME_MAX} characters, this one {len(name)}")
     where = f"{where}, {name!r}"
-    model = _text(where, "model", table["model"]) if "model" in table else ""
-    return Member(
-        uid=_hex(where, "uid", table["uid"], UID_BYTES),
-        name=name,
-        address=_whole(where, "address", table["address"], ADDRESS_MIN, ADDRESS_MAX),
-        model=model,
-        image=images.of(where, model) if model else None,
-        group=_whole(where, "group", table["group"], 1, GROUP_MAX) if "group" in table else None,
-        firmware=_hex(where, "firmware", table["firmware"], HASH_BYTES) if "firmware" in table else firmware,
-    )
+    uid = _hex(where, "uid", table["uid"], UID_BYTES)
+    address = _whole(where, "address", table["address"], ADDRESS_MIN, ADDRESS_MAX)
+    return Member(uid, name, address, **vars(_wanted_of(where, table, images, common)))
 
 
 def _require_single(path: str, members: list[Member]) -> None:
@@ -182,10 +201,32 @@ def read_fleet(path: str) -> Fleet:
     most = ADDRESS_MAX - ADDRESS_MIN + 1
     if len(nodes) > most:
         raise FleetError(f"{path} has {counted(len(nodes), 'node')}, a line has addresses for {most}")
-    baud, line_format, firmware = _fleet_of(path, head)
+    where = f"{path}, [fleet]"
+    baud, line_format = _fleet_of(where, head)
     images = _Images(Path(path).parent)
+    common = _wanted_of(where, head, images, _Wanted())
     members = [
-        _member_of(f"{path}, node {number}", table, firmware, images) for number, table in enumerate(nodes, 1)
+        _member_of(f"{path}, node {number}", table, images, common) for number, table in enumerate(nodes, 1)
     ]
     _require_single(path, members)
     return Fleet(path, tuple(members), baud, line_format)
+
+
+# -------------------------------------------------------------------------------------------------------- written
+
+
+def fleet_text(members: Sequence[Member], baud: int, line_format: Format) -> str:
+    """The file of these nodes as they are, for people to go on from; their models are left to what runs there."""
+    head = [
+        "[fleet]",
+        f"baud = {baud}",
+        f'format = "{line_format.name[1:]}"',
+        '# model = "and.img"',
+        "# group = 1",
+    ]
+    tables = [
+        ["", "[[node]]", f'uid = "{member.uid}"', f'name = "{member.name}"', f"address = {member.address}"]
+        + ([f"group = {member.group}"] if member.group else [])
+        for member in members
+    ]
+    return "\n".join(itertools.chain(head, *tables)) + "\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from host import scan
 from host.boards.opening import open_node
 from host.boards.simulated import Sim, simulate
-from host.core.wire import BY_NAME, SEARCH_ADDRESS, WIRE_VERSION, Table
+from host.core.wire import BY_NAME, SEARCH_ADDRESS, WIRE_VERSION, Format, Table
+from host.node.fleet import read_fleet
 from tests.e2e.shared_line import SharedLine, shared_line
 from tests.patience import growing
 
@@ -96,6 +98,31 @@ def test_each_gets_an_address_and_the_device_keeps_its_own(sim: Sim, line: Share
             assert node.identity().uid == uid
 
 
+def test_what_is_found_becomes_a_fleets_file(
+    tmp_path: Path, say: Say, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "fleet.toml"
+    with simulate(nodes=[1, 2], fresh=True) as sim:
+        waits = ["--timeout", "0.5"]
+        assert scan.main([sim.port, *waits, "--save", str(path)]) == 2
+        assert "is not written: nodes share an address, which --assign ends" in capsys.readouterr().err
+        assert not path.exists()
+        found = say(sim.port, "--assign", "11", nodes=2)
+        assert scan.main([sim.port, *waits, "--save", str(path)]) == 0
+        assert (
+            f"name a model in it, then python -m host.fleet {sim.port} {path} plan" in capsys.readouterr().out
+        )
+        fleet = read_fleet(str(path))
+        assert {(member.uid, member.address) for member in fleet.members} == {
+            (node["uid"], node["address"]) for node in found["nodes"]
+        }
+        assert (fleet.baud, fleet.line_format) == (19200, Format.F8E1)
+        before = path.read_bytes()
+        assert scan.main([sim.port, "--save", str(path)]) == 2
+        assert "is there already" in capsys.readouterr().err
+        assert path.read_bytes() == before
+
+
 def test_one_lamp_blinks_and_then_does_what_it_did(sim: Sim, capsys: pytest.CaptureFixture[str]) -> None:
     number, uid = next(iter(sim.uids.items()))
     before = len(sim.lines)
@@ -161,7 +188,10 @@ def test_nobody(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "says"),
     [
         (["--lamp", "12"], "'12' is no UID of 24 hex digits"),
-        (["--lamp", "00" * 12, "--json"], "--lamp UID goes with neither --baud-all nor --foreign nor --json"),
+        (
+            ["--lamp", "00" * 12, "--json"],
+            "--lamp UID goes with none of --baud-all, --foreign, --save and --json",
+        ),
         (["--seconds", "2"], "--seconds goes with --lamp UID"),
         (["--baud-all", "--baud", "9600"], "leave --baud, --parity and --stop-bits out"),
         (["--foreign", "9-2"], "'9-2' ends before it begins"),
