@@ -72,6 +72,11 @@ static enum modbus_exception write_registers(void *context, uint16_t address, ui
     return any_exception();
 }
 
+static enum modbus_exception listen_only(void *context)
+{
+    return any_exception();
+}
+
 static bool calls(void *context, const uint8_t *pdu, size_t size)
 {
     //@ check called_in_limits: 1 <= size <= MODBUS_FRAME_MAX - 3;
@@ -86,7 +91,14 @@ static struct modbus_server any_server(void)
     struct modbus_server server;
     Frama_C_make_unknown((char *)&server.counters, sizeof server.counters);
     server.data = (struct modbus_data){
-        NULL, read_bits, write_coils, read_registers, write_registers, uid, any_bool() ? calls : NULL};
+        .read_bits = read_bits,
+        .write_coils = write_coils,
+        .read_registers = read_registers,
+        .write_registers = write_registers,
+        .listen_only = any_bool() ? listen_only : NULL,
+        .uid = uid,
+        .calls = any_bool() ? calls : NULL,
+    };
     server.address = (uint8_t)any_between(0, UINT8_MAX);
     server.listen_only = any_bool();
     return server;
