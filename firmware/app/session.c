@@ -61,6 +61,8 @@ enum wire_reason session_arm(struct session *session, const uint8_t hash[WIRE_HA
         return WIRE_REASON_SESSION;
     if (memcmp(hash, session->hash, WIRE_HASH_BYTES) != 0)
         return WIRE_REASON_HASH;
+    if (!trust_allows_release(session->trust, session->models->staged.release))
+        return WIRE_REASON_FLOOR;
     memcpy(session->go, go, WIRE_HASH_BYTES);
     session->seconds = seconds;
     session->state = WIRE_SESSION_ARMED;

@@ -49,7 +49,8 @@ struct session {
 enum wire_session session_state(const struct session *session);
 
 /* An order lets GO run the session's image, which has that hash: from now on, for WIRE_GO_SECONDS, the bytes of GO are those
- * whose hash is `go`, and `seconds` is SESSION_SECONDS. SESSION: it is not VERIFIED; HASH: its image is another. */
+ * whose hash is `go`, and `seconds` is SESSION_SECONDS. SESSION: it is not VERIFIED; HASH: its image is another; FLOOR: its
+ * release is below the floor, which was raised since it was verified. */
 enum wire_reason session_arm(struct session *session, const uint8_t hash[WIRE_HASH_BYTES],
                              const uint8_t go[WIRE_HASH_BYTES], uint16_t seconds);
 

@@ -10,7 +10,11 @@
  * where the node runs on.
  *
  * What was kept and is damaged obeys nothing that is guarded: an older record may hold a key that was replaced. A key
- * that was removed leaves the counter and the floors. */
+ * that was removed leaves the counter and the floors.
+ *
+ * The floor of releases is asked when a model is verified, and again by whatever runs it or keeps it: COMMIT, INSTALL,
+ * TRIAL, CONFIRM, ROLLBACK, ARM and GO, as it may have been raised meanwhile. What runs already, or is in the flash to
+ * come back where another one rots, goes on, over a start too: a node without a model would be worse off. */
 #ifndef NEURON485_APP_TRUST_H
 #define NEURON485_APP_TRUST_H
 
