@@ -5,17 +5,32 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 import pytest
 
-from host.core.wire import UID_BYTES, Gap
+from host.core.wire import UID_BYTES, WIRE_VERSION, Gap
 from host.errors import NeuronError
 from host.node.client import NodeError
 from host.node.scanning import BAUDS, FORMATS, USUAL, Speed, scan
-from host.node.search import EVERYBODY, UID_BITS, Ask, Found, Heard, Prefix, asking, search, search_pdu
+from host.node.search import (
+    EVERYBODY,
+    NODES_MAX,
+    REQUESTS,
+    REQUESTS_A_NODE,
+    UID_BITS,
+    Ask,
+    Found,
+    Heard,
+    Prefix,
+    asking,
+    search,
+    search_pdu,
+)
 from tests.virtual_link import VirtualLink
 
-REQUESTS_A_NODE = 12
+AT_MOST = 12
+"""Requests for a node, where UIDs are random."""
 FURTHER = 3
 """Requests to a node that was found: it is selected, and asked two questions."""
 
@@ -82,7 +97,7 @@ def test_everybody_is_found_in_few_requests(count: int) -> None:
     if count:
         assert sum(a_node) / len(a_node) <= 8
     if count >= 5:  # two of a few may have more bits in common than others make up for
-        assert max(a_node) <= REQUESTS_A_NODE
+        assert max(a_node) <= AT_MOST
 
 
 @pytest.mark.parametrize("common", [1, 32, 88, 95])
@@ -102,7 +117,7 @@ def test_neighbours_of_one_lot() -> None:
     uids = [bytes([x, 0, y, 0]) + b"\x0511Q4567" for x in range(8) for y in range(8)]
     roll = search(line(nodes_of(uids)))
     assert len(roll.found) == 64
-    assert roll.requests <= REQUESTS_A_NODE * 64
+    assert roll.requests <= AT_MOST * 64
 
 
 # ---------------------------------------------------------------------------------------------------------- copies
@@ -175,7 +190,7 @@ def test_a_noisy_line_hides_few() -> None:
         uids = random_uids(rng, 20)
         roll = search(noisy(line(nodes_of(uids)), rng, 0.01, 0.01))
         assert {found.uid for found in roll.found} <= set(uids)
-        assert roll.requests <= REQUESTS_A_NODE * 20
+        assert roll.requests <= AT_MOST * 20
         whole += {found.uid for found in roll.found} == set(uids)
     assert whole >= 95
 
@@ -197,6 +212,55 @@ def test_a_line_that_carries_nothing_whole_is_given_up() -> None:
         search(ask)
     assert asked < 200
     assert "\n" not in str(error.value)
+
+
+NO_END: dict[str, Ask] = {
+    "noise that halves do not end": lambda prefix: Heard.DAMAGE if prefix.bits < 40 else Heard.SILENCE,
+    "a node for every question": lambda prefix: (
+        Heard.DAMAGE if prefix.bits < 14 else Found(prefix.uid, 1, WIRE_VERSION)
+    ),
+    "always another": lambda prefix: Found(random.randbytes(UID_BYTES), 1, WIRE_VERSION),
+}
+
+
+@pytest.mark.parametrize("liar", NO_END)
+def test_who_answers_whatever_is_asked_is_given_up(liar: str) -> None:
+    """The tree of all UIDs has 2**96 ends: nobody may lead us through it."""
+    asked = 0
+
+    def ask(prefix: Prefix) -> Found | Heard:
+        nonlocal asked
+        asked += 1
+        assert asked < REQUESTS + REQUESTS_A_NODE * (NODES_MAX + 1)
+        return NO_END[liar](prefix)
+
+    with suppress(NeuronError):
+        assert len(search(ask).found) <= NODES_MAX
+
+
+def test_two_of_three_questions_meet_noise() -> None:
+    """More than one half of each question passes for several, so that each asks for more than one other."""
+    for seed in range(30):
+        rng, asked = random.Random(seed), 0
+
+        def ask(prefix: Prefix, rng: random.Random = rng) -> Heard:
+            nonlocal asked
+            asked += 1
+            assert asked <= REQUESTS + REQUESTS_A_NODE * 4
+            return Heard.DAMAGE if rng.random() < 0.67 and prefix.bits < 90 else Heard.SILENCE
+
+        with suppress(NeuronError):
+            assert search(ask).found == ()
+
+
+def test_the_longest_common_beginnings_are_no_noise() -> None:
+    """Pairs that differ in their last bit alone: no nodes take more requests each."""
+    rng = random.Random(485)
+    begun = [rng.getrandbits(UID_BITS - 1) for _ in range(12)]
+    uids = [(one | last << UID_BITS - 1).to_bytes(UID_BYTES, "little") for one in begun for last in (0, 1)]
+    roll = search(line(nodes_of(uids)))
+    assert len(roll.found) == len(uids)
+    assert roll.requests <= REQUESTS_A_NODE * len(uids)
 
 
 def test_answers_that_are_late_by_one_question() -> None:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from host.core.modbus import EXCEPTION, registers_of, write_read_pdu
 from host.core.registers import Block, placed
-from host.core.wire import SEARCH_ADDRESS, UID_BYTES
+from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, SEARCH_ADDRESS, UID_BYTES
 from host.errors import NeuronError
 from host.node.client import NodeError
 from host.node.link import Gone, Link
@@ -31,6 +31,10 @@ CLASHES_MAX = 3
 """UIDs that more than one node may seem to have: beyond that it is the line that is damaged."""
 LOOKS = 3
 """How often what is damaged to the last bit is asked for again."""
+REQUESTS, REQUESTS_A_NODE = 600, 150
+"""So many it may take, and so many more for each that is found: twice what UIDs that differ in their last bits alone
+take. It is only where somebody answers whatever is asked, or noise does, that there would be no end."""
+NODES_MAX = ADDRESS_MAX - ADDRESS_MIN + 1
 
 
 class Prefix(NamedTuple):
@@ -129,9 +133,19 @@ class _Search:
         self.clashes: list[bytes] = []
         self.late: set[bytes] = set()
 
+    def _require_end(self) -> None:
+        """NeuronError where the line says more than its nodes can."""
+        found = len(self.found) + len(self.clashes)
+        if found > NODES_MAX or self.requests >= REQUESTS + REQUESTS_A_NODE * found:
+            raise NeuronError(
+                f"the search finds no end, after {self.requests} requests and {found} nodes: is another master on the "
+                "line, noise, or a device that answers to any address?"
+            )
+
     def ask(self, prefix: Prefix) -> Found | Heard:
         """Once; but for who answers another question, who is late."""
         while True:
+            self._require_end()
             self.requests += 1
             heard = self._line(prefix)
             if not isinstance(heard, Found) or prefix.matches(heard.uid):
