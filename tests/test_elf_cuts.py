@@ -13,17 +13,22 @@ from pathlib import Path
 import pytest
 
 from host.core.image import encode
+from host.core.modbus import frame_seal
 from host.core.registers import placed
-from host.core.wire import BY_NAME, DEFAULT_BAUD, Command, Format, Gap, Table
+from host.core.wire import BY_NAME, DEFAULT_BAUD, Command, Format, Gap, Session, Table
+from host.node.broadcast import block, blocks_of, opening
 from tests.e2e.scenario import AND, NAND, OR
 from tests.elf import Machine
 from tests.elf.firmware import START_MS, firmware_elf, powered, ready
 from tests.elf.flash import BASE
 from tests.elf.master import Master
+from tests.sessions import GO, go_pdu
 
 BAUD = 1_000_000
 CUTS = 40
-"""In each case."""
+"""In each case, unless it says otherwise."""
+FEWER = 24
+"""Where most of the way has been cut in another case."""
 ERASE = 0.1
 """Of the usual time of the flash, so that the tests wait less."""
 MODEL_SECTORS = (0x0800_4000, 0x0800_8000)
@@ -89,6 +94,20 @@ def confirm(master: Master) -> None:
     master.wait_idle()
 
 
+def switch(master: Master) -> None:
+    """A session, and the one frame that is for many: what it runs is kept at once."""
+    master.wait_idle()
+    master.write(*opening(NEW, GO, 0))
+    for index in blocks_of(NEW):
+        master.write(*block(NEW, index))
+    while master.value("SESSION_STATE") != Session.VERIFIED:
+        pass
+    machine = master.machine
+    end = machine.bus.send(frame_seal(bytes([0]) + go_pdu()), delay_us=100)
+    machine.run(microseconds=end - machine.us + 100)
+    master.wait_idle()
+
+
 def save_settings(master: Master) -> None:
     master.write(SETTINGS.address, OTHER_LINE)
     master.command(Command.SAVE_SETTINGS)
@@ -112,6 +131,7 @@ class Case:
     state: Callable[[Master], int]
     old: int
     new: int
+    cuts: int = CUTS
 
 
 CASES = {
@@ -119,6 +139,9 @@ CASES = {
     "erase, then deploy": Case("no room", deploy_new, model, crc(OLD), crc(NEW)),
     "deploy with an erase": Case("no room for a third", deploy_next, model, crc(NEW), crc(NEXT)),
     "confirm": Case("one model", confirm, model, crc(OLD), crc(NEW)),
+    "confirm with an erase": Case("no room", confirm, model, crc(OLD), crc(NEW), FEWER),
+    "switch": Case("one model", switch, model, crc(OLD), crc(NEW), FEWER),
+    "switch with an erase": Case("no room", switch, model, crc(OLD), crc(NEW), FEWER),
     "rollback": Case("two models", roll_back, model, crc(NEW), crc(OLD)),
     "settings": Case("one model", save_settings, stored_settings, BAUD, 57600),
     "first start": Case("blank", first_start, model, 0, crc(NEW)),
@@ -239,7 +262,7 @@ def cut_times(trial: Trial, rng: random.Random) -> Iterator[float]:
     powered_on = trial.machine.us
     begun, ended, operations = (lambda b, e, o: (b - powered_on, e - powered_on, o))(*times(trial))
     assert operations
-    for number in range(CUTS):
+    for number in range(trial.case.cuts):
         if number % 2:
             yield rng.uniform(begun, ended)
         else:
@@ -280,4 +303,4 @@ def test_a_cut_leaves_the_old_or_the_new(elf: Path, flashes: dict[str, bytes], n
             after.deploy(NEXT)
             assert [after.evaluate([q, q], 1) for q in (0, 0x4000)] == [[1], [0]]
     assert min(seen.values()) > 0
-    assert torn > CUTS // 4
+    assert torn > case.cuts // 4
