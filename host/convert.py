@@ -141,7 +141,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     model = load(args.model, classes=args.classes or (), activation=args.activation or (), trust=args.trust)
     model, data = with_sample(model, args, out)
     if args.deploy is not None:
-        line.require(args.deploy)
+        line.require(args.deploy, Deed.CHANGE)
     ranges = list(zip(args.range[::2], args.range[1::2], strict=True)) if args.range else None
     image, converted = convert(
         model, data.x, ranges=ranges, led=args.led, led_threshold=args.led_threshold, release=args.release
@@ -161,7 +161,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.deploy is not None:
         converted.changes.require(args.allow_changed)
         say(out, f"Deploying {model.name} to {line.describe(args.deploy)}", style="bold")
-        with line.open(args.deploy, Deed.CHANGE) as node:
+        with line.open(args.deploy, Deed.CHANGE, asked=True) as node:
             there["deployed"] = deploy_to(node, image, converted, data, metrics, out)
     if args.json:
         import json

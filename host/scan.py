@@ -159,7 +159,7 @@ def _speak(args: argparse.Namespace) -> Speak:
     from host.node.keyed import with_key
 
     signer = key.open()
-    return lambda node: with_key(node, signer)[0]
+    return lambda node: with_key(node, signer)
 
 
 def _blink(args: argparse.Namespace, port: str, bus: Bus, speak: Speak) -> int:

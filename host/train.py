@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.on_board:
         require_room(plans[-1])
     if args.deploy is not None:
-        line.require(args.deploy)
+        line.require(args.deploy, Deed.CHANGE)
     trained = [train_and_show(plan, out, args) for plan in plans]
     last = trained[-1]
     scores: dict[str, Any] = {}
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         last.changed.require(args.allow_changed)
         say(out, f"Deploying {last.plan.label} to {line.describe(args.deploy)}", style="bold")
-        with line.open(args.deploy, Deed.CHANGE) as node:
+        with line.open(args.deploy, Deed.CHANGE, asked=True) as node:
             staged = False
             if args.on_board:
                 there["on_board"] = train_there(node, last, out)

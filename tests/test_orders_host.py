@@ -48,10 +48,7 @@ def opened(node: ObeyingNode) -> Node:
 
 
 def keyed_node(node: ObeyingNode, key: Signer) -> KeyedNode:
-    found, said = with_key(opened(node), key)
-    assert said == []
-    assert isinstance(found, KeyedNode)
-    return found
+    return with_key(opened(node), key)
 
 
 # --------------------------------------------------------------------------------------------------- an order
@@ -265,12 +262,14 @@ def test_another_key_is_said_before_anything_is_sent(node: ObeyingNode) -> None:
     assert node.written == node.obeyed == []
 
 
-def test_a_node_without_a_key_is_spoken_to_as_ever_and_that_is_said(key: Signer) -> None:
-    node = opened(ObeyingNode())
-    found, said = with_key(node, key)
-    assert found is node
-    assert len(said) == 1
-    assert "no key is installed" in said[0]
+def test_nothing_is_said_unsigned_to_a_node_that_was_to_obey_a_key(key: Signer) -> None:
+    node = ObeyingNode()
+    with pytest.raises(
+        NodeError, match="no key is installed there, so nothing can be signed for it"
+    ) as error:
+        with_key(opened(node), key)
+    assert "\n" not in str(error.value)
+    assert node.written == node.obeyed == []
 
 
 def test_firmware_that_knows_no_keys(key: Signer) -> None:
@@ -310,7 +309,7 @@ def test_the_handshake_serves_on(node: ObeyingNode, key: Signer) -> None:
     one = opened(node)
     one.handshake()
     require_uid(one, UID.hex())
-    found, _ = with_key(one, key)
+    found = with_key(one, key)
     asked = node.asked
     found.status()
     assert node.asked == asked

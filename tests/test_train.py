@@ -84,7 +84,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> FakeNode:
         return Deployed(1, image_crc(image), 7, 0.25, already, said, tuple(rows))
 
     monkeypatch.setattr("host.cli.line.open_node", open_node)
-    monkeypatch.setattr("host.cli.line.require_port", lambda port, **options: None)
+    monkeypatch.setattr("host.cli.line.require_simulated", lambda port, **options: None)
     monkeypatch.setattr("host.node.keyed.require_free", lambda node, changes: None)
     monkeypatch.setattr("host.node.staging.deploy", deploy)
     return fake
@@ -433,4 +433,4 @@ def test_the_line_is_opened_as_told(
 ) -> None:
     run_json(capsys, "--deploy", "COM3", "--address", "9", "--baud", "115200", "--timeout", "0.5", *argv)
     expected = {"address": 9, "baud": 115200, "line_format": line_format, "trace": False, "timeout": 0.5}
-    assert node.opened == [("COM3", expected)]
+    assert node.opened == [("COM3", expected)] * 2, "before the training and after it"

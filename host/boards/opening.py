@@ -31,26 +31,19 @@ def _require_settings_that_do_something(port: str, baud: int, line_format: Forma
         raise NeuronError("--baud, --parity and --stop-bits do nothing with renode: its line has no speed")
 
 
-def require_port(port: str, *, baud: int, line_format: Format, timeout: float | None) -> None:
-    """NeuronError where open_node could not open this port now, as far as that can be known without asking a node: for
-    those who have long work before it. Nothing stays open."""
-    from host.node.link import open_link
-    from host.node.node import DEFAULT_TIMEOUT
-
+def require_simulated(port: str, *, baud: int, line_format: Format) -> None:
+    """NeuronError where open_node could not start this simulated node, as far as that can be known before."""
     _require_settings_that_do_something(port, baud, line_format)
     if port == "sim":
         from host.boards.simulated import build
 
         build()
-    elif port == "renode":
+    else:
         from host.boards.renode import missing
 
         why = missing()
         if why is not None:
             raise NeuronError(why)
-    else:
-        timeout = DEFAULT_TIMEOUT if timeout is None else timeout
-        open_link(port, baud=baud, line_format=line_format, timeout=timeout).close()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from host.boards.opening import SIMULATED, open_node, require_port
+from host.boards.opening import SIMULATED, open_node, require_simulated
 from host.cli.key import Key, key_of
 from host.cli.parser import seconds, whole
 from host.core.wire import (
@@ -26,7 +26,6 @@ from host.core.wire import (
     Format,
 )
 from host.errors import NeuronError
-from host.show.terminal import warn
 
 if TYPE_CHECKING:
     from host.node.node import Node
@@ -101,16 +100,25 @@ class Line:
             return f"{SIMULATED[port]}, address {self.address}"
         return f"{port}, {self.baud} {self.line_format.name[1:]}, address {self.address}"
 
-    def require(self, port: str) -> None:
-        """NeuronError where the way to `port` is known to be closed, or the key's passphrase is wrong."""
+    def require(self, port: str, deed: Deed) -> None:
+        """For those who have long work before they do that with the node behind `port`: NeuronError where it is known
+        already that they could not, as there is no way to it, the key's passphrase is wrong, or it says that it would
+        refuse."""
         if self.key is not None:
             self.key.open()
-        require_port(port, baud=self.baud, line_format=self.line_format, timeout=self.timeout)
+        if port in SIMULATED:
+            if self.key is not None:
+                raise NeuronError(f"{SIMULATED[port]} of its own has no key: leave --key out")
+            require_simulated(port, baud=self.baud, line_format=self.line_format)
+            return
+        with self.open(port, deed):
+            pass
 
     @contextmanager
-    def open(self, port: str, deed: Deed = Deed.READ) -> Iterator[Node]:
-        """The node behind `port`, for those who are about to do that with it: given signed orders where it wants them.
-        NeuronError before anything is sent to a node that would refuse, or that is not the one that is meant."""
+    def open(self, port: str, deed: Deed = Deed.READ, *, asked: bool = False) -> Iterator[Node]:
+        """The node behind `port`, for those who are about to do that with it: given signed orders where they have the
+        key. NeuronError before anything is sent to a node that would refuse, or that is not the one that is meant.
+        asked: `require` has; what has changed since the node says itself."""
         signer = self.key.open() if self.key and deed is not Deed.READ else None
         with open_node(
             port,
@@ -125,9 +133,8 @@ class Line:
             if self.uid is not None:
                 require_uid(node, self.uid)
             if signer is not None:
-                node, said = with_key(node, signer)
-                warn(said)
-            elif deed is not Deed.READ:
+                node = with_key(node, signer)
+            elif deed is not Deed.READ and not asked:
                 require_free(node, changes=deed is Deed.CHANGE)
             yield node
 

@@ -29,6 +29,7 @@ ORDER_WORDS = (ARGUMENTS_MAX - 2) // 4 * 2
 
 CHECKED_SECONDS = 0.4
 """A board has checked a signature by then, and kept what the order says."""
+KEYLESS = "no key is installed there, so nothing can be signed for it: python -m host.keys install, or leave --key out"
 Giving = Callable[[Node, bytes, str], None]
 
 
@@ -144,19 +145,16 @@ def require_free(node: Node, changes: bool) -> None:
         raise NodeError(REASON_TEXT[Reason.LOCKED])
 
 
-def with_key(node: Node, signer: Signer) -> tuple[Node, list[str]]:
-    """The node, to be given orders by the key's owner, and what people should know: where no key is installed it is the
-    node as it was. NodeError where its key is another."""
+def with_key(node: Node, signer: Signer) -> KeyedNode:
+    """The node, to be given orders by the key's owner. NodeError where it obeys another key, or none: nobody shall
+    believe that what it is told was signed."""
     with node.aside():
         trusted = require_trusted(node)
+        if not trusted.keyed:
+            raise NodeError(KEYLESS)
+        require_same(trusted, signer)
         uid: bytes = node.read_value("UID")
-    if not trusted.keyed:
-        return node, [
-            f"no key is installed in the node: whoever reaches the bus may change it, and {signer.path} signs nothing "
-            "(python -m host.keys install)"
-        ]
-    require_same(trusted, signer)
-    return KeyedNode(node, signer, uid, trusted), []
+    return KeyedNode(node, signer, uid, trusted)
 
 
 def require_trusted(node: Node) -> Trusted:

@@ -13,7 +13,7 @@ from host.node.broadcast import Receiver, taking_part
 from host.node.client import NodeError
 from host.node.deeds import Deeds
 from host.node.drift import Standing
-from host.node.keyed import KeyedNode, require_same
+from host.node.keyed import KEYLESS, KeyedNode, require_same
 from host.node.keyfile import Signer
 from host.node.link import Link
 from host.node.node import Node
@@ -21,7 +21,7 @@ from host.node.orders import counters, give_group, next_counter, signed
 
 
 class SignedDeeds(Deeds):
-    """With this key. A node that has none is spoken to as ever."""
+    """With this key. A node that obeys another, or none, is told nothing."""
 
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
@@ -38,8 +38,10 @@ class SignedDeeds(Deeds):
 
     def refused_by(self, standing: Standing) -> str:
         found = standing.found
-        if found is None or not found.trusted.keyed:
-            return super().refused_by(standing)
+        if found is None:
+            return ""
+        if not found.trusted.keyed:
+            return KEYLESS
         try:
             require_same(found.trusted, self._signer)
         except NodeError as error:

@@ -26,7 +26,7 @@ from host.core.wire import Reason
 from host.errors import EXIT_FAILURE
 from host.node.keyed import with_key
 from host.node.keyfile import Signer, read_key
-from host.node.node import Node, Refused
+from host.node.node import Refused
 from host.node.orders import give, signed
 from host.node.staging import deploy as deploy_to
 from host.node.trusted import read_trusted
@@ -187,7 +187,7 @@ def test_a_key_and_its_counter_outlive_a_loss_of_power(
     with simulate(present=True, flash=flash) as sim:
         before = said(capsys, keys.main, "install", sim.port, "--key", key)
         with open_node(sim.port, timeout=ANSWER) as node:
-            deploy_to(with_key(node, owner(key))[0], encode(AND))
+            deploy_to(with_key(node, owner(key)), encode(AND))
             last = read_trusted(node).counter
     assert last > before["counter"]
     with simulate(flash=flash) as sim:
@@ -232,7 +232,7 @@ def test_an_order_is_obeyed_once(sim: Sim, key: str, capsys: pytest.CaptureFixtu
 
     installed_node(sim, key)
     with open_node(sim.port, timeout=ANSWER) as node:
-        keyed_node, _ = with_key(node, owner(key))
+        keyed_node = with_key(node, owner(key))
         deploy_to(keyed_node, encode(AND))
         deploy_to(keyed_node, encode(OR))
         trusted, uid = read_trusted(node), node.read_value("UID")
@@ -264,7 +264,7 @@ def test_who_has_another_key_is_refused_by_the_node(sim: Sim, key: str, tmp_path
 def test_wide_inputs_go_as_orders(sim: Sim, key: str) -> None:
     assert keys.main(["install", sim.port, "--key", key, "--guard-inputs", *PATIENT]) == 0
     with open_node(sim.port, timeout=ANSWER) as plain:
-        node: Node = with_key(plain, owner(key))[0]
+        node = with_key(plain, owner(key))
         model = largest()
         deploy_to(node, encode(model), x=np.zeros((1, model.inputs)))
         assert node.wait_idle().model_crc == crc_of(model)

@@ -44,7 +44,7 @@ def bus(key: str, capsys: pytest.CaptureFixture[str]) -> Iterator[Sim]:
             install = ["install", sim.port, "--address", str(address), "--key", key, "--guard-inputs"]
             assert keys.main([*install, *PATIENT]) == 0
         with open_node(sim.port, address=addresses[1], timeout=ANSWER) as node:
-            own, _ = with_key(node, read_key(key).open(PASSPHRASE))
+            own = with_key(node, read_key(key).open(PASSPHRASE))
             save_settings(own, replace(read_settings(own), address=addresses[0]))
         capsys.readouterr()
         yield sim
