@@ -90,6 +90,22 @@ def start_training(node: MemoryNode) -> None:
     node.command(Command.TRAIN)
 
 
+def test_what_was_verified_by_its_crc_has_its_own_hash(node: MemoryNode) -> None:
+    """It is made where somebody asks for it: never that of what stood in the stage before."""
+    node.deploy(OLD)
+    begin(node, NEW)
+    assert bytes_of(node, "MODEL_HASH") == hash_of(NEW)
+    node.ask(pdu(Command.REVERT, NEW))
+    stage(node, OTHER)
+    node.command(Command.VERIFY, length=len(OTHER), crc=CRC[OTHER])
+    for _ in range(2):
+        assert bytes_of(node, "STAGED_HASH") == hash_of(OTHER)
+    row = BY_NAME["STAGED_HASH"]
+    assert node.read(row.table, row.address + row.size - 1, 1) == bytes_registers(hash_of(OTHER)[-2:])
+    node.ask(trial_pdu(OTHER))
+    assert bytes_of(node, "MODEL_HASH") == hash_of(OTHER)
+
+
 @pytest.fixture
 def two(node: MemoryNode) -> MemoryNode:
     """OTHER was deployed, then OLD: the one that runs."""

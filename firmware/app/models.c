@@ -156,9 +156,27 @@ bool models_runs(const struct models *models, const struct models_meant *meant)
     return model && is_meant(meant, model->crc, models->running_hash);
 }
 
+void models_staged_hash(const struct models *models, uint8_t hash[WIRE_HASH_BYTES])
+{
+    if (models->hashed)
+        memcpy(hash, models->staged_hash, WIRE_HASH_BYTES);
+    else
+        hash_of(models->stage, models->staged.length, hash);
+}
+
+static void hash_staged(struct models *models)
+{
+    models_staged_hash(models, models->staged_hash);
+    models->hashed = true;
+}
+
 bool models_staged_is(const struct models *models, const struct models_meant *meant)
 {
-    return is_meant(meant, models->staged.crc, models->staged_hash);
+    uint8_t hash[WIRE_HASH_BYTES];
+    if (!meant->hash)
+        return meant->crc == models->staged.crc;
+    models_staged_hash(models, hash);
+    return memcmp(meant->hash, hash, sizeof hash) == 0;
 }
 
 /* --------------------------------------------------------------------------------------------------- stage */
@@ -195,10 +213,11 @@ static enum modbus_exception check_stage(struct models *models, uint32_t length,
     enum wire_reason reason = WIRE_REASON_LENGTH;
     if (length <= sizeof models->stage)
         reason = image_open(&models->staged, models->stage, length, &detail);
-    if (reason == WIRE_REASON_NONE && hash)
+    models->hashed = hash != NULL;
+    if (hash)
         memcpy(models->staged_hash, hash, WIRE_HASH_BYTES);
-    else if (reason == WIRE_REASON_NONE)
-        hash_of(models->stage, length, models->staged_hash);
+    else if (reason == WIRE_REASON_NONE && meant->hash)
+        hash_staged(models);
     if (reason == WIRE_REASON_NONE && !models_staged_is(models, meant))
         reason = meant->hash ? WIRE_REASON_HASH : WIRE_REASON_CRC;
     if (reason == WIRE_REASON_NONE && !trust_allows_release(models->trust, models->staged.release))
@@ -347,6 +366,7 @@ void models_try(struct models *models)
     neuron_run(models->neuron, &models->staged);
     models->checked = models->check_crc = 0;
     memcpy(models->previous_hash, models->running_hash, WIRE_HASH_BYTES);
+    hash_staged(models);
     memcpy(models->running_hash, models->staged_hash, WIRE_HASH_BYTES);
 }
 

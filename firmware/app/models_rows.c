@@ -63,10 +63,13 @@ static enum modbus_exception read_hashes(const void *part, uint32_t offset, uint
     const struct models *models = part;
     const struct image *model = neuron_model(models->neuron);
     uint16_t words[HASHES_WORDS] = {0};
+    uint8_t hash[WIRE_HASH_BYTES];
     words_put32(words + HASHES_AT(MODEL_RELEASE), model ? model->release : 0);
     words_from_bytes(words + HASHES_AT(MODEL_HASH), models->running_hash, WIRE_INPUT_MODEL_HASH_SIZE);
-    if (models->verified)
-        words_from_bytes(words + HASHES_AT(STAGED_HASH), models->staged_hash, WIRE_INPUT_STAGED_HASH_SIZE);
+    if (models->verified && offset < HASHES_AT(PREVIOUS_HASH) && offset + count > HASHES_AT(STAGED_HASH)) {
+        models_staged_hash(models, hash);
+        words_from_bytes(words + HASHES_AT(STAGED_HASH), hash, WIRE_INPUT_STAGED_HASH_SIZE);
+    }
     if (models_previous(models)->payload) /* an erase takes it */
         words_from_bytes(words + HASHES_AT(PREVIOUS_HASH), models->previous_hash,
                          WIRE_INPUT_PREVIOUS_HASH_SIZE);

@@ -133,7 +133,7 @@ static enum wire_reason change(const struct orders *orders, struct trust_record 
         record->release_floor = release;
     if (firmware > record->firmware_floor)
         record->firmware_floor = firmware;
-    return record->firmware_floor > TRUST_FIRMWARE ? WIRE_REASON_FLOOR : WIRE_REASON_NONE;
+    return trust_outdates(record) ? WIRE_REASON_FLOOR : WIRE_REASON_NONE;
 }
 
 /* It is the owner's order: from now on its counter is used up. */

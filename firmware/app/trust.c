@@ -16,11 +16,18 @@ static bool has_key(const struct trust_record *record)
     return memcmp(record->key, none, sizeof none) != 0;
 }
 
+#define FIRMWARE ((unsigned)WIRE_FIRMWARE_MAJOR << 8 | WIRE_FIRMWARE_MINOR) /* this one */
+
+bool trust_outdates(const struct trust_record *record)
+{
+    return record->firmware_floor > FIRMWARE;
+}
+
 static void take(struct trust *trust, const struct trust_record *record)
 {
     trust->kept = *record;
     trust->keyed = has_key(record);
-    trust->outdated = record->firmware_floor > TRUST_FIRMWARE;
+    trust->outdated = trust_outdates(record);
 }
 
 /* False where that is no record of ours. */

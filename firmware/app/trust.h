@@ -63,7 +63,6 @@ struct trust {
     uint32_t open_for;       /* s since power-on, up to TRUST_LATE; that from the start where it was none */
 };
 #define TRUST_LATE (UINT16_MAX + 1u)
-#define TRUST_FIRMWARE ((unsigned)WIRE_FIRMWARE_MAJOR << 8 | WIRE_FIRMWARE_MINOR) /* of what runs */
 
 /* What was kept; damage, and a supply too low to settle what a cut of power left, go to `refusal` as faults. */
 void trust_boot(struct trust *trust, struct refusal *refusal);
@@ -94,6 +93,9 @@ bool trust_locked(const struct trust *trust);
 
 /* Whether a model of that release may be taken into the flash, or run. */
 bool trust_allows_release(const struct trust *trust, uint32_t release);
+
+/* Whether the firmware that runs is below the record's floor. */
+bool trust_outdates(const struct trust_record *record);
 
 /* For orders.c, of an order that is genuine: no order of a counter up to this one is obeyed any more. `change`: key,
  * flags and floors that are to be kept from now on, its ceiling does not matter; NULL: as they are. Where something

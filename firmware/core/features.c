@@ -24,14 +24,6 @@ static uint32_t size(const struct features_window *window)
     return window->count[0] + window->count[1];
 }
 
-static unsigned logarithm(uint32_t count)
-{
-    unsigned bits = 0;
-    while (count >> bits > 1)
-        bits++;
-    return bits;
-}
-
 static uint32_t last(const struct features_window *window)
 {
     const unsigned part = window->count[1] != 0;
@@ -90,8 +82,7 @@ static void measure_analog(const struct features_window *window, uint32_t wanted
     if (WANTS(RMS))
         out->value[WIRE_FEATURE_RMS] = isqrt(count * squares);
     if (WANTS(CROSSINGS)) /* r * N < S is r < S / N rounded up */
-        out->value[WIRE_FEATURE_CROSSINGS] =
-            crossings(window, (int32_t)((sum + count - 1) >> logarithm(count)));
+        out->value[WIRE_FEATURE_CROSSINGS] = crossings(window, (int32_t)((sum + count - 1) / count));
 }
 
 static void measure_digital(const struct features_window *window, uint32_t wanted, uint32_t rate,
@@ -174,8 +165,8 @@ static uint64_t bin(const struct features_window *window, uint32_t mean, unsigne
 
 uint64_t features_energy(const struct features_window *window, uint32_t sum, unsigned index)
 {
-    const unsigned bits = logarithm(size(window));
-    return bin(window, sum >> bits, index << (WAVE_BITS - bits));
+    const uint32_t count = size(window);
+    return bin(window, sum / count, index * ((1u << WAVE_BITS) / count));
 }
 
 uint32_t features_root(uint64_t energy)
