@@ -1,7 +1,8 @@
 """Watch a node that decides by itself: its channels, features, inputs, outputs, decision, lamp and events.
 
 python -m host.monitor PORT             a page, drawn anew ten times a second
-python -m host.monitor PORT --json      a line a window: sample, features, inputs, outputs, decision, led
+python -m host.monitor PORT --json      a line a window: sample, features, inputs, outputs, decision, led, and whom
+                                        it obeys: keyed, locked, trial_left, model_hash
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def as_json(watching: Watching, seconds: float | None) -> None:
         if watching.model is None:
             raise NeuronError(f"the node runs no model: deploy one first ({program('train')} --deploy PORT)")
         if hop is not None:
-            print(json.dumps(hop.as_dict()), flush=True)
+            print(json.dumps(hop.as_dict() | watching.trust()), flush=True)
         told = tell_lost(watching, told)
 
 

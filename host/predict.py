@@ -70,7 +70,7 @@ def one(args: argparse.Namespace) -> None:
     tally.add([1], [inputs], answers)
     warn([*tally.warnings(), *warnings])
     if args.json:
-        print(json.dumps(as_object(model.model, model.crc, inputs, answers, 0)))
+        print(json.dumps(as_object(model.model, model.known, inputs, answers, 0)))
     else:
         print(as_line(model.model, answers, 0))
 
@@ -145,7 +145,7 @@ def sink(args: argparse.Namespace, table: Incoming, found: Lookup, source: Twin)
             update = stack.enter_context(progress(None if args.json else console()))
             puts.append(as_progress(table.lines, update))
         if args.json:
-            puts.append(as_json(model, source.crc))
+            puts.append(as_json(model, source.known))
         elif not args.save:
             puts.append(as_table(model, drawn=can_draw()))
 

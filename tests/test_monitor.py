@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,9 +16,11 @@ from rich.console import Console
 
 from host import monitor
 from host.cli.line import Line
+from host.core.hashes import hash_of
 from host.core.senses import Source
-from host.core.wire import BAUD_MAX, BY_NAME, EVENTS, UNITS_MAX, EventKind, Feature, Gap
+from host.core.wire import BAUD_MAX, BY_NAME, EVENTS, UNITS_MAX, EventKind, Feature, Gap, Trust
 from host.node import client
+from host.node import watching as node_watching
 from host.node.node import Node
 from host.node.watching import Watching
 from host.show.live import Page, lost_in_words
@@ -315,8 +318,9 @@ def test_json_has_a_line_a_window_and_nothing_else(
     def window() -> None:
         fake.advance(8)
         if fake.hop:
-            expected.append({**fake.hop, "decision": fake.decided, "led": fake.decided})
+            expected.append({**fake.hop, "decision": fake.decided, "led": fake.decided, **trust})
 
+    trust = {"keyed": False, "locked": False, "trial_left": 0, "model_hash": hash_of(fake.image).hex()}
     with stand_in(monkeypatch, fake, 40, window):
         assert monitor.main(["PORT", "--json"]) == 0
     printed = capsys.readouterr()
@@ -426,3 +430,47 @@ def test_on_a_simulated_node_without_a_model(capsys: pytest.CaptureFixture[str])
     assert monitor.main(["sim", "--seconds", "0.001"]) == 0
     assert monitor.main(["sim", "--seconds", "0.001", "--json"]) == 2
     assert "runs no model" in capsys.readouterr().err
+
+
+def test_json_says_whom_the_node_obeys_as_that_changes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake, now = HopNode(SENSES), [0.0]
+    monkeypatch.setattr(node_watching, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    keyed, locked = 1 << Trust.KEYED, 1 << Trust.LOCKED
+    stands = iter([(0, 0), (keyed, 600), *((keyed | locked, left) for left in (599, 598, 598))])
+
+    def each() -> None:
+        fake.advance(8)
+        now[0] += node_watching.TRUST_SECONDS / 2
+        if now[0] % node_watching.TRUST_SECONDS:
+            fake.values["TRUST"], fake.values["TRIAL_LEFT"] = next(stands)
+
+    with stand_in(monkeypatch, fake, 10, each):
+        assert monitor.main(["PORT", "--json"]) == 0
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    found = [(line["keyed"], line["locked"], line["trial_left"]) for line in said]
+    assert list(dict.fromkeys(found)) == [
+        (False, False, 0),
+        (True, False, 600),
+        (True, True, 599),
+        (True, True, 598),
+    ]
+
+
+def test_another_model_brings_its_hash(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake, hashes = HopNode(SENSES), list[str]()
+
+    def each() -> None:
+        if len(hashes) == 6:
+            fake.deploy(a_model(SOURCES, 1))
+        fake.advance(16)
+        hashes.append(hash_of(fake.image).hex())
+
+    with stand_in(monkeypatch, fake, 12, each):
+        assert monitor.main(["PORT", "--json"]) == 0
+    said = [json.loads(line)["model_hash"] for line in capsys.readouterr().out.splitlines()]
+    assert said == hashes[: len(said)]
+    assert len(set(said)) == 2

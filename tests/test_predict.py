@@ -16,6 +16,7 @@ import pytest
 
 from host import predict
 from host.compiler import ROOT
+from host.core.hashes import hash_of
 from host.core.image import Model, encode, image_crc
 from host.core.infer import (
     class_of,
@@ -118,6 +119,7 @@ def test_a_row_as_json(said: Said, image: str, plain: str) -> None:
             **({"class": model.names.classes[kind]} if model is FLOWERS else {}),
             "led": lit,
             "crc32": image_crc(encode(model)),
+            "hash": hash_of(encode(model)).hex(),
         }
 
 

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from host.core.decide import AT_ONCE
 from host.core.fixed import Int16
+from host.core.hashes import hash_of
 from host.core.image import image_crc
 from host.core.infer import (
     class_of,
@@ -65,12 +66,14 @@ class Answers:
 
 
 class Twin:
-    """A model on this computer. most: rows that are best asked for at once."""
+    """A model on this computer. most: rows that are best asked for at once; known: what its image is known by, for
+    JSON."""
 
     most = 4096
 
     def __init__(self, image: bytes) -> None:
         self.model, self.crc = checked_image(image), image_crc(image)
+        self.known = {"crc32": self.crc, "hash": hash_of(image).hex()}
 
     def ask(self, x: ArrayLike) -> Answers:
         """What a node gives for x (rows, inputs), in the model's own units."""

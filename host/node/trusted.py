@@ -18,6 +18,7 @@ from host.node.identity import Strange, known
 
 TRUSTED = Block.between("TRUST", "FIRMWARE_HASH")
 BITS, LEFT = Block.of(["TRUST"]), Block.of(["TRIAL_LEFT"])
+STANDING = Block.between("TRUST", "TRIAL_LEFT")
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,19 @@ def knows_trust(node: Client) -> Trusted | None:
 def read_bits(node: Client) -> dict[Trust, bool]:
     """The bits of the register TRUST alone, in a short request; none of firmware of an earlier build."""
     return _has(_short(node, BITS))
+
+
+def read_standing(node: Client) -> dict[str, Any]:
+    """For JSON: whether a key is installed, whether it is locked, and the seconds of a trial; None for each of firmware
+    of an earlier build."""
+    try:
+        values = STANDING.unpack(node.read(Table.INPUT, STANDING.address, STANDING.count))
+    except Answered as error:
+        if error.code != ILLEGAL_ADDRESS:
+            raise
+        return {"keyed": None, "locked": None, "trial_left": None}
+    has = _has(values["TRUST"])
+    return {"keyed": has[Trust.KEYED], "locked": has[Trust.LOCKED], "trial_left": values["TRIAL_LEFT"]}
 
 
 def trial_left(node: Client) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from host.core.channels import is_analog
+from host.core.hashes import hash_of
 from host.core.registers import Block, unpack
 from host.core.wire import BY_NAME, RAW_MAX, SAMPLE_MISSING, UNITS_MAX, EventKind, Table
 from host.node.coils import set_coils
@@ -15,13 +17,14 @@ from host.node.identity import Strange, bit_of, checked
 from host.node.node import Node
 from host.node.samples import Sampling, sampling_of
 from host.node.staging import checked_image, running_image
-from host.node.trusted import Trusted, knows_trust
+from host.node.trusted import Trusted, knows_trust, read_standing
 
 if TYPE_CHECKING:
     from host.core.image import Model
 
 NOW = Block.between("RESULT_SEQUENCE", "RESULTS")
 CHANNELS_NOW = Block.between("CHANNELS", "FREQUENCY")
+TRUST_SECONDS = 1.0
 TAKES = 4
 """Looks at which a node may run yet another model than it said just before."""
 STATES = ("BUS_LOST", "LATCHED", "CLIPPED", "OUT_OF_RANGE", "WAITING", "FAULT")
@@ -71,6 +74,8 @@ class Watching:
         self._trusted: Trusted | None = None
         self._runs = 0, 0
         self._fed: Hop | None = None
+        self._standing: dict[str, Any] = {"model_hash": None}
+        self._standing_due = 0.0
         self._now()
 
     @property
@@ -82,6 +87,14 @@ class Watching:
     def hop(self) -> Hop | None:
         """The newest window, or what the bus has fed a model without senses; None where neither is new."""
         return self._hop(self._now())
+
+    def trust(self) -> dict[str, Any]:
+        """For JSON: how the node stands, asked for once a second and when another model runs, and the hash of that,
+        None where none does."""
+        if time.monotonic() >= self._standing_due:
+            self._standing |= read_standing(self._node)
+            self._standing_due = time.monotonic() + TRUST_SECONDS
+        return self._standing
 
     def look(self) -> Look:
         """All of it."""
@@ -122,8 +135,10 @@ class Watching:
         """Another model runs, or none."""
         identity, self._trusted = self._node.identity(), knows_trust(self._node)
         self._runs, self.model, self._fed = (0, 0), None, None
+        self._standing, self._standing_due = {"model_hash": None}, 0.0
         if identity.sequence:
-            self.model = checked_image(running_image(self._node, identity))
+            image = running_image(self._node, identity)
+            self.model, self._standing["model_hash"] = checked_image(image), hash_of(image).hex()
             self._runs = identity.sequence, identity.model_crc
             if self.model.senses:
                 self.hops.follow(self.model.inputs, self.model.outputs)

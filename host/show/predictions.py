@@ -13,8 +13,10 @@ from host.node.asking import Answers
 from host.show.describe import class_names, input_names, ranges
 
 
-def as_object(model: Model, crc: int, inputs: Sequence[float], answers: Answers, row: int) -> dict[str, Any]:
-    """One row of answers. crc: CRC-32 of the model's image."""
+def as_object(
+    model: Model, known: dict[str, Any], inputs: Sequence[float], answers: Answers, row: int
+) -> dict[str, Any]:
+    """One row of answers. known: what the model's image is known by."""
     classes = class_names(model)
     return {
         "inputs": list(inputs),
@@ -24,7 +26,7 @@ def as_object(model: Model, crc: int, inputs: Sequence[float], answers: Answers,
         "outputs": answers.outputs[row].tolist(),
         **({"class": classes[answers.classes[row]]} if classes else {}),
         "led": bool(answers.led[row]),
-        "crc32": crc,
+        **known,
     }
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from host.core.image import Model
 from host.data.rows import Incoming, Row, writer
@@ -66,12 +67,12 @@ def as_csv(
     return put
 
 
-def as_json(model: Model, crc: int) -> Put:
-    """A line a row, on standard output. crc: CRC-32 of the model's image."""
+def as_json(model: Model, known: dict[str, Any]) -> Put:
+    """A line a row, on standard output. known: what the model's image is known by."""
 
     def put(batch: Batch, answers: Answers) -> None:
         for index, (row, inputs) in enumerate(batch):
-            print(json.dumps({"row": row.number, **as_object(model, crc, inputs, answers, index)}))
+            print(json.dumps({"row": row.number, **as_object(model, known, inputs, answers, index)}))
         sys.stdout.flush()
 
     return put

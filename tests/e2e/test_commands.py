@@ -84,6 +84,7 @@ def test_the_main_job_by_hand(target: Target, tmp_path: Path) -> None:
             "outputs": [y],
             "led": y == 1.0,
             "crc32": asked["crc32"],
+            "hash": made["deployed"]["hash"],
         }
         assert target.shows(y == 1.0)
 
