@@ -45,6 +45,7 @@ def elf() -> Path:
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("images")
     run.make_images(folder)
+    run.make_orders(folder)
     return folder
 
 

@@ -19,13 +19,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from host.core.channels import mask_of
 from host.core.modbus import EXCEPTION_TEXT, WRITE_REGISTERS_MAX, frame_seal, frame_valid
 from host.core.registers import bytes_registers, placed, unpack
-from host.core.wire import BY_NAME, REASON_TEXT, Command, Reason, Start, State, Table
+from host.core.wire import BY_NAME, REASON_TEXT, Command, OrderResult, Reason, Start, State, Table
 
 STEP = 0.005
 """Seconds between two looks at the bus: more than the silence that ends a frame, at 19200 baud and above."""
 STEPS_MAX = 200
 BROADCAST = 0
-CODES = {"STATE": State, "REASON": Reason, "START_CAUSE": Start}
+CODES = {
+    "STATE": State,
+    "REASON": Reason,
+    "START_CAUSE": Start,
+    "ORDER_RESULT": OrderResult,
+    "ORDER_REASON": Reason,
+}
 """Registers that are read as the name of their code."""
 
 
@@ -195,6 +201,22 @@ class ModbusLibrary:
         found = self.read("REASON", address)
         if found != reason:
             raise ModbusError(f"the reason is {found}: {REASON_TEXT[Reason[str(found)]]}")
+
+    # ---------------------------------------------------------------------------------------------- the orders
+
+    @keyword
+    def give(self, path: str, address: int = 1) -> None:
+        """Send a signed order, and wait until it has ended; it must have been carried out."""
+        self._write(address, BY_NAME["ORDER"].address, bytes_registers(Path(path).read_bytes()))
+        for _ in range(STEPS_MAX):
+            result = self.read("ORDER_RESULT", address)
+            if result == OrderResult.DONE.name:
+                self._wait_until_idle(address)
+                return
+            if result != OrderResult.CHECKING.name:
+                raise ModbusError(f"the order is {result}: {self.read('ORDER_REASON', address)}")
+            self.let_time_pass(STEP)
+        raise ModbusError("the order never ends")
 
     # ---------------------------------------------------------------------------------------------- the node
 

@@ -161,6 +161,31 @@ Whoever Holds The Pin At Power On Is There Until The Next Start
     Restart
     Someone Should Be There    ${False}
 
+The First Key Is Installed By Whoever Holds The Pin
+    A Board Is Running
+    Run Keyword And Expect Error    exception 04, device failure    Give    ${IMAGES}/key.order
+    Refusal Should Be       PRESENCE
+    Power Is Lost And Comes Back    nobody=false
+    Let Time Pass           0.5
+    Give                    ${IMAGES}/key.order
+    A Key Should Be Installed    ${True}
+    Power Is Lost And Comes Back
+    Let Time Pass           0.5
+    A Key Should Be Installed    ${True}
+    Someone Should Be There    ${False}
+    Set Inputs              1    1
+    Stage                   ${IMAGES}/and.img
+    Verify                  ${IMAGES}/and.img
+    Run Keyword And Expect Error    exception 04, device failure    Commit    ${IMAGES}/and.img
+    Refusal Should Be       UNSIGNED
+    Lamp Should Be          dark
+    Give                    ${IMAGES}/keep_and.order
+    Lamp Should Be          lit
+    Model Should Be         ${IMAGES}/and.img
+    Run Keyword And Expect Error    exception 04, device failure    Give    ${IMAGES}/key.order
+    Refusal Should Be       COUNTER
+    Nothing Is Amiss
+
 The Transceiver Turns Before The First Byte And After The Last
     A Board Is Running
     Read                    WIRE_VERSION
@@ -191,6 +216,11 @@ Someone Should Be There
     [Arguments]             ${there}
     ${trust}=               Read    TRUST
     Should Be Equal         ${{ bool(int($trust) & 2) }}    ${there}
+
+A Key Should Be Installed
+    [Arguments]             ${installed}
+    ${trust}=               Read    TRUST
+    Should Be Equal         ${{ bool(int($trust) & 1) }}    ${installed}
 
 Bits Should Be
     [Documentation]         Of a register of the chip, those of the mask.

@@ -23,10 +23,13 @@ from pathlib import Path
 import numpy as np
 
 from host.boards import renode
+from host.core.hashes import hash_of
 from host.core.image import Layer, Model, encode
+from host.core.order import Order, key_arguments, order_bytes, order_message
 from host.core.senses import Senses, Source
-from host.core.wire import Activation, Feature
+from host.core.wire import ORDER_AHEAD, UID_BYTES, Activation, Command, Feature
 from host.errors import NeuronError, command
+from tests import eddsa
 from tests.e2e.scenario import AND, OR
 
 FOLDER = Path(__file__).resolve().parent
@@ -97,6 +100,18 @@ def make_images(folder: Path) -> None:
         (folder / f"{name}.img").write_bytes(image)
 
 
+def make_orders(folder: Path) -> None:
+    """What the owner of a key asks of the first board: to take the key; and, after a start, to keep AND."""
+    secret, uid, first = bytes(range(32)), (1).to_bytes(UID_BYTES, "little"), 1_790_000_000
+    orders = {
+        "key": Order(Command.KEY, uid, first, arguments=key_arguments(eddsa.public_key(secret))),
+        "keep_and": Order(Command.COMMIT, uid, first + ORDER_AHEAD + 1, hash_of(encode(AND))),
+    }
+    for name, order in orders.items():
+        signature = eddsa.sign(secret, order_message(order))
+        (folder / f"{name}.order").write_bytes(order_bytes(replace(order, signature=signature)))
+
+
 def run(elf: Path, images: Path, out: Path, only: str | None = None, show: bool = False) -> dict[str, Result]:
     """Run the scenarios, or those whose name has `only` in it; how each ended. out: where the reports go."""
     program = renode.find("renode-test")
@@ -162,6 +177,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         out = (args.out or Path(temporary) / "out").resolve()
         out.mkdir(parents=True, exist_ok=True)
         make_images(Path(temporary))
+        make_orders(Path(temporary))
         results = run(renode.firmware_elf(), Path(temporary), out, args.only, show=True)
     return 0 if results and all(result.passed for result in results.values()) else 1
 
