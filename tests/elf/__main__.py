@@ -23,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--format", default="8E1", help="character format of the line (default: 8E1)")
     options.add_argument("--follow", action="store_true", help="let the host's terminal settings decide")
     options.add_argument("--flash", type=Path, help="file that keeps the flash from run to run")
+    options.add_argument("--present", action="store_true", help="hold the pin of whoever is at the board")
     return options
 
 
@@ -36,6 +37,8 @@ def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
     kept = options.flash.read_bytes() if options.flash and options.flash.exists() else None
     machine = Machine(options.elf, flash=kept)
+    if options.present:
+        machine.pins["PD2"] = 0
     machine.bus.baud, machine.bus.format = options.baud, options.format
     # Noted, not raised: an exception amid a callback of Unicorn would be lost, and the callback's work with it.
     stopped: list[int] = []

@@ -28,11 +28,11 @@ def _prepared(elf: Path, modified: int) -> bytes:
 class ElfNode:
     """`port` is the pty; `shows()` tells of the lamp; a violation of the firmware ends the process."""
 
-    def __init__(self, elf: Path, folder: Path) -> None:
+    def __init__(self, elf: Path, folder: Path, present: bool) -> None:
         link, flash = folder / "node", folder / "flash.bin"
         flash.write_bytes(_prepared(elf, elf.stat().st_mtime_ns))
         command = [sys.executable, "-m", "tests.elf", str(elf), "--link", str(link)]
-        command += ["--follow", "--flash", str(flash)]
+        command += ["--follow", "--flash", str(flash), *["--present"] * present]
         self.port = str(link)
         self._process = subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -69,9 +69,10 @@ class ElfNode:
 
 
 @contextmanager
-def elf_node(elf: Path) -> Iterator[ElfNode]:
+def elf_node(elf: Path, *, present: bool = False) -> Iterator[ElfNode]:
+    """present: somebody is at the board."""
     with tempfile.TemporaryDirectory() as folder:
-        node = ElfNode(elf, Path(folder))
+        node = ElfNode(elf, Path(folder), present)
         try:
             yield node
         finally:
