@@ -143,6 +143,34 @@ def test_a_node_that_hears_no_broadcast_is_given_its_blocks_alone() -> None:
     assert [node.model for node in work.nodes] == [NEW, NEW]
 
 
+class Forgetful(FakeNode):
+    """Says that it lacks all blocks but one, then that one, then all but one, and so on."""
+
+    looks = 0
+
+    def hear(self, frame: bytes) -> bytes:
+        if frame[1:4] == bytes([3]) + BY_NAME["SESSION_STATE"].address.to_bytes(2, "big"):
+            self.looks += 1
+            self.state = Session.OPEN
+            self.values["BLOCKS_MISSING"] = [0xFFFE, 0, 0] if self.looks % 2 else [1, 0, 0]
+        return super().hear(frame)
+
+    def _missing(self) -> set[int]:
+        return {0}
+
+
+def test_a_node_that_lacks_again_what_it_had_is_given_up() -> None:
+    forgetful = Forgetful(11, uid(1), OLD)
+
+    def at(number: int, frame: bytes) -> None:
+        if number > 1000:
+            pytest.fail("no end")
+
+    work = Fleetwork([forgetful, fake(2)], member(1, BIG), member(2, BIG), at=at)
+    assert not work.run().as_wanted
+    assert [node.model for node in work.nodes] == [OLD, BIG]
+
+
 def test_go_is_said_again_to_those_who_did_not_hear_it() -> None:
     goes: list[bytes] = []
 

@@ -138,14 +138,15 @@ class Broadcast:
         return sum(len(receiver.missing) for receiver in taking_part(self.receivers))
 
     def _send(self, progress: Progress) -> None:
-        fruitless = 0
+        fruitless, least = 0, self._lacking()
         while (union := self._missing()) and fruitless < FRUITLESS:
-            before = self._lacking()
             for done, index in enumerate(union):
                 self._link.broadcast(write_registers_pdu(*block(self._image, index)))
                 progress("blocks", done + 1, len(union))
             self._look(receiver for receiver in taking_part(self.receivers) if receiver.missing)
-            fruitless = 0 if self._lacking() < before else fruitless + 1
+            # Fewer than ever: one that lies may lack them again and again.
+            fruitless = 0 if self._lacking() < least else fruitless + 1
+            least = min(least, self._lacking())
         for receiver in taking_part(self.receivers):
             if receiver.missing:
                 self._send_alone(receiver)
