@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from typing import Any
 
@@ -11,9 +12,12 @@ import pytest
 
 from host.core.image import encode
 from host.core.wire import WIRE_VERSION
+from host.errors import NeuronError
 from host.node.applied import Apply
-from host.node.drift import Survey, survey
+from host.node.drift import Drift, Survey, survey
 from host.node.fleet import Fleet, Member
+from host.node.scanning import selected
+from host.node.search import Prefix, search_pdu
 from host.node.seeking import is_wanted, seek
 from host.show.fleets import status_lines
 from tests.fleet_line import FakeNode, FleetLine
@@ -79,6 +83,47 @@ def test_one_of_them_may_keep_the_address_that_all_have() -> None:
     apply.run()
     assert apply.as_wanted, [outcome.trouble for outcome in apply.outcomes]
     assert [node.address for node in nodes] == [11, 12]
+
+
+def test_a_node_that_answers_the_search_as_another_is_none_of_the_fleet() -> None:
+    _, found = sought([at(1, 99, values={"UID": bytes.fromhex(uid(2))})], member(1))
+    (standing,) = found.standings
+    assert standing.found is None
+    assert standing.differs[0].drift is Drift.STRANGE
+    assert f"{uid(2)}, and answered the search as {uid(1)}" in standing.differs[0].is_
+
+
+class Merging(FleetLine):
+    """Answers that are the same are heard as one, as where two drivers say the same bits at once."""
+
+    def _say(self, frame: bytes) -> list[bytes]:
+        return list(dict.fromkeys(super()._say(frame)))
+
+
+@pytest.mark.parametrize("misses", range(4))
+def test_a_node_that_does_not_hear_that_it_is_no_longer_selected_is_not_moved_along(misses: int) -> None:
+    """Both say the same settings then, bit for bit, and would both take the address."""
+    sought_for = search_pdu(Prefix.of(bytes.fromhex(uid(1))))
+    heard = 0
+
+    def lost(number: int, frame: bytes) -> bool:
+        nonlocal heard
+        if number == 0 or frame[1:-2] != sought_for:
+            return False
+        heard += 1
+        return heard > misses
+
+    nodes = [at(1, 99), at(2, 99)]
+    line = Merging(nodes, lost=lost)
+    line.collides = True
+    with selected(line, bytes.fromhex(uid(2))):
+        pass
+    apply = Apply(line, seek(line, survey(line, Fleet("fleet.toml", (member(1),)))))
+    with selected(line, bytes.fromhex(uid(2))):
+        pass
+    with suppress(NeuronError):
+        apply.run()
+    assert nodes[1].address == 99
 
 
 def test_nodes_that_are_not_in_the_file_are_named() -> None:

@@ -304,6 +304,16 @@ def test_only_the_node_that_is_meant(node: ObeyingNode) -> None:
         require_uid(opened(node), UID[::-1].hex())
 
 
+def test_an_order_names_who_was_meant_whatever_the_node_says_later(node: ObeyingNode, key: Signer) -> None:
+    """Who answers in its place could have an order for another node signed, and bring it there."""
+    one = opened(node)
+    require_uid(one, UID.hex())
+    node.says["UID"] = UID[::-1]
+    with_key(one, key).start_again()
+    remove_key(one, key)
+    assert [order.target for order in node.obeyed] == [UID, UID]
+
+
 def test_the_handshake_serves_on(node: ObeyingNode, key: Signer) -> None:
     """A deploy asks for no more than it must."""
     one = opened(node)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from host.core.hashes import hash_of
 from host.core.order import arm_arguments
 from host.core.wire import Command, Reason, Scope
@@ -28,7 +30,8 @@ def keyed(number: int, group: int = 0) -> ObeyingNode:
 
 def standing(bus: Bus, number: int) -> Standing:
     bus.nodes[number].says["ADDRESS_IN_FORCE"] = number
-    return Standing(Member(uid(number).hex(), f"node {number}", number), look(Node(bus, number)))
+    found = look(Node(bus, number))
+    return Standing(Member(uid(number).hex(), f"node {number}", number, group=found.group or None), found)
 
 
 def receivers(bus: Bus, deeds: Deeds) -> list[Receiver]:
@@ -57,6 +60,19 @@ def test_one_order_arms_a_group_and_one_each_other_node() -> None:
     ]
     for node in list(bus.nodes.values())[:4]:
         assert (node.obeyed[0].hash, node.obeyed[0].arguments) == (HASH, arm_arguments(hash_of(GO), 60))
+
+
+def test_a_group_is_what_the_file_says() -> None:
+    """An order for a group is good for all of its nodes on all lines: no node may have us sign one for another's."""
+    bus = Bus({1: keyed(1, 7), 2: keyed(2, 7)})
+    deeds = SignedDeeds(KEY)
+    found = [standing(bus, number) for number in bus.nodes]
+    for group in (None, 8):
+        members = [replace(one, member=replace(one.member, group=group)) for one in found]
+        told = [Receiver(one.member.name, deeds.node(bus, one), GO, HASH) for one in members]
+        deeds.arm(told, 60, by_group=True)
+    assert {order.scope for node in bus.nodes.values() for order in node.obeyed} == {Scope.UID}
+    assert bus.broadcasts == 0
 
 
 def test_canaries_are_armed_without_the_others() -> None:

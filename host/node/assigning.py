@@ -12,6 +12,7 @@ from typing import Any
 from host.core.wire import BY_NAME, Reason, Table
 from host.errors import NeuronError
 from host.node.client import NodeError
+from host.node.keyed import require_uid
 from host.node.line import Settings, read_settings, save_settings
 from host.node.link import Link
 from host.node.node import Node, Refused
@@ -103,6 +104,7 @@ def _free(link: Link, taken: set[int], first: int, wait: float) -> int:
 
 def _give(link: Link, seen: Seen, address: int, save: Save) -> None:
     with selected(link, bytes.fromhex(seen.uid)) as node:
+        require_uid(node, seen.uid)
         save(node, replace(read_settings(node), address=address))
         node.wait_idle()
         moved = Node(link, address).read_value("UID")
@@ -120,10 +122,12 @@ def _why(error: NeuronError) -> str:
 def blinking(link: Link, uid: bytes, speak: Speak = plainly) -> Iterator[None]:
     """The lamp of the node with this UID blinks meanwhile; then it does what it did before."""
     with selected(link, uid) as node, node.refusals("blink"):
+        require_uid(node, uid.hex())
         before = bool(node.read(Table.COIL, IDENTIFY, 1)[0])
         speak(node).write_coil(IDENTIFY, True)
     try:
         yield
     finally:
         with selected(link, uid) as node:
+            require_uid(node, uid.hex())
             speak(node).write_coil(IDENTIFY, before)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from host.core.order import NO_KEY, floor_arguments, key_arguments
 from host.core.wire import REASON_TEXT, Command, Reason
 from host.node.client import NodeError
-from host.node.keyed import KeyedNode, require_same, require_trusted, short
+from host.node.keyed import KeyedNode, require_same, require_trusted, short, uid_of
 from host.node.keyfile import Signer
 from host.node.node import Node
 from host.node.orders import first_counter, give, signed
@@ -36,8 +36,7 @@ def install_key(node: Node, signer: Signer, guards: bool) -> None:
         raise NodeError(f"the first key needs someone at the board: {AT_THE_BOARD}")
     counter = first_counter(trusted.counter)
     arguments = key_arguments(signer.public, guards)
-    uid: bytes = node.read_value("UID")
-    give(node, signed(signer, Command.KEY, uid, counter, arguments), "take the key")
+    give(node, signed(signer, Command.KEY, uid_of(node), counter, arguments), "take the key")
     _see(node, signer.public, guards)
 
 
@@ -91,8 +90,7 @@ def _obeys(node: Node, signer: Signer) -> Trusted:
 
 
 def _keyed(node: Node, signer: Signer, trusted: Trusted) -> KeyedNode:
-    uid: bytes = node.read_value("UID")
-    return KeyedNode(node, signer, uid, trusted)
+    return KeyedNode(node, signer, uid_of(node), trusted)
 
 
 def _order_key(node: Node, signer: Signer, trusted: Trusted, key: bytes, guards: bool) -> None:

@@ -40,7 +40,7 @@ class KeyedNode(Node):
 
     def __init__(self, node: Node, signer: Signer, uid: bytes, trusted: Trusted) -> None:
         super().__init__(node.link, node.address)
-        self.lamp = node.lamp
+        self.lamp, self.uid = node.lamp, uid
         self._greeting = node._greeting
         self._signer, self._uid, self._counter = signer, uid, trusted.counter
         self._guarded = trusted.guarded
@@ -128,11 +128,18 @@ def short(key: bytes) -> str:
 
 
 def require_uid(node: Node, uid: str) -> None:
-    """NodeError where the node has another UID, 24 hex digits."""
+    """NodeError where the node has another UID, 24 hex digits; from then on orders to it name this one."""
     with node.aside():
         found = node.read_value("UID").hex()
     if found != uid:
         raise NodeError(f"the node at address {node.address} is {found}, not {uid}: nothing was sent to it")
+    node.uid = bytes.fromhex(uid)
+
+
+def uid_of(node: Node) -> bytes:
+    """Whom orders to this node name: who it must be, else who it says that it is."""
+    uid: bytes = node.read_value("UID") if node.uid is None else node.uid
+    return uid
 
 
 def require_free(node: Node, changes: bool) -> None:
@@ -153,7 +160,7 @@ def with_key(node: Node, signer: Signer) -> KeyedNode:
         if not trusted.keyed:
             raise NodeError(KEYLESS)
         require_same(trusted, signer)
-        uid: bytes = node.read_value("UID")
+        uid = uid_of(node)
     return KeyedNode(node, signer, uid, trusted)
 
 

@@ -101,6 +101,8 @@ class Node(Client):
         super().__init__(link, address)
         self.lamp: Callable[[], bool] | None = None
         """Looks at the lamp itself, where it can be seen from here."""
+        self.uid: bytes | None = None
+        """Whom it must be, where that is known from elsewhere: orders name this one, whatever the node says."""
         self.words_at_once = WRITE_READ_WORDS
         """Registers of inputs that one request writes: whole floats, or integers."""
         self._greeting: Status | None = None

@@ -13,6 +13,7 @@ from host.errors import NeuronError
 from host.node.client import NoAnswer, NodeError
 from host.node.deeds import Deeds
 from host.node.drift import Drift, Found, Standing, differences, is_gone, look
+from host.node.keyed import require_uid
 from host.node.line import read_settings, save_settings
 from host.node.link import Link
 from host.node.node import Node
@@ -102,6 +103,7 @@ class Places:
         """moved: the way to it afterwards."""
         member = one.standing.member
         node = self._deeds.node(self._link, one.standing)
+        require_uid(node, member.uid)
         settings = replace(read_settings(node), address=address)
         if member.group is not None:
             settings = replace(settings, group=member.group)

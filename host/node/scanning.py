@@ -144,11 +144,15 @@ def waiting(link: Link, seconds: float) -> Iterator[None]:
 
 @contextmanager
 def selected(link: Link, uid: bytes) -> Iterator[Node]:
-    """The node with this UID, at the address of the search. NodeError where it does not answer, or not alone."""
-    ask, found = asking(link), Prefix.of(uid)
+    """The node with this UID, at the address of the search. NodeError where it does not answer, or not alone. One that
+    was selected before and has not heard that it is no longer answers as well: ask for the UID before anything is
+    written."""
+    ask, whom = asking(link), Prefix.of(uid)
     heard: list[Found | Heard] = []
     while len(heard) < SELECTS and not any(isinstance(one, Found) for one in heard):
-        heard.append(ask(found))
+        answer = ask(whom)
+        # One that answers another question is late, or lies.
+        heard.append(Heard.DAMAGE if isinstance(answer, Found) and answer.uid != uid else answer)
     if Heard.DAMAGE is heard[-1]:
         raise NodeError(f"more than one node answers to UID {uid.hex()}, or the line damages what they say")
     if Heard.SILENCE is heard[-1]:

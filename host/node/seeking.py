@@ -11,6 +11,7 @@ from dataclasses import replace
 from host.core.wire import WIRE_VERSION
 from host.errors import NeuronError
 from host.node.drift import ABSENT, Difference, Drift, Standing, Survey, Unknown, differences, is_gone, look
+from host.node.identity import Strange
 from host.node.link import Link
 from host.node.scanning import SIMULATED_SECONDS, WAIT_SECONDS, selected, waiting
 from host.node.search import Found as Answer
@@ -54,6 +55,8 @@ def _standing(link: Link, standing: Standing, answers: Mapping[str, Answer]) -> 
     try:
         with selected(link, bytes.fromhex(member.uid)) as node:
             found = replace(look(node), shares=shares)
+        if found.uid != member.uid:
+            raise Strange("UID", f"{found.uid}, and answered the search as {member.uid}")
     except NeuronError as error:
         if is_gone(error):
             raise

@@ -32,8 +32,9 @@ class SignedDeeds(Deeds):
         assert found is not None
         if not found.trusted.keyed:
             return node
-        keyed = KeyedNode(node, self._signer, bytes.fromhex(found.uid), found.trusted)
-        self._groups[keyed] = found.group
+        keyed = KeyedNode(node, self._signer, bytes.fromhex(standing.member.uid), found.trusted)
+        # The file's word for its group, not the node's: an order for a group is one for all of its nodes anywhere.
+        self._groups[keyed] = found.group if found.group == standing.member.group else 0
         return keyed
 
     def refused_by(self, standing: Standing) -> str:
