@@ -31,6 +31,7 @@ from tests.sessions import (
     bring,
     close_pdu,
     go_pdu,
+    missing,
     open_pdu,
     reason,
     refused,
@@ -72,7 +73,7 @@ def test_any_other_use_of_the_stage_closes_it(node: MemoryNode, name: str, far: 
     if far > 1:
         node.work()
     TAKERS[name](node)
-    assert state(node) is Session.NONE
+    assert (state(node), missing(node)) == (Session.NONE, set())
     assert refused(node, block_pdu(NEW, 0)) is Reason.SESSION
     assert refused(node, go_pdu()) is Reason.SESSION
     node.work()
