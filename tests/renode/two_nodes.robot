@@ -33,6 +33,14 @@ Two Models Run Beside Each Other
 A Broadcast Reaches Both And Nobody Answers It
     Stage                   ${IMAGES}/and.img    address=0
     FOR    ${address}    IN    1    2
+        Run Keyword And Expect Error    exception 04, device failure
+        ...    Verify    ${IMAGES}/and.img    address=${address}
+        Write                   BROADCASTS    1    address=${address}
+        Save Settings           address=${address}
+        Let Time Pass           0.1
+    END
+    Stage                   ${IMAGES}/and.img    address=0
+    FOR    ${address}    IN    1    2
         Verify                  ${IMAGES}/and.img    address=${address}
         Commit                  ${IMAGES}/and.img    address=${address}
     END
