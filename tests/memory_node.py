@@ -12,12 +12,15 @@ from host.core.modbus import BROADCAST, READ_FUNCTION, frame_seal, frame_valid, 
 from host.core.registers import bytes_registers, unpack
 from host.core.wire import ANALOG, BY_NAME, CHANNELS, DEFAULT_ADDRESS, Command, Table
 from tests.pdus import command_pdu
-from tests.programs import APP, COMPILERS, CORE, program
+from tests.programs import APP, COMPILERS, CORE, SANITIZE, program
 
 SOURCES = ["tests/port/memory.c", "tests/port/stdio_node.c"]
 WRITE_REGISTERS_MAX = 123
 ALL_WORK = 100_000
 COMMAND_MAX = 4096
+TRIES_MAX = 500
+FRAME_WHOLE = 0x8000
+OUTCOME = struct.Struct("6B")
 SCAN = struct.Struct(f"<IHH{ANALOG}H")
 ROT_MAX = COMMAND_MAX - 4
 SECTOR_SIZE = 16384
@@ -53,6 +56,18 @@ class Decided(NamedTuple):
     lit: bool
 
 
+class Outcome(NamedTuple):
+    """What came of a frame, and of the work that it made. size: of the reply, 0 for silence, of which these are two
+    bytes; reason: REASON as the reply left it; result, result_reason: ORDER_RESULT and ORDER_REASON in the end."""
+
+    size: int
+    function: int
+    third: int
+    reason: int
+    result: int
+    result_reason: int
+
+
 class ModbusException(Exception):
     """An exception reply."""
 
@@ -63,7 +78,7 @@ class ModbusException(Exception):
 
 class MemoryNode:
     """A node that does one thing at a time: what it is asked to. number: its UID, that of all nodes without; address:
-    that it has as it leaves the factory; crypto: whether it was built with the library."""
+    that it has as it leaves the factory; crypto: whether it was built with the library; flags: of the compiler."""
 
     def __init__(
         self,
@@ -72,12 +87,13 @@ class MemoryNode:
         number: int | None = None,
         address: int = DEFAULT_ADDRESS,
         crypto: bool = True,
+        flags: Sequence[str] = SANITIZE,
     ) -> None:
         self.address = self._default_address = address
         sources = SOURCES if crypto else [*SOURCES, "firmware/crypto/absent.c"]
         self._process = subprocess.Popen(
             [
-                str(program("stdio_node", sources, folders=(CORE, APP), crypto=crypto, cc=cc)),
+                str(program("stdio_node", sources, folders=(CORE, APP), flags=flags, crypto=crypto, cc=cc)),
                 *([] if number is None else [str(number), str(address)]),
             ],
             stdin=subprocess.PIPE,
@@ -121,6 +137,25 @@ class MemoryNode:
         if damaged is not None:
             return self._command("D", struct.pack("<H", damaged) + frame)
         return self._command("F", frame)
+
+    def tries(self, frames: Iterable[tuple[bytes, bool]]) -> list[Outcome]:
+        """Frames one after another, each with all of its work, in as few commands as there is room for. With each:
+        whether it has its CRC-16, which it gets otherwise."""
+        batches: list[list[bytes]] = [[]]
+        room = COMMAND_MAX
+        for frame, whole in frames:
+            entry = struct.pack("<H", len(frame) | FRAME_WHOLE * whole) + frame
+            if len(entry) > room or len(batches[-1]) == TRIES_MAX:
+                batches.append([])
+                room = COMMAND_MAX
+            batches[-1].append(entry)
+            room -= len(entry)
+        found: list[Outcome] = []
+        for batch in batches:
+            data = self._command("M", b"".join(batch))
+            assert len(data) == len(batch) * OUTCOME.size, "it has started again"
+            found += map(Outcome._make, OUTCOME.iter_unpack(data))
+        return found
 
     def hear(self, data: bytes) -> None:
         """Characters without the silence that would end the frame."""

@@ -92,16 +92,10 @@ def test_the_first_key_needs_someone_at_the_board(master: Master) -> None:
     assert master.reason()[0] is Reason.UNSIGNED
 
 
-def test_the_bus_is_served_while_a_signature_is_checked(master: Master) -> None:
-    """From the order's last byte on: requests are answered at once, the rounds come, and the stack is deep enough."""
-    owner, machine = Owner(), master.machine
-    assert (
-        give(master, owner.order(Command.KEY, key_arguments(owner.key, True), target=UID))[0]
-        is OrderResult.DONE
-    )
-    machine.run(milliseconds=LAMP_TEST_MS)
-    paint(machine)
-    order = owner.order(Command.WRITE, write_arguments(INPUTS, [0x4000, 0x4000]), target=UID)
+def check(master: Master, order: bytes) -> float:
+    """Milliseconds of the check of an order that is carried out. Meanwhile requests are answered at once, and the
+    rounds come."""
+    machine = master.machine
     machine.bus.send(master.frame(order_pdu(order)), delay_us=100)
     machine.run_until(lambda: working(machine), 20_000)
     begun, before, asked, longest = machine.instructions, rounds(machine), 0, 0.0
@@ -109,14 +103,31 @@ def test_the_bus_is_served_while_a_signature_is_checked(master: Master) -> None:
         longest = max(longest, late_us(master, bytes.fromhex("04 02 01 00 01")))
         asked += 1
     took_ms = (machine.instructions - begun) * CYCLES_PER_INSTRUCTION / 168_000
-    assert took_ms < CHECK_MS
     assert asked > 5
     assert longest < 150
     assert rounds(machine) - before >= asked
     master.wait_idle()
     assert OrderResult(master.value("ORDER_RESULT")) is OrderResult.DONE
+    return took_ms
+
+
+def test_the_bus_is_served_while_a_signature_is_checked(master: Master) -> None:
+    """From the order's last byte on; the longest check is that of another key, which is looked at too. And the stack is
+    deep enough."""
+    owner, other, machine = Owner(), Owner(2), master.machine
+    assert (
+        give(master, owner.order(Command.KEY, key_arguments(owner.key, True), target=UID))[0]
+        is OrderResult.DONE
+    )
+    machine.run(milliseconds=LAMP_TEST_MS)
+    paint(machine)
+    write = check(master, owner.order(Command.WRITE, write_arguments(INPUTS, [0x4000, 0x4000]), target=UID))
     assert master.read(Table.HOLDING, INPUTS, 2) == [0x4000, 0x4000]
     assert machine.led
+    key = check(master, owner.order(Command.KEY, key_arguments(other.key), target=UID))
+    assert master.bytes_of("KEY") == other.key
+    print(f"{write:.1f} ms, {key:.1f} ms for a key; {left(machine)} bytes of the stack are left")
+    assert write < key < CHECK_MS
     assert left(machine) > 2048
 
 

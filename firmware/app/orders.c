@@ -56,12 +56,23 @@ static bool is_busy(const struct orders *orders, enum wire_command command)
            (stages && trainer_active(commands->trainer));
 }
 
+static bool is_again(const struct orders_taken *taken, const uint8_t *bytes, uint16_t size)
+{
+    return size == taken->size && memcmp(bytes, taken->bytes, size) == 0;
+}
+
 static enum modbus_exception take(struct orders *orders, const uint8_t *bytes, uint16_t size)
 {
     if (!crypto_present())
         return refusal_answer(orders->refusal, WIRE_REASON_CRYPTO); /* no signature can be checked */
-    if (size == orders->size && memcmp(bytes, orders->bytes, size) == 0)
+    if (is_again(&orders->last, bytes, size))
         return MODBUS_OK;
+    if (is_again(&orders->owned, bytes, size)) {
+        if (orders->step != ORDERS_IDLE)
+            return MODBUS_DEVICE_BUSY;
+        orders->last = orders->owned;
+        return MODBUS_OK;
+    }
     struct order order;
     enum wire_reason reason = order_parse(bytes, size, &order);
     if (reason == WIRE_REASON_NONE)
@@ -70,13 +81,11 @@ static enum modbus_exception take(struct orders *orders, const uint8_t *bytes, u
         return refusal_answer(orders->refusal, reason);
     if (is_busy(orders, order.command))
         return MODBUS_DEVICE_BUSY;
-    memcpy(orders->bytes, bytes, size);
-    memset(orders->bytes + size, 0, sizeof orders->bytes - size);
-    orders->size = size;
-    order_parse(orders->bytes, size, &orders->order);
+    orders->last = (struct orders_taken){.size = size, .result = WIRE_ORDER_RESULT_CHECKING};
+    memcpy(orders->last.bytes, bytes, size);
+    order_parse(orders->last.bytes, size, &orders->order);
     orders->step = ORDERS_CHECK;
-    orders->result = WIRE_ORDER_RESULT_CHECKING;
-    orders->reason = WIRE_REASON_NONE;
+    orders->genuine = false;
     orders->trust->checking = true;
     return MODBUS_OK;
 }
@@ -91,7 +100,7 @@ static void check(void *context)
     const bool first = ownerless(orders->trust), installs = names_key(order);
     const uint8_t *key = first ? order->arguments : orders->trust->kept.key;
     uint8_t message[ORDER_MESSAGE_MAX];
-    const size_t size = order_message(orders->bytes, order, message);
+    const size_t size = order_message(orders->last.bytes, order, message);
     orders->found = WIRE_REASON_ORDER;
     if (first && !crypto_key_good(key))
         return; /* anybody could sign by it */
@@ -105,17 +114,17 @@ static void check(void *context)
 static void end(struct orders *orders, enum wire_reason reason)
 {
     const struct order *order = &orders->order;
+    const bool done = reason == WIRE_REASON_NONE;
     orders->step = ORDERS_IDLE;
     orders->trust->checking = false;
-    orders->reason = reason;
+    orders->last.reason = reason;
+    orders->last.result = done ? WIRE_ORDER_RESULT_DONE : WIRE_ORDER_RESULT_REFUSED;
+    if (orders->genuine)
+        orders->owned = orders->last;
     if (orders->refusal->reason != reason)
         refusal_note(orders->refusal, reason, 0);
-    if (reason != WIRE_REASON_NONE) {
-        orders->result = WIRE_ORDER_RESULT_REFUSED;
-        return;
-    }
-    orders->result = WIRE_ORDER_RESULT_DONE;
-    events_add(orders->events, WIRE_EVENT_KIND_ORDER, (uint16_t)order->command, order->counter, NULL, 0);
+    if (done)
+        events_add(orders->events, WIRE_EVENT_KIND_ORDER, (uint16_t)order->command, order->counter, NULL, 0);
 }
 
 /* What the order changes of what is kept; answers whether it may. */
@@ -142,6 +151,7 @@ static void accept(struct orders *orders)
     const enum wire_command command = orders->order.command;
     const bool changes = command == WIRE_COMMAND_KEY || command == WIRE_COMMAND_FLOOR;
     struct trust_record record = orders->trust->kept;
+    orders->genuine = true;
     if (changes)
         orders->found = change(orders, &record);
     const bool keeps = changes && orders->found == WIRE_REASON_NONE;
@@ -283,15 +293,15 @@ static enum modbus_exception read_result(const void *part, uint32_t offset, uint
     const struct orders *orders = part;
     uint16_t words[WORDS];
     words_put32(words + AT(ORDER_COUNTER), orders->trust->counter);
-    words[AT(ORDER_RESULT)] = (uint16_t)orders->result;
-    words[AT(ORDER_REASON)] = (uint16_t)orders->reason;
+    words[AT(ORDER_RESULT)] = (uint16_t)orders->last.result;
+    words[AT(ORDER_REASON)] = (uint16_t)orders->last.reason;
     memcpy(values, words + offset, count * sizeof *values);
     return MODBUS_OK;
 }
 
 static enum modbus_exception read_order(const void *part, uint32_t offset, uint16_t count, uint16_t *values)
 {
-    words_from_bytes(values, ((const struct orders *)part)->bytes + 2 * offset, count);
+    words_from_bytes(values, ((const struct orders *)part)->last.bytes + 2 * offset, count);
     return MODBUS_OK;
 }
 

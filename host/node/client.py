@@ -101,7 +101,7 @@ class Client:
                     raise
                 if time.monotonic() > deadline:
                     raise NodeError("the node stays busy: wait until it is idle, then try again") from error
-                time.sleep(SETTLE_SECONDS)
+                time.sleep(SETTLE_SECONDS * random.uniform(0.5, 1.5))  # nor may what makes it busy be in step
             except NoAnswer as error:
                 attempt += 1
                 self.doubt()

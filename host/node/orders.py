@@ -23,6 +23,8 @@ from host.node.link import Gone
 from host.node.node import POLL_SECONDS, Node, Refused
 
 STANDING = Block.between("ORDER_COUNTER", "ORDER_REASON")
+ATTEMPTS = 5
+"""At one order: its repeat tells what became of it, until somebody else sends another one."""
 COUNTER_MAX = 0xFFFFFFFF
 YEAR = 366 * 86400
 AHEAD_MAX = 10 * YEAR
@@ -92,9 +94,9 @@ def send(node: Node, order: bytes, doing: str) -> None:
 def give(node: Node, order: bytes, doing: str) -> None:
     """Have a node carry out an order. Refused where it will not; NodeError where nobody knows whether it has."""
     counter = order_parse(order).counter
-    for once_more in (True, False):
+    for attempt in range(ATTEMPTS):
         send(node, order, doing)
-        if _carried_out(node, counter, doing, once_more):
+        if _carried_out(node, counter, doing, once_more=attempt == 0):
             return
         node.doubt()
     raise NodeError(
@@ -110,16 +112,18 @@ def _request(order: bytes) -> tuple[int, list[int]]:
 
 def _carried_out(node: Node, counter: int, doing: str, once_more: bool = False) -> bool:
     """Wait for the end of the order that has this counter: whether it was carried out. False where the node speaks of
-    another one; once_more: a refusal may be another's too, as one of a bad signature leaves the counter."""
+    another one: so it does where our counter stands beside a bad signature, which leaves the counter; once_more: any
+    refusal may be another's."""
     deadline = time.monotonic() + client.BUSY_SECONDS
     while True:
         values = node.read_block(STANDING)
         result = known(OrderResult, "ORDER_RESULT", values["ORDER_RESULT"])
         ours = values["ORDER_COUNTER"] == counter
-        if result is OrderResult.REFUSED and (ours or not once_more):
+        if result is OrderResult.REFUSED:
             reason = known(Reason, "ORDER_REASON", values["ORDER_REASON"])
-            identity = node.identity()
-            raise Refused(doing, reason, identity.detail if identity.reason is reason else 0)
+            if (ours or not once_more) and not (ours and reason is Reason.SIGNATURE):
+                identity = node.identity()
+                raise Refused(doing, reason, identity.detail if identity.reason is reason else 0)
         if result is not OrderResult.CHECKING:
             return result is OrderResult.DONE and ours
         if time.monotonic() > deadline:
