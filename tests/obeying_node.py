@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 import monocypher
 
 from host.core.modbus import DEVICE_BUSY, DEVICE_FAILURE, ILLEGAL_ADDRESS
-from host.core.order import FLAG_GUARDS, SIGNATURE_BYTES, Order, OrderError, order_message, order_parse
+from host.core.order import FLAG_GUARDS, Order, OrderError, order_message, order_parse
 from host.core.registers import bytes_registers, pack, register_bytes
 from host.core.wire import (
     BY_NAME,
     DEFAULT_BAUD,
     REGISTERS,
+    SIGNATURE_BYTES,
     UID_BYTES,
     WIRE_VERSION,
     Command,
