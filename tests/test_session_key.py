@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from host.core.image import encode
-from host.core.order import arm_arguments, trial_arguments
+from host.core.order import arm_arguments, settings_arguments, trial_arguments
 from host.core.registers import placed
-from host.core.wire import BY_NAME, GO_SECONDS, Command, OrderResult, Reason, Session
+from host.core.wire import BY_NAME, GO_SECONDS, Command, OrderResult, Reason, Session, Trust
 from host.node.broadcast import blocks_of, hash_of
 from tests.e2e.scenario import AND, NAND, OR, crc_of
 from tests.memory_node import MemoryNode
@@ -62,6 +62,20 @@ def test_go_needs_an_order_that_arms(keyed: MemoryNode, owner: Owner) -> None:
     node.work()
     assert_runs(node, NEW, OLD)
     node.power_cycle()
+    assert_runs(node, NEW, OLD)
+
+
+def test_a_lock_does_not_keep_the_key_s_owner_out(keyed: MemoryNode, owner: Owner) -> None:
+    node = keyed
+    owner.give(node, Command.SAVE_SETTINGS, settings_arguments(settings_words(LOCK=1)))
+    node.power_cycle()
+    node.advance(2000)
+    node.work()
+    assert (node.get("LOCK_IN_FORCE"), node.get("TRUST") >> Trust.LOCKED & 1) == (1, 0)
+    bring(node, NEW)
+    owner.counter = node.get("ORDER_COUNTER")
+    owner.give(node, Command.ARM, ARM, image=hash_of(NEW))
+    node.ask(go_pdu())
     assert_runs(node, NEW, OLD)
 
 

@@ -354,7 +354,7 @@ def test_the_owner_meets_no_lock(keyed: MemoryNode, owner: Owner) -> None:
     owner.give(keyed, Command.SAVE_SETTINGS, settings_arguments(settings_words(LOCK=1, GROUP=GROUP)))
     keyed.advance(2000)
     keyed.idle(1)
-    assert Trust.LOCKED in bits(keyed)
+    assert Trust.LOCKED not in bits(keyed)
     owner.give(keyed, Command.COILS, coils_arguments(1, 1, 1))
     order = owner.order(Command.COILS, coils_arguments(1, 1, 0), target=GROUP)
     keyed.broadcast(order_pdu(order))

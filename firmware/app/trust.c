@@ -122,7 +122,7 @@ void trust_watch(struct trust *trust)
 
 bool trust_locked(const struct trust *trust)
 {
-    return trust->lock != 0 && trust->open_for >= trust->lock && !port_present();
+    return !trust->keyed && trust->lock != 0 && trust->open_for >= trust->lock && !port_present();
 }
 
 /* Damage and floors close what a key guards, whether one is installed or not: nobody knows. */

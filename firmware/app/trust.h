@@ -88,7 +88,7 @@ static inline bool trust_hears(const struct trust *trust)
     return !trust->broadcast || trust->broadcasts;
 }
 
-/* LOCK is in force now. */
+/* LOCK is in force now. With a key it never is: what the key leaves open runs nothing, and its owner needs it. */
 bool trust_locked(const struct trust *trust);
 
 /* Whether a model of that release may be taken into the flash, or run. */

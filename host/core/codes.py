@@ -328,7 +328,7 @@ REASON_TEXT = {
     Reason.SENSED: "the input comes from a channel: set the coil OVERRIDE to write it",
     Reason.SAMPLING: "the rate or the channels are out of range, or the running model has fixed the rate",
     Reason.DECIDES: "the decision's threshold for off, votes, delays or hold are out of range",
-    Reason.LOCKED: "the node is locked: switch it off and on, or hold its pin, and try again",
+    Reason.LOCKED: "the node is locked: switch it off and on, with its pin held where LOCK is short, and try again",
     Reason.FLOOR: "the model's release, or the firmware, is below the floor that an order has set",
     Reason.ROTTEN_TRUST: "the kept key or counter is damaged in the flash: nothing is obeyed until someone at the "
     "board installs a key again",
