@@ -22,7 +22,7 @@ Run = Callable[..., int]
 
 NODE = {
     *("uid", "name", "address", "group", "model", "model_hash", "sequence", "firmware", "firmware_hash"),
-    *("trial_left", "faults", "wanted", "differs", "shares_address"),
+    *("trial_left", "faults", "wanted", "differs", "shares_address", "keyed"),
 }
 SURVEY = {"port", "baud", "format", "as_wanted", "nodes", "unknown"}
 OUTCOME = {"uid", "name", "as_wanted", "fate", "canary", "trouble", "watched"}

@@ -179,7 +179,7 @@ def test_json_has_all_of_it() -> None:
     assert missing.keys() == there.keys()
     assert {name for name, value in missing.items() if value is None} == {
         *("address", "group", "model", "model_hash", "sequence"),
-        *("firmware", "firmware_hash", "trial_left", "faults", "shares_address"),
+        *("firmware", "firmware_hash", "trial_left", "faults", "shares_address", "keyed"),
     }
     assert there["wanted"] == {
         "address": 12,

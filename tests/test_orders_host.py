@@ -339,6 +339,10 @@ def test_a_first_key_that_is_there_already(node: ObeyingNode, key: Signer) -> No
     assert node.obeyed == []
     install_key(opened(node), key, guards=True)
     assert (node.guarded, node.counter) == (True, 1001)
+    install_key(opened(node), key, guards=None)
+    assert (node.guarded, node.counter) == (True, 1001), "said once more, it stays as it is"
+    install_key(opened(node), key, guards=False)
+    assert (node.guarded, node.counter) == (False, 1002)
 
 
 @pytest.mark.parametrize(

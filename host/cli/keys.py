@@ -57,8 +57,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
             add_passphrase_option(each)
         elif name != "source":
             each.add_argument("port", metavar="PORT", help=PORT_HELP)
-    for name in ("install", "rotate"):
-        added[name].add_argument("--guard-inputs", action="store_true", help=GUARD)
+    added["install"].add_argument(
+        "--guard-inputs",
+        action=argparse.BooleanOptionalAction,
+        help=f"{GUARD} (default: as it is, with a first key no)",
+    )
+    added["rotate"].add_argument("--guard-inputs", action="store_true", help=f"{GUARD} (default: as it is)")
     added["rotate"].add_argument(
         "--to", type=file_name, required=True, metavar="FILE", help="the file of the key to come"
     )

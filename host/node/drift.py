@@ -106,6 +106,7 @@ class Standing:
             "model_hash": found.trusted.model_hash.hex() if found else None,
             "sequence": found.identity.sequence if found else None,
             "shares_address": found.shares if found else None,
+            "keyed": found.trusted.keyed if found else None,
             "firmware": found.identity.firmware if found else None,
             "firmware_hash": found.trusted.firmware_hash.hex() if found else None,
             "trial_left": found.trusted.trial_left if found else None,

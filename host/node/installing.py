@@ -17,9 +17,10 @@ AT_THE_BOARD = (
 )
 
 
-def install_key(node: Node, signer: Signer, guards: bool) -> None:
-    """Have a node obey this key from now on. guards: inputs and coils need an order too. NodeError where another key is
-    installed, or nobody is at the board; one that obeys this key already is told what it guards."""
+def install_key(node: Node, signer: Signer, guards: bool | None) -> None:
+    """Have a node obey this key from now on. guards: inputs and coils need an order too, None: as it is, and with a
+    first key no. NodeError where another key is installed, or nobody is at the board; one that obeys this key already
+    is told what it guards."""
     trusted = require_trusted(node)
     if not trusted.crypto:
         raise NodeError(f"{REASON_TEXT[Reason.CRYPTO]} (for a simulated one: python -m host.keys source)")
@@ -29,15 +30,15 @@ def install_key(node: Node, signer: Signer, guards: bool) -> None:
                 f"a key is installed already, {short(trusted.key)}: only an order signed by it brings another "
                 "(python -m host.keys rotate PORT --key OLD --to NEW)"
             )
-        if trusted.guarded != guards:
+        if guards is not None and guards != trusted.guarded:
             _order_key(node, signer, trusted, signer.public, guards)
         return
     if not trusted.present:
         raise NodeError(f"the first key needs someone at the board: {AT_THE_BOARD}")
     counter = first_counter(trusted.counter)
-    arguments = key_arguments(signer.public, guards)
+    arguments = key_arguments(signer.public, bool(guards))
     give(node, signed(signer, Command.KEY, uid_of(node), counter, arguments), "take the key")
-    _see(node, signer.public, guards)
+    _see(node, signer.public, bool(guards))
 
 
 def replace_key(node: Node, old: Signer, new: Signer, guards: bool) -> None:
