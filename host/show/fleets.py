@@ -38,14 +38,23 @@ def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join([*cells, row[-1]]).rstrip()
 
 
+def _key(standing: Standing, keys: bool) -> str:
+    """Whether a key is installed there, where some of the fleet's nodes have one: a board that was put in the place of
+    another has none."""
+    if not keys or standing.found is None:
+        return ""
+    return "key, " if standing.found.trusted.keyed else "no key, "
+
+
 def status_lines(survey: Survey) -> Iterator[str]:
     """A line a node: its name, its address, what runs there, and in what it differs, a further line each."""
     rows = []
+    keys = any(standing.found and standing.found.trusted.keyed for standing in survey.standings)
     for standing in survey.standings:
         found = standing.found
         address = str(found.address) if found else str(standing.member.address)
         said = [difference.in_words() for difference in standing.differs] or ["as wanted"]
-        rows.append((standing.member.name, address, _runs(standing), said[0]))
+        rows.append((standing.member.name, address, _key(standing, keys) + _runs(standing), said[0]))
         rows += [("", "", "", more) for more in said[1:]]
     rows += [("?", str(unknown.address or ""), "", _unknown(unknown)) for unknown in survey.unknown]
     yield from _table(rows)
