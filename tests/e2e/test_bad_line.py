@@ -7,6 +7,7 @@ import struct
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -135,13 +136,11 @@ def test_a_commit_that_was_lost_behind_another_answer_is_given_again(
         deploy_over(pty_line, NEW)
     command, unheard = Node.command, []
 
-    def deaf(
-        node: Node, code: Command, doing: str, length: int = 0, crc: int = 0, *, inputs: int = 0
-    ) -> list[int]:
+    def deaf(node: Node, code: Command, *what: Any, inputs: int = 0, **more: Any) -> list[int]:
         if code in (Command.INSTALL, Command.ROLLBACK) and not unheard:
             unheard.append(code)
             return node.read_inputs(inputs) if inputs else []
-        return command(node, code, doing, length, crc, inputs=inputs)
+        return command(node, code, *what, inputs=inputs, **more)
 
     monkeypatch.setattr(Node, "command", deaf)
     with open_node(pty_line.port, timeout=ANSWER) as node:

@@ -294,6 +294,9 @@ def test_settings_that_somebody_has_not_saved_are_shown_and_not_saved_with_ours(
         "watchdog_for": "frame",
         "safe": "off",
         "debounce": 0,
+        "group": 0,
+        "lock": 0,
+        "broadcasts": False,
         "unsaved": {"ADDRESS": 9, "BAUD": 9600, "FORMAT": 99},
     }
     kept = said
