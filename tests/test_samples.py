@@ -11,7 +11,7 @@ import pytest
 
 from host.core.channels import mask_of
 from host.core.modbus import READ_HOLDING, WRITE_READ
-from host.core.wire import EVENT_WORDS, EVENTS, SAMPLE_WORDS, UNITS_MAX, EventKind, Reason, Start
+from host.core.wire import EVENT_WORDS, EVENTS, SAMPLE_WORDS, UNITS_MAX, Command, EventKind, Reason, Start
 from host.errors import NeuronError
 from host.node import client
 from host.node.client import NoAnswer, NodeError
@@ -302,7 +302,7 @@ LIES = {
     "SAMPLING_CHANNELS": {"SAMPLING_CHANNELS": 0x80},
     "SAMPLING_RATE": {"SAMPLING_RATE": 10_001},
     "CHANNELS": {"CHANNELS": 0x1000},
-    "EVENT_KIND": {"EVENT_NUMBER": 0, "EVENTS_HEAD": 1, "EVENT_KIND": 10},
+    "EVENT_KIND": {"EVENT_NUMBER": 0, "EVENTS_HEAD": 1, "EVENT_KIND": len(EventKind)},
     "EVENT_NUMBER": {"EVENT_NUMBER": 2, "EVENTS_HEAD": 1, "EVENT_KIND": 1},
     "EVENT_COUNT": {"EVENT_NUMBER": 0, "EVENTS_HEAD": 1, "EVENT_KIND": 2, "EVENT_COUNT": 65},
     "EVENT_COUNT of what is gone": {
@@ -366,6 +366,10 @@ WORDS = {
     (EventKind.LATE, 0, 2): "2 windows not decided",
     (EventKind.OVERRIDE, 1, 0): "the bus may write what channels give",
     (EventKind.OVERRIDE, 0, 0): "inputs come from channels again",
+    (EventKind.TRIAL, 1, 0x12AB): "model 0x000012ab is on trial",
+    (EventKind.TRIAL, 2, 0x12AB): "model 0x000012ab was on trial and is kept",
+    (EventKind.TRIAL, 0, 0x12AB): "the trial of model 0x000012ab is over, the model of before is back",
+    (EventKind.ORDER, Command.RESTART, 77): "an order was carried out: RESTART, counter 77",
 }
 
 
