@@ -15,6 +15,8 @@ import pytest
 
 from host import errors, start
 from host.compiler import ROOT
+from host.core.wire import DEFAULT_BAUD, DEFAULT_FORMAT
+from host.node.fleet import Member, fleet_text
 from tests.patience import PATIENCE
 
 TRAIN = ("host.train", "--model", "and")
@@ -191,16 +193,21 @@ def test_without_the_packages_it_says_where_they_are(bare: Path, clone: Path) ->
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "host.sim"])
-def test_every_command_says_so(command: str, bare: Path) -> None:
+def test_every_command_says_so(command: str, bare: Path, tmp_path: Path) -> None:
     """At the latest when it needs one of them."""
+    fleet = tmp_path / "fleet.toml"
+    fleet.write_text(fleet_text([Member("00" * 12, "one", 1)], DEFAULT_BAUD, DEFAULT_FORMAT))
     arguments = {
         "host.__main__": ["train"],
         "host.convert": ["it.onnx", "--data", "it.csv"],
         "host.deploy": ["/dev/none"],
+        "host.fleet": ["/dev/none", str(fleet), "status"],
+        "host.keys": ["status", "/dev/none"],
         "host.lesson": ["1"],
         "host.monitor": ["/dev/none"],
         "host.predict": ["/dev/none", "1"],
         "host.record": ["/dev/none", "it.csv", "--channels", "a0"],
+        "host.scan": ["/dev/none"],
         "host.settings": ["/dev/none"],
     }.get(command, [])
     assert "is not installed for this Python" in one_line(run(command, *arguments, python=bare))
