@@ -67,7 +67,7 @@ def test_arguments_behind_the_end_of_an_order_are_found(copy: Path) -> None:
 
 
 def test_a_property_of_a_harness_is_checked(copy: Path) -> None:
-    spoil(copy / "firmware/app/link.c", "*size = frame->damaged ? 0 : frame->size;", "*size = 257;")
+    spoil(copy / "firmware/app/link.c", "*size = frame->damaged ? 0 : GET(frame->size);", "*size = 257;")
     assert any("check 'a_frame' got status" in line for line in failures(copy))
 
 
