@@ -21,7 +21,7 @@ from tests.models import random_decision, random_model
 
 INPUTS = BY_NAME["INPUTS"].address
 COIL = {name: BY_NAME[name].address for name in ("HOLD", "ACKNOWLEDGE", "LAMP_TEST")}
-MODELS, STEPS = 40, 60
+MODELS, STEPS = 44, 60
 
 
 @pytest.fixture
