@@ -14,6 +14,8 @@ from .master import Master
 
 START_MS = 20
 """Clocks, pins and the stores at start take less."""
+SILENCE_MS = 5
+"""More than 3.5 characters of a new node's line."""
 BLANK_MS = 1600
 """After so long a blank chip has made its stores: two erases of 16 KiB, and one of the 128 that trust's have."""
 
@@ -34,8 +36,10 @@ def powered(elf: Path, *, flash: bytes | None = None, **options: Any) -> Master:
 
 
 def ready(elf: Path, **options: Any) -> Master:
-    """A node with nothing left to do."""
+    """A node with nothing left to do, on a silent line on which nothing was said."""
     master = powered(elf, **options)
     master.machine.run(milliseconds=BLANK_MS)
     master.wait_idle()
+    master.machine.run(milliseconds=SILENCE_MS)
+    master.machine.bus.received.clear()
     return master
