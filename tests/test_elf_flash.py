@@ -22,7 +22,7 @@ from host.core.wire import (
 )
 from tests.e2e.scenario import AND, OR
 from tests.elf import Machine
-from tests.elf.firmware import BLANK_MS, firmware_elf, powered, ready
+from tests.elf.firmware import BLANK_MS, START_MS, firmware_elf, powered, ready
 from tests.elf.master import Master, Refused
 
 ECHO = bytes.fromhex("08 00 00 A5 37")
@@ -360,7 +360,7 @@ def test_a_model_and_its_predecessor_outlive_the_power(elf: Path) -> None:
     for _ in range(2):
         master.machine.cut_power()
         master.machine.boot()
-        master.machine.run(milliseconds=10)
+        master.machine.run(milliseconds=START_MS)
         master.wait_idle()
         assert master.value("MODEL_CRC") == int.from_bytes(encode(OR)[-4:], "little")
         assert master.value("PREVIOUS_CRC") == int.from_bytes(encode(AND)[-4:], "little")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import struct
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
@@ -176,9 +177,10 @@ def check(node: MemoryNode, owner: Owner, last: Owner, counter: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def lone() -> MemoryNode:
+def lone() -> Iterator[MemoryNode]:
     """One compiler's is enough here."""
-    return MemoryNode()
+    with MemoryNode() as node:
+        yield node
 
 
 @pytest.fixture
