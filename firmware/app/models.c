@@ -166,7 +166,8 @@ void models_staged_hash(const struct models *models, uint8_t hash[WIRE_HASH_BYTE
 
 static void hash_staged(struct models *models)
 {
-    models_staged_hash(models, models->staged_hash);
+    if (!models->hashed)
+        hash_of(models->stage, models->staged.length, models->staged_hash);
     models->hashed = true;
 }
 
