@@ -38,7 +38,7 @@ EXIT_DRIFT = 1
 TRIAL_MAX = 3600
 
 
-def _parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, Parser]:
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog=program("fleet"),
         description="Bring all nodes of a line to what a file says of them: by UID, each one's\n"
@@ -99,7 +99,7 @@ def _parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, Parser]:
                 parser.error(f"--{option.replace('_', '-')} goes with --trial S")
     if args.lit is not None and not (len(args.lit) == 2 and 0 <= args.lit[0] <= args.lit[1] <= 1):
         parser.error("--lit takes two shares of 0..1, like 0.1,0.9")
-    return args, parser
+    return args
 
 
 def _as_dict(port: str, bus: Bus, survey: Survey, **more: Any) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def _as_dict(port: str, bus: Bus, survey: Survey, **more: Any) -> dict[str, Any]
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    args, _ = _parse(argv)
+    args = _parse(argv)
     from host.node.fleet import read_fleet
 
     fleet = read_fleet(args.file)

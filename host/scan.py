@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import argparse
 import os.path
-import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from host.boards.opening import PORT_HELP, SIMULATED, open_port
-from host.cli.bus import Bus, add_bus_options, bus_of
+from host.cli.bus import Bus, add_bus_options, bus_of, uid
 from host.cli.key import add_key_options, key_of
 from host.cli.parser import Parser, add_json_option, program, seconds, spoken, whole
-from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, UID_BYTES
+from host.core.wire import ADDRESS_MAX, ADDRESS_MIN
 from host.errors import NeuronError, command
 
 if TYPE_CHECKING:
@@ -34,12 +34,6 @@ nobody. At a wrong rate a frame is noise to whoever listens, as on any line.
 """
 LAMP_SECONDS = 10.0
 EXIT_TROUBLE = 1
-
-
-def _uid(text: str) -> bytes:
-    if not re.fullmatch(rf"[0-9a-fA-F]{{{2 * UID_BYTES}}}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no UID of {2 * UID_BYTES} hex digits")
-    return bytes.fromhex(text)
 
 
 def _addresses(text: str) -> range:
@@ -82,7 +76,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "keep theirs",
     )
     deeds.add_argument(
-        "--lamp", type=_uid, metavar="UID", help="blink the lamp of this node, then let it go on"
+        "--lamp", type=uid, metavar="UID", help="blink the lamp of this node, then let it go on"
     )
     parser.add_argument(
         "--save", metavar="FILE", help="write what was found into a new fleet's file, for host.fleet"
@@ -117,16 +111,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _opener(port: str, bus: Bus) -> Callable[[Speed], Link]:
-    def open_line(speed: Speed) -> Link:
-        from host.node import node
-        from host.node.link import open_link
-
-        timeout = node.DEFAULT_TIMEOUT if bus.timeout is None else bus.timeout
-        return open_link(
-            port, baud=speed.baud, line_format=speed.line_format, timeout=timeout, trace=bus.trace
-        )
-
-    return open_line
+    return lambda speed: replace(bus, baud=speed.baud, line_format=speed.line_format).link(port)
 
 
 def _wait(port: str, bus: Bus) -> float:
@@ -166,13 +151,13 @@ def _blink(args: argparse.Namespace, port: str, bus: Bus, speak: Speak) -> int:
     import time
 
     from host.node.assigning import blinking
-    from host.node.scanning import Speed, waiting
+    from host.node.scanning import waiting
 
-    link = _opener(port, bus)(Speed(bus.baud, bus.line_format))
+    link = bus.link(port)
     duration = LAMP_SECONDS if args.seconds is None else args.seconds
     try:
-        with waiting(link, _wait(port, bus)), blinking(link, args.lamp, speak):
-            print(f"the lamp of node {args.lamp.hex()} blinks for {duration:g} s; Ctrl-C ends it", flush=True)
+        with waiting(link, _wait(port, bus)), blinking(link, bytes.fromhex(args.lamp), speak):
+            print(f"the lamp of node {args.lamp} blinks for {duration:g} s; Ctrl-C ends it", flush=True)
             time.sleep(duration)
     finally:
         link.close()

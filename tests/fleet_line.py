@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from host.core.hashes import hash_of
 from host.core.modbus import BROADCAST, FRAME_MAX, frame_seal, frame_valid
 from host.core.registers import bytes_registers, pack, register_bytes, unpack
 from host.core.wire import (
@@ -24,7 +25,6 @@ from host.core.wire import (
     Table,
     Trust,
 )
-from host.node.broadcast import hash_of
 from host.node.link import Gone, Link, character_seconds, silence_seconds
 from tests.virtual_link import NoChannel
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from host.core.hashes import hash_of
 from host.core.modbus import DEVICE_FAILURE, write_registers_pdu
 from host.core.registers import register_bytes
 from host.core.wire import BLOCKS_MAX, BY_NAME, GO_BYTES, Reason, Session
-from host.node.broadcast import block, blocks_of, closing, going, hash_of, opening
+from host.node.broadcast import block, blocks_of, closing, going, opening
 
 if TYPE_CHECKING:
     from tests.memory_node import MemoryNode

@@ -88,7 +88,7 @@ def test_status_and_plan_say_what_differs_and_change_nothing(
 
 
 def nodes_hash(image: bytes) -> str:
-    from host.node.broadcast import hash_of
+    from host.core.hashes import hash_of
 
     return hash_of(image).hex()[:12]
 

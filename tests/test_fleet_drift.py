@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from host.core.hashes import hash_of
 from host.core.image import encode
 from host.core.wire import WIRE_VERSION, Gap, State, Trust
-from host.node.broadcast import hash_of
 from host.node.drift import Drift, Survey, shipments, survey, unready
 from host.node.fleet import Fleet, Member
 from host.node.link import Gone

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from host.core.hashes import hash_of
 from host.core.image import encode
 from host.core.order import arm_arguments, floor_arguments, install_arguments, trial_arguments
 from host.core.wire import Command, OrderResult, Reason, Session
-from host.node.broadcast import hash_of
 from tests.e2e.scenario import AND, NAND, OR
 from tests.memory_node import MemoryNode
 from tests.owner import Owner, ended, stage

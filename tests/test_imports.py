@@ -19,6 +19,7 @@ COMMANDS = (
     "predict",
     "settings",
     "monitor",
+    "keys",
     "sim",
     "lesson",
 )

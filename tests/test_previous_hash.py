@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
+from host.core.hashes import hash_of
 from host.core.image import encode
 from host.core.registers import bytes_registers
 from host.core.wire import BY_NAME, Command
-from host.node.broadcast import hash_of
 from tests.e2e.scenario import largest
 from tests.memory_node import MemoryNode
 from tests.pdus import command_pdu

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from host.core.crc import crc32
+from host.core.hashes import hash_of
 from host.core.image import encode
 from host.core.modbus import (
     ILLEGAL_ADDRESS,
@@ -25,7 +26,7 @@ from host.core.wire import (
     Session,
     Table,
 )
-from host.node.broadcast import block, blocks_of, hash_of, opening
+from host.node.broadcast import block, blocks_of, opening
 from tests.e2e.scenario import AND, OR, crc_of
 from tests.memory_node import MemoryNode
 from tests.models import largest_models

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from host.core.hashes import hash_of
 from host.core.image import encode
 from host.core.order import arm_arguments, settings_arguments, trial_arguments
 from host.core.registers import placed
 from host.core.wire import BY_NAME, GO_SECONDS, Command, OrderResult, Reason, Session, Trust
-from host.node.broadcast import blocks_of, hash_of
+from host.node.broadcast import blocks_of
 from tests.e2e.scenario import AND, NAND, OR, crc_of
 from tests.memory_node import MemoryNode
 from tests.owner import Owner, ended, order_pdu, outcome, settings_words

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from host.core.decide import Decision
+from host.core.hashes import hash_of
 from host.core.image import encode
 from host.core.learn import Config
 from host.core.modbus import DEVICE_BUSY, write_read_pdu, write_registers_pdu
 from host.core.registers import bytes_registers, placed
 from host.core.senses import Source
 from host.core.wire import BY_NAME, Activation, Command, EventKind, Feature, Reason, Table
-from host.node.broadcast import hash_of
 from host.training.onboard import Wish, arena, order
 from tests.e2e.scenario import AND, NAND, OR
 from tests.hop_node import a_model

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from host.core.hashes import hash_of
 from host.core.image import encode
 from host.core.registers import bytes_registers
 from host.core.wire import BY_NAME, Command, Reason, Session
-from host.node.broadcast import blocks_of, hash_of
+from host.node.broadcast import blocks_of
 from tests.e2e.scenario import largest
 from tests.memory_node import SECTOR_SIZE, MemoryNode
 from tests.sessions import assert_runs, block_pdu, bring, bytes_of, go_pdu, open_pdu, state

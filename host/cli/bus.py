@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,11 +11,26 @@ from typing import TYPE_CHECKING
 
 from host.boards.opening import SIMULATED
 from host.cli.parser import seconds, spoken, whole
-from host.core.wire import BAUD_MAX, BAUD_MIN, DEFAULT_BAUD, DEFAULT_FORMAT, Format
+from host.core.wire import BAUD_MAX, BAUD_MIN, DEFAULT_BAUD, DEFAULT_FORMAT, UID_BYTES, Format
 from host.errors import NeuronError
 
 if TYPE_CHECKING:
     from host.node.link import Link
+
+
+def uid(text: str) -> str:
+    """Option type: a node's UID."""
+    if not re.fullmatch(f"[0-9A-Fa-f]{{{2 * UID_BYTES}}}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no UID of {2 * UID_BYTES} hex digits")
+    return text.lower()
+
+
+def format_of(parity: str, stop_bits: int) -> Format:
+    """The character format of --parity and --stop-bits; NeuronError where they do not go together."""
+    name = f"F8{parity}{stop_bits}"
+    if name not in Format.__members__:
+        raise NeuronError(f"{name[1:]} is no Modbus format: --stop-bits 2 goes with --parity N")
+    return Format[name]
 
 
 def add_bus_options(parser: argparse.ArgumentParser, file: bool = True) -> None:
@@ -46,21 +62,25 @@ class Bus:
         """'/dev/ttyUSB0, 115200 8E1'."""
         return f"{port}, {self.baud} {self.line_format.name[1:]}"
 
-    @contextmanager
-    def open(self, port: str) -> Iterator[Link]:
-        """The line behind `port`, a serial device or socket://host:port."""
+    def link(self, port: str) -> Link:
+        """The line behind `port`, a serial device or socket://host:port, which its caller closes."""
         from host.node import node
         from host.node.link import open_link
 
+        timeout = node.DEFAULT_TIMEOUT if self.timeout is None else self.timeout
+        return open_link(
+            port, baud=self.baud, line_format=self.line_format, timeout=timeout, trace=self.trace
+        )
+
+    @contextmanager
+    def open(self, port: str) -> Iterator[Link]:
+        """The same, for as long as it is needed."""
         if port in SIMULATED:
             start = spoken("python -m host.sim --nodes 1,2,3 --link /tmp/bus")
             raise NeuronError(
                 f"{port} is one node of its own, and no line: start {start}, then give /tmp/bus"
             )
-        timeout = node.DEFAULT_TIMEOUT if self.timeout is None else self.timeout
-        link = open_link(
-            port, baud=self.baud, line_format=self.line_format, timeout=timeout, trace=self.trace
-        )
+        link = self.link(port)
         try:
             yield link
         finally:
@@ -71,10 +91,7 @@ def bus_of(args: argparse.Namespace, baud: int | None = None, line_format: Forma
     """The line that the options describe, else these, else the standard's. NeuronError where --parity and --stop-bits
     do not go together."""
     if args.parity is not None or args.stop_bits is not None:
-        name = f"F8{args.parity or 'E'}{args.stop_bits or 1}"
-        if name not in Format.__members__:
-            raise NeuronError(f"{name[1:]} is no Modbus format: --stop-bits 2 goes with --parity N")
-        line_format = Format[name]
+        line_format = format_of(args.parity or "E", args.stop_bits or 1)
     return Bus(
         args.baud or baud or DEFAULT_BAUD,
         DEFAULT_FORMAT if line_format is None else line_format,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os.path
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from host.boards.opening import SIMULATED, open_node, require_simulated
+from host.cli.bus import format_of, uid
 from host.cli.key import Key, key_of
 from host.cli.parser import seconds, whole
 from host.core.wire import (
@@ -22,20 +22,12 @@ from host.core.wire import (
     DEFAULT_ADDRESS,
     DEFAULT_BAUD,
     IMAGE_MAGIC,
-    UID_BYTES,
     Format,
 )
 from host.errors import NeuronError
 
 if TYPE_CHECKING:
     from host.node.node import Node
-
-
-def uid(text: str) -> str:
-    """Option type: a node's UID."""
-    if not re.fullmatch(f"[0-9A-Fa-f]{{{2 * UID_BYTES}}}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no UID of {2 * UID_BYTES} hex digits")
-    return text.lower()
 
 
 def add_line_options(parser: argparse.ArgumentParser) -> None:
@@ -141,12 +133,8 @@ class Line:
 
 def line_of(args: argparse.Namespace) -> Line:
     """The line that the options describe; NeuronError where --parity and --stop-bits do not go together."""
-    name = f"F8{args.parity}{args.stop_bits}"
-    if name not in Format.__members__:
-        raise NeuronError(
-            f"8{args.parity}{args.stop_bits} is no Modbus format: --stop-bits 2 goes with --parity N"
-        )
-    return Line(args.address, args.baud, Format[name], args.timeout, args.trace, args.uid, key_of(args))
+    line_format = format_of(args.parity, args.stop_bits)
+    return Line(args.address, args.baud, line_format, args.timeout, args.trace, args.uid, key_of(args))
 
 
 def names_image(port: str) -> bool:

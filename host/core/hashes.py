@@ -6,7 +6,15 @@ import hashlib
 
 from host.core.wire import HASH_BYTES
 
+SHOWN = 12
+"""Hex digits that people are shown where nodes are listed: enough to tell the few models of one line apart."""
+
 
 def hash_of(data: bytes) -> bytes:
     """BLAKE2b-256, 32 bytes."""
     return hashlib.blake2b(data, digest_size=HASH_BYTES).digest()
+
+
+def short(digest: bytes) -> str:
+    """A hash for people; "" where there is none."""
+    return digest.hex()[:SHOWN]

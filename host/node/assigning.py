@@ -14,9 +14,9 @@ from host.errors import NeuronError
 from host.node.client import NodeError
 from host.node.keyed import require_uid
 from host.node.line import Settings, read_settings, save_settings
-from host.node.link import Link
+from host.node.link import Link, is_gone
 from host.node.node import Node, Refused
-from host.node.scanning import Scan, Seen, device_at, free_addresses, is_gone, selected, waiting
+from host.node.scanning import Scan, Seen, device_at, free_addresses, selected, waiting
 from host.progress import Progress, silent
 
 IDENTIFY = BY_NAME["IDENTIFY"].address

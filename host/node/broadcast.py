@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from host.core.hashes import hash_of as hash_of
+from host.core.hashes import hash_of
 from host.core.modbus import write_registers_pdu
 from host.core.registers import Block, bytes_registers, placed
 from host.core.wire import BLOCK_BYTES, GO_BYTES, Reason, Session
@@ -21,7 +21,7 @@ from host.errors import NeuronError, listed
 from host.node import client
 from host.node.client import NodeError
 from host.node.identity import Strange, in_words, known
-from host.node.link import Gone, Link
+from host.node.link import Link, is_gone
 from host.node.node import POLL_SECONDS, Node
 from host.node.trusted import read_trusted
 from host.progress import Progress, silent
@@ -53,7 +53,7 @@ class Receiver:
         try:
             yield
         except NeuronError as error:
-            if isinstance(error.__cause__, Gone):
+            if is_gone(error):
                 raise
             self.trouble = str(error)
 

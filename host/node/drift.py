@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from host.core.hashes import hash_of
+from host.core.hashes import hash_of, short
 from host.core.modbus import ILLEGAL_ADDRESS
 from host.core.registers import Block
 from host.core.wire import ADDRESS_MAX, ADDRESS_MIN, WIRE_VERSION, Gap, State, Table
@@ -18,14 +18,12 @@ from host.errors import NeuronError
 from host.node.client import Answered, NoAnswer
 from host.node.fleet import Fleet, Member
 from host.node.identity import IDENTITY, Identity, Strange, checked, identity_of, known
-from host.node.link import Gone, Link
+from host.node.link import Link, is_gone
 from host.node.node import Node
 from host.node.trusted import Trusted, read_trusted
 from host.progress import Progress, silent
 
 ALL_OF_IT = Block.between("GROUP_IN_FORCE", "UID")
-SHOWN = 12
-"""Hex digits of a hash that people are shown: enough to tell the few models of one line apart."""
 
 
 class Drift(StrEnum):
@@ -174,11 +172,6 @@ def look(node: Node) -> Found:
     )
 
 
-def is_gone(error: BaseException) -> bool:
-    """Whether it is not a node that has failed, but the way to all of them."""
-    return isinstance(error, Gone) or isinstance(error.__cause__, Gone)
-
-
 def survey(link: Link, fleet: Fleet, progress: Progress = silent) -> Survey:
     """Ask at the address of each member who is there and how it stands. Where all that are there hear short silences,
     the line has short ones from then on. NeuronError where the line goes."""
@@ -222,14 +215,10 @@ def _survey(fleet: Fleet, at: dict[int, Found | Difference]) -> Survey:
 # ----------------------------------------------------------------------------------------------------- differences
 
 
-def short(digest: bytes) -> str:
-    """A hash for people."""
-    return digest.hex()[:SHOWN]
-
-
-def _model_of(found: Found) -> str:
+def model_of(found: Found) -> str:
+    """What runs there, for people; "" where nothing does."""
     if not found.identity.sequence and not found.trusted.model_hash:
-        return "none"
+        return ""
     name = found.identity.name or "a model"
     return f"{name} {short(found.trusted.model_hash)}" if found.trusted.model_hash else name
 
@@ -246,13 +235,13 @@ def differences(member: Member, found: Found) -> list[Difference]:
         )
     if member.image is not None and trusted.model_hash != hash_of(member.image):
         wanted = f"{member.model} {short(hash_of(member.image))}"
-        differs.append(Difference(Drift.MODEL, _model_of(found), wanted))
+        differs.append(Difference(Drift.MODEL, model_of(found) or "none", wanted))
     if member.firmware and trusted.firmware_hash.hex() != member.firmware:
         is_ = (
             short(trusted.firmware_hash)
             or "not known: it has not read through it yet, or was built without hashes"
         )
-        wanted = f"{member.firmware[:SHOWN]}: flash it"
+        wanted = f"{short(bytes.fromhex(member.firmware))}: flash it"
         differs.append(Difference(Drift.FIRMWARE, f"{found.identity.firmware} {is_}", wanted))
     if trusted.trial_left:
         differs.append(

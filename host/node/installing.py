@@ -64,8 +64,8 @@ def set_floors(node: Node, signer: Signer, release: int, firmware: int) -> None:
         )
     if trusted.model_hash and trusted.release < release:
         raise NodeError(
-            f"the node runs a model of release {trusted.release}, which the floor {release} would refuse at the next "
-            "start: deploy one that is new enough first"
+            f"the node runs a model of release {trusted.release}, which the floor {release} would never let in again: "
+            "deploy one that is new enough first"
         )
     if release < trusted.release_floor or firmware < trusted.firmware_floor:
         raise NodeError(

@@ -48,6 +48,11 @@ class Gone(NeuronError):
     """The device or the connection is there no longer."""
 
 
+def is_gone(error: BaseException) -> bool:
+    """Whether it is the line that has gone, which is the trouble of all its nodes."""
+    return isinstance(error, Gone) or isinstance(error.__cause__, Gone)
+
+
 # ------------------------------------------------------------------------------------------------------- time
 
 

@@ -19,7 +19,7 @@ from host.node import client
 from host.node.client import NodeError
 from host.node.identity import known
 from host.node.keyfile import Signer
-from host.node.link import Gone
+from host.node.link import is_gone
 from host.node.node import POLL_SECONDS, Node, Refused
 
 STANDING = Block.between("ORDER_COUNTER", "ORDER_REASON")
@@ -152,7 +152,7 @@ def _trouble(node: Node, order: bytes, doing: str) -> NeuronError | None:
         if not _carried_out(node, order_parse(order).counter, doing, once_more=True):
             give(node, order, doing)
     except NeuronError as error:
-        if isinstance(error.__cause__, Gone):
+        if is_gone(error):
             raise
         return error
     return None

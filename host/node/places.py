@@ -12,10 +12,10 @@ from host.core.wire import ADDRESS_MAX, ADDRESS_MIN
 from host.errors import NeuronError
 from host.node.client import NoAnswer, NodeError
 from host.node.deeds import Deeds
-from host.node.drift import Drift, Found, Standing, differences, is_gone, look
+from host.node.drift import Drift, Found, Standing, differences, look
 from host.node.keyed import require_uid
 from host.node.line import read_settings, save_settings
-from host.node.link import Link
+from host.node.link import Link, is_gone
 from host.node.node import Node
 from host.node.scanning import selected
 from host.progress import Progress, silent

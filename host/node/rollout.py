@@ -10,15 +10,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from host.core.wire import Session
 from host.errors import NeuronError, counted
 from host.node import onset
 from host.node.broadcast import Broadcast, Receiver, close, new_go, require_kept, switch
 from host.node.deeds import Deeds
-from host.node.drift import Shipment, Standing, is_gone, unready
-from host.node.link import Link
+from host.node.drift import Shipment, Standing, unready
+from host.node.link import Link, is_gone
 from host.node.onset import TRIED, Limits, Watched
 from host.progress import Progress, silent
 
@@ -66,16 +65,6 @@ class Part:
     def trouble(self) -> str:
         return self.receiver.trouble
 
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "uid": self.standing.member.uid,
-            "name": self.standing.member.name,
-            "fate": self.fate.value,
-            "canary": self.canary,
-            "trouble": self.trouble,
-            "watched": self.watched.as_dict() if self.watched else None,
-        }
-
 
 @dataclass
 class Rollout:
@@ -111,11 +100,6 @@ class Rollout:
     def seconds(self) -> int:
         """That the trial may last on a node."""
         return self.trial.seconds + SPARE_SECONDS + len(self.parts) if self.trial else 0
-
-    @property
-    def done(self) -> bool:
-        """Every node has what it was to get."""
-        return all(part.fate is Fate.NEW and not part.trouble for part in self.parts)
 
     def run(self) -> None:
         """All of it. A node that falls out is in trouble and the others go on; where the line goes, or a Ctrl-C comes,

@@ -20,7 +20,7 @@ from host.errors import NeuronError
 from host.node import node as usual
 from host.node.client import NodeError
 from host.node.identity import IDENTITY, Identity, identity_of, speed_of
-from host.node.link import Gone, Link
+from host.node.link import Gone, Link, is_gone
 from host.node.node import Node
 from host.node.search import EVERYBODY, Ask, Found, Heard, Prefix, asking, search
 from host.node.trusted import Trusted, read_trusted
@@ -164,11 +164,6 @@ def selected(link: Link, uid: bytes) -> Iterator[Node]:
         yield node
 
 
-def is_gone(error: BaseException) -> bool:
-    """Whether it is the line that has gone, which is everybody's trouble."""
-    return isinstance(error, Gone) or isinstance(error.__cause__, Gone)
-
-
 def look(link: Link, found: Found) -> Seen:
     """What a node says of itself, in three requests."""
     seen = Seen(found.uid.hex(), found.address, Speed(link.baud, link.line_format), found.version)
@@ -282,7 +277,6 @@ def scan(
 
 READ_ONE = read_pdu(READ_HOLDING, 0, 1)
 """What every device answers, if only that it has no such register; it changes nothing."""
-ALL_ADDRESSES = range(ADDRESS_MIN, ADDRESS_MAX + 1)
 
 
 def device_at(link: Link, address: int) -> Device | None:

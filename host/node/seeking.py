@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from host.core.wire import WIRE_VERSION
 from host.errors import NeuronError
-from host.node.drift import ABSENT, Difference, Drift, Standing, Survey, Unknown, differences, is_gone, look
+from host.node.drift import ABSENT, Difference, Drift, Standing, Survey, Unknown, differences, look
 from host.node.identity import Strange
-from host.node.link import Link
+from host.node.link import Link, is_gone
 from host.node.scanning import SIMULATED_SECONDS, WAIT_SECONDS, selected, waiting
 from host.node.search import Found as Answer
 from host.node.search import asking, search
@@ -31,7 +31,8 @@ def seek(link: Link, survey: Survey, progress: Progress = silent) -> Survey:
     with waiting(link, WAIT_SECONDS if link.timed else SIMULATED_SECONDS):
         roll = search(asking(link))
         answers = {answer.uid.hex(): answer for answer in roll.found}
-        standings = [_standing(link, standing, answers) for standing in survey.standings]
+        at = Counter(answer.address for answer in answers.values())
+        standings = [_standing(link, standing, answers, at) for standing in survey.standings]
     progress("search", 1, 1)
     unknown = {one.uid: one for one in survey.unknown}
     unknown |= {uid: Unknown(uid, answer.address) for uid, answer in answers.items()}
@@ -40,13 +41,15 @@ def seek(link: Link, survey: Survey, progress: Progress = silent) -> Survey:
     return Survey(standings, [one for uid, one in unknown.items() if uid not in members])
 
 
-def _standing(link: Link, standing: Standing, answers: Mapping[str, Answer]) -> Standing:
-    """A member's, with what its answer to the search says."""
+def _standing(
+    link: Link, standing: Standing, answers: Mapping[str, Answer], at: Mapping[int, int]
+) -> Standing:
+    """A member's, with what its answer to the search says. at: how many nodes each address has."""
     member = standing.member
     answer = answers.get(member.uid)
     if answer is None:
         return standing
-    shares = Counter(answer.address for answer in answers.values())[answer.address] > 1
+    shares = at[answer.address] > 1
     if standing.found is not None and not shares:
         return standing
     if answer.version != WIRE_VERSION:

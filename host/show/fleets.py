@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from host.core.hashes import hash_of
+from host.core.hashes import hash_of, short
 from host.core.wire import BLOCK_BYTES
 from host.errors import counted, listed
 from host.node.applied import Apply, Outcome
-from host.node.drift import Shipment, Standing, Survey, Unknown, short
+from host.node.drift import Shipment, Standing, Survey, Unknown, model_of
 from host.node.rollout import Fate
+from host.show.columns import columns
 
 NAMES = 8
 """Of nodes that one line lists."""
@@ -22,20 +23,7 @@ FATES = {
 
 
 def _runs(standing: Standing) -> str:
-    found = standing.found
-    if found is None:
-        return ""
-    if not found.identity.sequence and not found.trusted.model_hash:
-        return "no model"
-    return f"{found.identity.name or 'a model'} {short(found.trusted.model_hash)}"
-
-
-def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Columns as wide as they have to be, the last one as it is."""
-    widths = [max((len(row[i]) for row in rows), default=0) for i in range(len(rows[0]) - 1)] if rows else []
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        yield "  ".join([*cells, row[-1]]).rstrip()
+    return model_of(standing.found) or "no model" if standing.found else ""
 
 
 def _key(standing: Standing, keys: bool) -> str:
@@ -57,7 +45,7 @@ def status_lines(survey: Survey) -> Iterator[str]:
         rows.append((standing.member.name, address, _key(standing, keys) + _runs(standing), said[0]))
         rows += [("", "", "", more) for more in said[1:]]
     rows += [("?", str(unknown.address or ""), "", _unknown(unknown)) for unknown in survey.unknown]
-    yield from _table(rows)
+    yield from columns(rows)
 
 
 def _unknown(unknown: Unknown) -> str:
@@ -122,7 +110,7 @@ def outcome_lines(apply: Apply) -> Iterator[str]:
         )
         for outcome in apply.outcomes
     ]
-    yield from _table(rows)
+    yield from columns(rows)
     if rollout and rollout.stopped:
         yield f"stopped: {rollout.stopped}"
     good = sum(outcome.as_wanted for outcome in apply.outcomes)

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from host.core.hashes import short
 from host.errors import counted
 from host.node.assigning import Move
 from host.node.scanning import Device, Scan, Seen
-
-SHOWN = 12
-"""Hex digits of a hash: enough to tell the few models of one line apart."""
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+from host.show.columns import columns
 
 
 def _model(node: Seen) -> str:
@@ -23,9 +16,9 @@ def _model(node: Seen) -> str:
         return "?"
     if not node.identity.sequence:
         return "none"
-    crc = f"CRC-32 {node.identity.model_crc:08x}"
-    model_hash = node.trusted.model_hash.hex()
-    return f"{node.identity.name} ({f'hash {model_hash[:SHOWN]}' if model_hash else crc})"
+    model_hash = short(node.trusted.model_hash)
+    known_by = f"hash {model_hash}" if model_hash else f"CRC-32 {node.identity.model_crc:08x}"
+    return f"{node.identity.name} ({known_by})"
 
 
 def _key(node: Seen) -> str:
@@ -42,7 +35,7 @@ def node_lines(scan: Scan) -> Iterator[str]:
         address = str(node.address or "?") + (" shared" if node.address in shared else "")
         firmware = node.identity.firmware if node.identity else "?"
         rows.append((node.uid, address, str(node.speed), firmware, _key(node), _model(node)))
-    yield from _columns(rows)
+    yield from columns(rows)
 
 
 def troubles(scan: Scan) -> Iterator[str]:
