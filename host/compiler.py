@@ -33,7 +33,7 @@ def build_folder() -> Path:
 
 WARNINGS = (
     "-Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes "
-    "-Wmissing-prototypes -Wcast-align -Wundef"
+    "-Wmissing-prototypes -Wcast-align -Wundef -Wdouble-promotion"
 ).split()
 DIALECT = ["-std=c11", "-fno-strict-aliasing", "-ffp-contract=off", "-fno-math-errno", "-Ifirmware"]
 """-fno-strict-aliasing: images run in place, as int16 and int32 out of a byte buffer.

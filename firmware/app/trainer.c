@@ -121,7 +121,7 @@ static bool all_finite(const void *values, size_t count, bool wide)
 /* Whether a number is finite in the training's type too: the conversion of any other is undefined. */
 static bool good_real(double value, bool wide)
 {
-    return isfinite(value) && (wide || fabs(value) <= FLT_MAX);
+    return isfinite(value) && (wide || fabs(value) <= (double)FLT_MAX);
 }
 
 static bool good_ranges(const double (*ranges)[2], unsigned inputs)

@@ -18,7 +18,7 @@ REFUSED = {2: "LEARN_SHAPE", 3: "LEARN_DATA", 4: "LEARN_LOSS"}
 
 
 def build(cc: str, flags: Sequence[str] = SANITIZE) -> Path:
-    return program("learn_trace", ["tests/parity/learn_trace.c"], flags=[*flags, "-Wdouble-promotion"], cc=cc)
+    return program("learn_trace", ["tests/parity/learn_trace.c"], flags=flags, cc=cc)
 
 
 def trace_c(
