@@ -1,16 +1,20 @@
 """Calling functions of the ELF and counting instructions exactly.
 
 Unicorn's instruction hook skips an instruction of an IT block whose condition fails, while the core spends a
-cycle on it. So the IT instruction is counted together with its whole block.
+cycle on it. So the IT instruction is counted together with its whole block, which counter.c does.
 """
 
 from __future__ import annotations
 
 import ctypes
+import functools
 import struct
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unicorn import arm_const as arm
+
+from host.compiler import LIBRARY, library
 
 from .chip import SRAM, SRAM_SIZE
 from .engine import FLOATS, GENERAL, Engine, Stop
@@ -26,38 +30,35 @@ RETURN_TO = 0x0FFF_FFF0  # unmapped: arriving there is the return
 SPECIAL = (arm.UC_ARM_REG_CONTROL, arm.UC_ARM_REG_SP, arm.UC_ARM_REG_LR, arm.UC_ARM_REG_FPSCR)
 
 
+@functools.cache
+def _counting() -> ctypes.CDLL:
+    """counter.c: a function of Python would take a microsecond for each instruction."""
+    source = Path(__file__).with_name("counter.c")
+    loaded = library("counter.so", [source], [], LIBRARY, build=True)
+    if loaded is None:
+        raise RuntimeError("counting instructions needs a C compiler")
+    return loaded
+
+
 class Counter:
-    """Counts the instructions run while it is entered. Slow: about a microsecond each."""
+    """Counts the instructions run while it is entered."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._weights: dict[int, int] = {}
-        self.instructions = 0
+        self._state = ctypes.create_string_buffer(_counting().counter_size())
+        self._steps = ctypes.c_uint64.from_buffer(self._state, ctypes.sizeof(ctypes.c_void_p))
+        _counting().counter_begin(self._state, engine.memory_reader)
+
+    @property
+    def instructions(self) -> int:
+        return self._steps.value
 
     def __enter__(self) -> Counter:
-        self._hook = self._engine.trace(self._on_instruction)
+        self._hook = self._engine.trace_natively(_counting().counter_step, self._state)
         return self
 
     def __exit__(self, *raised: object) -> None:
-        self._engine.unhook(self._hook)
-
-    def _on_instruction(self, address: int) -> None:
-        weight = self._weights.get(address)
-        self.instructions += self._weigh(address) if weight is None else weight
-
-    def _weigh(self, address: int) -> int:
-        """1; for an IT instruction (0xBFxx, mask not 0) itself and its block, whose members then weigh 0."""
-        opcode = int.from_bytes(self._engine.read(address, 2), "little")
-        self._weights[address] = 1
-        if opcode >> 8 == 0xBF and opcode & 0xF:
-            length = 4 - ((opcode & -opcode).bit_length() - 1)
-            self._weights[address] += length
-            member = address + 2
-            for _ in range(length):
-                self._weights[member] = 0
-                wide = int.from_bytes(self._engine.read(member, 2), "little") >> 11 >= 0b11101
-                member += 4 if wide else 2
-        return self._weights[address]
+        self._engine.untrace(self._hook)
 
 
 class Caller:

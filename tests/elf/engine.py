@@ -16,7 +16,7 @@ import ctypes
 import enum
 import importlib.metadata
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from unicorn import arm_const as arm
 from unicorn import unicorn_const as const
@@ -224,6 +224,29 @@ class Engine:
     def trace(self, action: Callable[[int], None]) -> int:
         """Call `action(address)` before each instruction, until unhook()."""
         return self.uc.hook_add(const.UC_HOOK_CODE, lambda uc, address, size, data: action(address))
+
+    def trace_natively(self, step: Any, data: Any) -> int:
+        """Call a C function before each instruction, with the address of `data`, until untrace()."""
+        hook = ctypes.c_size_t()
+        callback, state = ctypes.cast(step, ctypes.c_void_p), ctypes.c_void_p(ctypes.addressof(data))
+        every = ctypes.c_uint64(1), ctypes.c_uint64(0)
+        self._check(
+            uclib.uc_hook_add(self._handle, ctypes.byref(hook), const.UC_HOOK_CODE, callback, state, *every)
+        )
+        return hook.value
+
+    def untrace(self, hook: int) -> None:
+        self._check(uclib.uc_hook_del(self._handle, ctypes.c_size_t(hook)))
+
+    @property
+    def memory_reader(self) -> ctypes.c_void_p:
+        """Unicorn's function that reads memory, for functions in C."""
+        return ctypes.cast(uclib.uc_mem_read, ctypes.c_void_p)
+
+    @staticmethod
+    def _check(status: int) -> None:
+        if status:
+            raise UcError(status)
 
     def trace_reads(self, action: Callable[[int], None]) -> int:
         """Call `action(address)` at each read of memory, until unhook()."""
