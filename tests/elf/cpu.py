@@ -6,17 +6,23 @@ apart except by reading the reserved space in its own frame.
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 from unicorn import arm_const as arm
 
 from . import nvic as exc
-from .engine import FLOATS, Stop
+from .engine import FLOATS, Batch, Stop
 
 if TYPE_CHECKING:
     from .chip import Chip
 
-R0_R3 = (arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R1, arm.UC_ARM_REG_R2, arm.UC_ARM_REG_R3)
+STACKED = (  # by every exception, in this order, before PC and xPSR
+    *(arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R1, arm.UC_ARM_REG_R2, arm.UC_ARM_REG_R3),
+    *(arm.UC_ARM_REG_R12, arm.UC_ARM_REG_LR),
+)
+STACKED_FLOATS = (*FLOATS[:16], arm.UC_ARM_REG_FPSCR)
+STATE = (arm.UC_ARM_REG_XPSR_NZCVQG, arm.UC_ARM_REG_CONTROL, arm.UC_ARM_REG_SP)
 SPSEL, FPCA, NPRIV = 1 << 1, 1 << 2, 1 << 0
 ENTRY_CYCLES, RETURN_CYCLES, TAIL_CHAIN_CYCLES = 12, 12, 6  # Cortex-M4 TRM 3.9: latencies without wait states
 # CFSR bits (PM0214 4.4.9)
@@ -42,6 +48,11 @@ class Cpu:
         self.masked = False  # something pending waits only for PRIMASK, BASEPRI or FAULTMASK
         self.entries: dict[int, int] = {}  # exceptions taken, by number: statistics for tests
         self.tail_chains = 0
+        self._masks = Batch(arm.UC_ARM_REG_FAULTMASK, arm.UC_ARM_REG_PRIMASK, arm.UC_ARM_REG_BASEPRI)
+        self._entry = Batch(*STACKED, arm.UC_ARM_REG_CONTROL, arm.UC_ARM_REG_XPSR, arm.UC_ARM_REG_SP)
+        self._entered = Batch(arm.UC_ARM_REG_SP, arm.UC_ARM_REG_CONTROL, arm.UC_ARM_REG_LR)
+        self._floats = Batch(*STACKED_FLOATS)
+        self._restored = Batch(*STACKED, *STATE)
 
     def reset(self, stack: int, entry: int) -> None:
         engine = self._engine
@@ -58,11 +69,12 @@ class Cpu:
 
     def mask_priority(self) -> int:
         """What PRIMASK, BASEPRI and FAULTMASK raise the execution priority to."""
-        if self._engine.reg(arm.UC_ARM_REG_FAULTMASK) & 1:
+        faultmask, primask, basepri = self._engine.regs(self._masks)
+        if faultmask & 1:
             return -1
-        if self._engine.reg(arm.UC_ARM_REG_PRIMASK) & 1:
+        if primask & 1:
             return 0
-        return self._nvic.grouped(self._engine.reg(arm.UC_ARM_REG_BASEPRI) & 0xF0) or exc.THREAD
+        return self._nvic.grouped(basepri & 0xF0) or exc.THREAD
 
     def execution_priority(self) -> int:
         return min(self._nvic.execution_priority(), self.mask_priority())
@@ -94,13 +106,12 @@ class Cpu:
     def _push(self, number: int) -> None:
         """Save the frame, then enter exception `number` (PM0214 2.3.7)."""
         engine = self._engine
-        control, xpsr = engine.reg(arm.UC_ARM_REG_CONTROL), engine.reg(arm.UC_ARM_REG_XPSR)
+        *words, control, xpsr, top = engine.regs(self._entry)
         if control & NPRIV:
             self._chip.fail("unprivileged mode has no model")
-        words = [*(engine.reg(r) for r in (*R0_R3, arm.UC_ARM_REG_R12, arm.UC_ARM_REG_LR)), engine.pc, xpsr]
+        words += [engine.pc, xpsr]
         if control & FPCA:
-            words += [*(engine.reg(r) for r in FLOATS[:16]), engine.reg(arm.UC_ARM_REG_FPSCR), 0]
-        top = engine.reg(arm.UC_ARM_REG_SP)
+            words += [*engine.regs(self._floats), 0]
         frame = top - 4 * len(words)
         if (
             frame & 4 and self._chip.scs.reg["CCR"] & 1 << 9
@@ -115,9 +126,7 @@ class Cpu:
         # SPSEL may be written only in thread mode: leave the process stack before IPSR changes.
         thread = not xpsr & 0x1FF
         code = 0xFFFF_FFF1 if not thread else 0xFFFF_FFFD if control & SPSEL else 0xFFFF_FFF9
-        engine.set_reg(arm.UC_ARM_REG_SP, frame)
-        engine.set_reg(arm.UC_ARM_REG_CONTROL, 0)
-        engine.set_reg(arm.UC_ARM_REG_LR, code & ~(0x10 if control & FPCA else 0))
+        engine.set_regs(self._entered, (frame, 0, code & ~(0x10 if control & FPCA else 0)))
         self._chip.time.spend(ENTRY_CYCLES)
         if blocked:  # the frame is lost, but the processor goes on to the handler of that fault
             self._chip.scs.reg["CFSR"] |= MSTKERR
@@ -127,7 +136,7 @@ class Cpu:
     def _store_frame(self, frame: int, words: list[int]) -> None:
         if not self._chip.is_ram(frame, 4 * len(words)):
             self._chip.fail(f"stack overflow: an exception frame at {frame:#010x}, outside RAM")
-        self._engine.store(frame, b"".join(word.to_bytes(4, "little") for word in words))
+        self._engine.store(frame, struct.pack(f"<{len(words)}I", *words))
 
     def _start(self, number: int) -> None:
         """Run the handler of `number` on the main stack."""
@@ -172,22 +181,17 @@ class Cpu:
         size = 4 * (26 if floats else 8)
         if not self._chip.is_ram(frame, size):
             self._chip.fail(f"exception return with the stack at {frame:#010x}, outside RAM")
-        data = engine.read(frame, size)
-        words = [int.from_bytes(data[i : i + 4], "little") for i in range(0, size, 4)]
-        for register, word in zip((*R0_R3, arm.UC_ARM_REG_R12, arm.UC_ARM_REG_LR), words, strict=False):
-            engine.set_reg(register, word)
+        words = struct.unpack(f"<{size // 4}I", engine.read(frame, size))
         xpsr = words[7]
         if bool(xpsr & 0x1FF) == to_thread or not xpsr & 1 << 24:
             self._chip.fail(
                 f"exception return {code:#010x} to a spoilt frame at {frame:#010x}, xPSR {xpsr:#x}"
             )
-        engine.set_reg(arm.UC_ARM_REG_XPSR_NZCVQG, xpsr & ~(1 << 9))
-        engine.set_reg(arm.UC_ARM_REG_CONTROL, (SPSEL if code & 4 else 0) | (FPCA if floats else 0))
-        engine.set_reg(arm.UC_ARM_REG_SP, frame + size + (4 if xpsr & 1 << 9 else 0))
+        control = (SPSEL if code & 4 else 0) | (FPCA if floats else 0)
+        top = frame + size + (4 if xpsr & 1 << 9 else 0)
+        engine.set_regs(self._restored, (*words[:6], xpsr & ~(1 << 9), control, top))
         if floats:
-            for register, word in zip(FLOATS[:16], words[8:], strict=False):
-                engine.set_reg(register, word)
-            engine.set_reg(arm.UC_ARM_REG_FPSCR, words[24])
+            engine.set_regs(self._floats, words[8:25])
         engine.pc = words[6] & ~1
         self._chip.time.spend(RETURN_CYCLES)
         self.asleep = to_thread and bool(self._chip.scs.reg["SCR"] & 2)  # SLEEPONEXIT

@@ -15,7 +15,7 @@ from __future__ import annotations
 import ctypes
 import enum
 import importlib.metadata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from unicorn import arm_const as arm
@@ -52,6 +52,18 @@ class Stop(enum.Enum):
     GUARD = "an access the MPU forbids"
 
 
+class Batch:
+    """Registers of 32 bits that are read or written together."""
+
+    def __init__(self, *registers: int) -> None:
+        self.count = len(registers)
+        self.registers = (ctypes.c_int * self.count)(*registers)
+        self.words = (ctypes.c_uint32 * self.count)()
+        word = ctypes.sizeof(ctypes.c_uint32)
+        first = ctypes.addressof(self.words)
+        self.places = (ctypes.c_void_p * self.count)(*(first + word * i for i in range(self.count)))
+
+
 class Engine:
     """Runs instructions from `pc`; `executed` tells how many, also from inside a callback.
 
@@ -66,11 +78,12 @@ class Engine:
         self._handle = getattr(self.uc, "_uch")  # noqa: B009 - the binding has no public name for it
         self._word = ctypes.c_uint32()
         self._word_at = ctypes.byref(self._word)
+        self._half = ctypes.create_string_buffer(2)
         self.pc = 0
         self.fault_address = 0
         self.fault_write = False
         self.on_protected_write: Callable[[int, int, int], bool] = lambda address, size, value: False
-        self._running = False
+        self.running = False
         self._last = 0
         self._interrupt: int | None = None
         self._raised: BaseException | None = None
@@ -110,30 +123,27 @@ class Engine:
     @property
     def executed(self) -> int:
         """Instructions of the current or last run, the one in progress included."""
-        return self._counter.value if self._running else self._last
-
-    @property
-    def running(self) -> bool:
-        return self._running
+        return self._counter.value if self.running else self._last
 
     def shorten(self, count: int = 0) -> None:
         """End the current run after `count` instructions, or after the present one if that is later."""
-        if self._running:
+        if self.running:
             self._limit.value = min(self._limit.value, max(self._counter.value, count))
 
     def run(self, count: int) -> Stop:
         """Run at most `count` instructions. A stop by a fault leaves `pc` on the faulting instruction."""
         self._interrupt, self._broke, self._guarded, self._raised = None, False, False, None
         error, start = 0, self.pc
-        self._running = True
+        self.running = True
         try:
-            self.uc.emu_start(self.pc | 1, NOWHERE, 0, count)
+            self.uc.emu_start(start | 1, NOWHERE, 0, count)
         except UcError as raised:
             error = raised.errno
         finally:
-            self._running = False
-            limited = self._counter.value > self._limit.value
-            self._last = self._counter.value - (1 if limited or self._broke else 0)
+            self.running = False
+            ran = self._counter.value
+            limited = ran > self._limit.value
+            self._last = ran - 1 if limited or self._broke else ran
             self.pc = self.reg(arm.UC_ARM_REG_PC)
         if self._raised is not None:
             raise self._raised
@@ -176,10 +186,8 @@ class Engine:
         raise RuntimeError(f"Unicorn interrupt {number} at {self.pc:#010x} is not understood")
 
     def _halfword(self, address: int) -> int:
-        try:
-            return int.from_bytes(self.uc.mem_read(address, 2), "little")
-        except UcError:
-            return 0
+        failed = uclib.uc_mem_read(self._handle, address, self._half, 2)
+        return 0 if failed else int.from_bytes(self._half.raw, "little")
 
     def reg(self, register: int) -> int:
         """A register of 32 bits, by Unicorn's C function: the binding's own way to it takes five times as long."""
@@ -192,9 +200,19 @@ class Engine:
         if status := uclib.uc_reg_write(self._handle, register, self._word_at):
             raise UcError(status)
 
+    def regs(self, batch: Batch) -> list[int]:
+        """Several registers in one call, which costs hardly more than one of them."""
+        self._check(uclib.uc_reg_read_batch(self._handle, batch.registers, batch.places, batch.count))
+        return batch.words[:]
+
+    def set_regs(self, batch: Batch, values: Sequence[int]) -> None:
+        """In their order."""
+        batch.words[:] = values
+        self._check(uclib.uc_reg_write_batch(self._handle, batch.registers, batch.places, batch.count))
+
     def reg_pc(self) -> int:
         """The instruction being executed, also from inside a callback."""
-        return self.reg(arm.UC_ARM_REG_PC) if self._running else self.pc
+        return self.reg(arm.UC_ARM_REG_PC) if self.running else self.pc
 
     def read(self, address: int, size: int) -> bytes:
         return bytes(self.uc.mem_read(address, size))

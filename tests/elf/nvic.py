@@ -77,5 +77,7 @@ class Nvic:
 
     def first(self) -> int | None:
         """The pending, enabled exception that would come next."""
+        if not self.pending:
+            return None
         ready = self.pending & self.enabled
         return min(ready, key=lambda number: (self.full_priority(number), number)) if ready else None

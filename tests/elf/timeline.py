@@ -38,7 +38,8 @@ class Timeline:
 
     @property
     def now(self) -> int:
-        return self._base + self._ahead * self.cycle
+        engine = self._engine
+        return self._base + (engine.executed - self._anchor) * self.cycle if engine.running else self._base
 
     @property
     def us(self) -> float:
