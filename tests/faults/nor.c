@@ -24,6 +24,7 @@ void nor_init(struct nor *nor, uint32_t size, uint64_t seed)
 {
     *nor = (struct nor){.size = size, .random = seed};
     memset(nor->level, 0xFF, sizeof nor->level);
+    nor->torn = true;
     nor_arm(nor, NULL, NULL);
     nor_power_on(nor);
 }
@@ -42,6 +43,7 @@ void nor_copy(struct nor *to, const struct nor *from)
 
 void nor_fill_random(struct nor *nor)
 {
+    nor->torn = true;
     for (unsigned s = 0; s < NOR_SECTORS; s++)
         for (uint32_t i = 0; i < words(nor); i++)
             nor->level[s][i] = nor_random(&nor->random);
@@ -70,9 +72,14 @@ static uint32_t look(struct nor *nor, unsigned sector, uint32_t i)
 void nor_power_on(struct nor *nor)
 {
     nor->busy = 0;
+    if (!nor->torn)
+        return; /* everything is read as it is kept: a test starts whole sectors a million times */
+    nor->torn = false;
     for (unsigned s = 0; s < NOR_SECTORS; s++)
-        for (uint32_t i = 0; i < words(nor); i++)
+        for (uint32_t i = 0; i < words(nor); i++) {
             nor->view[s][i] = look(nor, s, i);
+            nor->torn |= nor->weak[s][i] != 0;
+        }
 }
 
 void nor_flip(struct nor *nor, unsigned sector, uint32_t bit)
@@ -86,7 +93,7 @@ static uint32_t nor_read(void *context, unsigned sector, uint32_t offset)
     struct nor *nor = context;
     if (sector >= NOR_SECTORS || offset % 4 != 0 || offset >= nor->size)
         nor_broken("reads outside of the flash");
-    return nor->anew ? look(nor, sector, offset / 4) : nor->view[sector][offset / 4];
+    return nor->anew && nor->torn ? look(nor, sector, offset / 4) : nor->view[sector][offset / 4];
 }
 
 /* Cut now? Notes the operation. */
@@ -95,7 +102,10 @@ static bool cut_now(struct nor *nor, bool erase, uint32_t changes)
     const uint32_t operation = nor->operations++;
     if (nor->log && operation < NOR_LOG_MAX)
         nor->log[operation] = (struct nor_operation){erase, changes};
-    return operation == nor->cut.operation;
+    if (operation != nor->cut.operation)
+        return false;
+    nor->torn = true;
+    return true;
 }
 
 /* ------------------------------------------------------------------------------------------- program */

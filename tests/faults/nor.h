@@ -64,6 +64,7 @@ struct nor {
     struct nor_operation *log; /* NOR_LOG_MAX entries, or NULL */
     jmp_buf *power_off;
     bool anew;              /* weak bits take a value at every read, not only when power comes on */
+    bool torn;              /* a bit may be weak, or not read as it is kept, until power comes on */
     bool low;               /* the supply is too low to program or to erase */
     unsigned busy;          /* so often will the flash say that its erase is still under way */
     struct nor_range guard; /* nothing may be programmed here, and its sector not be erased */

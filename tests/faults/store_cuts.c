@@ -288,7 +288,7 @@ static void half_erase(void)
     unsigned long boots = 0;
     start_name = "half erased";
     path_depth = 0;
-    for (unsigned seed = 0; seed < 600; seed++) {
+    for (unsigned seed = 0; seed < (thinning > 16 ? 150 : 600); seed++) {
         world_init(&world, SMALL, seed);
         world.nor.anew = anew;
         if (seed % 3 == 0) {
@@ -325,7 +325,7 @@ static void run_low(void)
     uint64_t state = 2900;
     start_name = "low supply";
     path_depth = 0;
-    for (lives = 0, unsettled = 0; lives < 20000; lives++) {
+    for (lives = 0, unsettled = 0; lives < (thinning > 16 ? 5000 : 20000); lives++) {
         const struct plan plan = {.length = 8, .idle_first = lives % 2};
         const struct nor_cut how = {.operation = nor_random(&state) % 16,
                                     .landing = (enum nor_landing)(nor_random(&state) % NOR_ERASES),
@@ -416,7 +416,7 @@ int main(int argc, char **argv)
         thinning = (unsigned)strtoul(argv[1], NULL, 10);
     anew = argc > 2;
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
-    make_forged();
+    world_begin();
     wear_out();
     live_long();
     half_erase();
