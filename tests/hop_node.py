@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,14 @@ SOURCES = (
 )
 
 
+@cache
+def _of_window(source: Source, first: int, end: int, rate: int) -> tuple[int, int]:
+    """Numerator and input. Kept: what a scan gives goes by its number, and a test begins many nodes at the same one."""
+    window = [[value(n, NAMES[source.channel]) for n in range(first, end)]]
+    number = numerators(source.feature, window, rate, source.band)
+    return int(number[0]), int(inputs(source.multiply, source.shift, source.offset, number)[0][0])
+
+
 class HopNode(RingNode):
     """coils, bits: that a test sets, by name; windows: decided since the model began."""
 
@@ -75,14 +84,11 @@ class HopNode(RingNode):
         senses = self.running.senses
         found, q = [], []
         for source in senses.sources:
-            window = (
-                [[value(n, NAMES[source.channel]) for n in range(last + 1 - senses.window, last + 1)]]
-                if source
-                else [[0, 0]]
+            number, x = (
+                _of_window(source, last + 1 - senses.window, last + 1, senses.rate) if source else (0, 7)
             )
-            number = numerators(source.feature, window, senses.rate, source.band) if source else np.array([0])
-            found.append(int(number[0]))
-            q.append(int(inputs(source.multiply, source.shift, source.offset, number)[0][0]) if source else 7)
+            found.append(number)
+            q.append(x)
         self.windows += 1
         self.hop = {"sample": last, "features": found, "inputs": q, "outputs": self._outputs(q)}
 

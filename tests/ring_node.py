@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 from host.core.channels import is_analog, names_of
@@ -54,6 +55,15 @@ def level(number: int, digital: int) -> int:
 def value(number: int, name: str) -> int:
     """The same of a channel by its name."""
     return (analog if is_analog(name) else level)(number, int(name[1:]))
+
+
+@cache
+def _words(number: int, channels: int) -> tuple[int, ...]:
+    """Of a scan."""
+    names = names_of(channels)
+    words = [value(number, name) for name in names if is_analog(name)]
+    levels = sum(value(number, name) << int(name[1:]) for name in names if not is_analog(name))
+    return (*words, *[levels] * bool(channels >> ANALOG))
 
 
 class RingNode:
@@ -116,10 +126,7 @@ class RingNode:
     def frame(self, number: int) -> list[int]:
         if number in self.missing:
             return [SAMPLE_MISSING] * self.width
-        names = names_of(self.channels)
-        words = [value(number, name) for name in names if is_analog(name)]
-        levels = sum(value(number, name) << int(name[1:]) for name in names if not is_analog(name))
-        return words + [levels] * bool(self.channels >> ANALOG)
+        return list(_words(number, self.channels))
 
     def ring(self) -> dict[str, Any]:
         first = self.values["SAMPLE_FROM"] + self.number // TURN * TURN

@@ -67,6 +67,8 @@ Run = Callable[..., tuple[int, str, str, set[Place]]]
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-in needs no silence to know a frame by."""
+    monkeypatch.setattr("host.node.link.silence_seconds", lambda *line: 0.0)
     monkeypatch.setattr("host.node.client.SETTLE_SECONDS", 0.0)
     monkeypatch.setattr("host.data.recorder.STILL_SECONDS", 0.1)
     monkeypatch.setattr("host.data.recorder.PAUSE_SECONDS", 0.001)
