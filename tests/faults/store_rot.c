@@ -150,7 +150,7 @@ static const struct start starts[] = {
     {"settings fill a sector", 292, 8, 1, 1, false},
     {"settings fill both", 584, 8, 7, 1, false},
     {"settings, and the next sector's first", 293, 8, 7, 1, false},
-    {"models fill a sector", 15, 1040, 1, 7, false},
+    {"models fill a sector", 15, 1040, 1, 1, false},
     {"models in both", 20, 1040, 1, 7, false},
     {"largest models", 2, 8192, 1, 7, false},
 };
