@@ -101,9 +101,6 @@ ROTTEN = re.compile(
 )
 
 
-SETTINGS = "settings fill a sector"
-
-
 def check_rot(status: int, output: str, *, stride: int, sets: int) -> None:
     """All starts; 1 of `stride` single bits in those whose sector is full; no promise broken."""
     assert status == 0, output
@@ -112,7 +109,11 @@ def check_rot(status: int, output: str, *, stride: int, sets: int) -> None:
     assert all(int(count) == 0 for row in rows for count in row[3:]), output
     assert all(int(row[2]) >= sets for row in rows), output
     # of the payloads of the largest, one bit in seven
-    for name, bits in ((SETTINGS, 8 * 16384), ("models fill a sector", 8 * 16384), ("largest models", 18724)):
+    for name, bits in (
+        ("settings fill a sector", 8 * 16384),
+        ("models fill a sector", 8 * 16384),
+        ("largest models", 18724),
+    ):
         assert next(int(row[1]) for row in rows if row[0] == name) > bits // stride, output
 
 
