@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from host.boards import monocypher
 from host.boards.opening import open_node
 from host.boards.simulated import SOURCES, simulate
-from host.compiler import ROOT, WARNINGS, c_sources, compile_c, compiler
+from host.compiler import ROOT, c_sources
 from host.core.image import encode
 from host.core.wire import BY_NAME, Command
 from host.errors import NeuronError
+from host.files import replace_file
 from host.node.client import NodeError
 from host.node.staging import deploy
 from tests.e2e.scenario import AND
-from tests.programs import one_builds
+from tests.programs import BUILT, COMPILERS, one_builds, program
 
 EXIT_FAULT = 3
 
@@ -68,22 +68,17 @@ WRONG = {
 
 
 def wrong_node(right: str, wrong: str) -> Path:
-    """The native node, built with a changed link.c."""
+    """The native node, built with a changed link.c; all else of it is compiled once."""
     text = (ROOT / "firmware/app/link.c").read_text()
     assert text.count(right) == 1
     text = text.replace(right, wrong)
-    crypto, flags = monocypher.node_sources()
-    sources = [path for path in (*c_sources(*SOURCES), *crypto) if path.name != "link.c"]
-    digest = hashlib.sha256(text.encode())
-    for path in sorted([*sources, *(ROOT / "firmware").rglob("*.h")]):
-        digest.update(path.read_bytes())
-    folder = ROOT / "build" / "tests" / digest.hexdigest()[:16]
-    target = folder / "neuron485"
-    with one_builds(target) as wanted:
+    changed = BUILT / "links" / hashlib.sha256(text.encode()).hexdigest()[:16] / "link.c"
+    with one_builds(changed) as wanted:
         if wanted:
-            (folder / "link.c").write_text(text)
-            compile_c(target, [*sources, folder / "link.c"], ["-O1", *WARNINGS, *flags], compiler())
-    return target
+            replace_file(str(changed), text.encode())
+    files = [path for path in c_sources(*SOURCES) if path.name != "link.c"]
+    sources = [str(path.relative_to(ROOT)) for path in (*files, changed)]
+    return program("neuron485", sources, folders=(), flags=["-O2"], crypto=True, cc=COMPILERS[0])
 
 
 @pytest.mark.parametrize("pace", [False, True], ids=["at once", "at the wire's pace"])
