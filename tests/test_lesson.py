@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import re
@@ -296,16 +297,21 @@ def softmax(z: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("number", [number for number in NUMBERS if number != OWN])
-def test_the_command_to_try_runs(number: int) -> None:
+def test_the_command_to_try_runs(
+    number: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
     one = LESSONS[number - 1]
-    command = [sys.executable, *shlex.split(one.command)[1:]]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert result.returncode == one.status, result.stderr
+    words = shlex.split(one.command)
+    assert words[:3] == ["python", "-m", "host.train"]
+    status = train.main(words[3:])
+    _, err = capsys.readouterr()
+    assert status == one.status, err
     if one.status:
-        assert result.stderr.count("\n") == 1
-        assert f"the largest stable rate for this data is {facts(3)['limit']:.6g}" in result.stderr
+        assert err.count("\n") == 1
+        assert f"the largest stable rate for this data is {facts(3)['limit']:.6g}" in err
     else:
-        assert result.stderr == ""
+        assert err == ""
 
 
 def test_what_else_the_texts_tell_to_try_runs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -324,7 +330,9 @@ def test_what_else_the_texts_tell_to_try_runs(capsys: pytest.CaptureFixture[str]
     assert f"versicolor     20      {100 * exercise.mistakes['precision']:.1f} %" in out
 
 
-def test_the_file_is_found_from_any_folder(tmp_path: Path) -> None:
+def test_the_file_is_found_from_any_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert flowers.path_here(ROOT / "host" / "lessons" / "iris.csv", ROOT) == "host/lessons/iris.csv"
     assert flowers.path_here(tmp_path / "a b.csv", ROOT) == f'"{tmp_path.as_posix()}/a b.csv"'
     shown = subprocess.run(
@@ -337,13 +345,9 @@ def test_the_file_is_found_from_any_folder(tmp_path: Path) -> None:
     assert (shown.returncode, shown.stderr) == (0, "")
     (command,) = re.findall(r"^    (python -m host\.train .+)$", shown.stdout, re.MULTILINE)
     (options,) = re.findall(r"^    (--target .+)$", shown.stdout, re.MULTILINE)
-    result = subprocess.run(
-        [sys.executable, *shlex.split(f"{command} {options}")[1:]],
-        cwd=tmp_path,
-        capture_output=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert (result.returncode, result.stderr) == (0, b"")
+    monkeypatch.chdir(tmp_path)
+    assert train.main(shlex.split(f"{command} {options}")[3:]) == 0
+    assert capsys.readouterr().err == ""
 
 
 # ------------------------------------------------------------------------------------------------- exercises
@@ -437,24 +441,35 @@ def test_the_locale_chooses_and_lang_overrides() -> None:
 
 
 @pytest.mark.parametrize(("lang", "locale"), [("zh", "C"), ("en", "zh_CN.UTF-8")])
-def test_the_commands_that_a_lesson_tells_answer_in_its_language(lang: str, locale: str) -> None:
+def test_the_commands_that_a_lesson_tells_answer_in_its_language(
+    lang: str, locale: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All of them where the locale would choose the other language; none where it would not."""
+    for name in ("LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(name, raising=False)
     for said in ([], ["2"], ["2", "--check", "1.467"], ["2", "--check", "3"]):
         for spoken in (locale, "zh_CN.UTF-8" if lang == "zh" else "C"):
-            out = process(*said, "--lang", lang, LANG=spoken, PYTHONIOENCODING="utf-8").stdout.decode()
+            monkeypatch.setenv("LANG", spoken)
+            _, out, _ = run(capsys, *said, "--lang", lang)
             commands = re.findall(r"python -m host\.lesson \d.*", out)
             assert commands
             assert all((f"--lang {lang}" in command) == (spoken == locale) for command in commands)
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
-def test_english_needs_no_more_than_ascii(encoding: str) -> None:
+def test_english_needs_no_more_than_ascii(
+    encoding: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
     for number in (1, 4):
-        result = process(str(number), PYTHONIOENCODING=encoding)
-        assert (result.returncode, result.stderr) == (0, b"")
-        assert "?" not in result.stdout.decode(encoding).replace("now?", "").replace("this step?", "")
-        if encoding == "ascii":
-            result.stdout.decode("ascii")
+        out = io.TextIOWrapper(io.BytesIO(), encoding)
+        with monkeypatch.context() as terminal:
+            terminal.setattr(sys, "stdout", out)
+            assert lesson.main([str(number)]) == 0
+        said = out.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+        assert said
+        assert capsys.readouterr().err == ""
+        assert "?" not in said.replace("now?", "").replace("this step?", "")
 
 
 def test_chinese_says_in_one_line_that_it_needs_an_encoding() -> None:

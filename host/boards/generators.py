@@ -60,6 +60,10 @@ class Span:
     def sine(self, frequency: int) -> Values:
         return np.asarray(np.sin(2 * np.pi * self.phase(Fraction(frequency))))
 
+    def seconds(self, values: Callable[[Span], Values]) -> Values:
+        """Values that are the same every second: made for one."""
+        return np.resize(values(Span(RATE)), self.scans)
+
 
 def together(first: Fraction, second: Fraction) -> Fraction:
     """The period of both."""
@@ -160,6 +164,11 @@ def _noise(parts: list[str]) -> Made:
 # -------------------------------------------------------------------------------------------------------------- pump
 
 
+def _turning(span: Span) -> Values:
+    """25 revolutions a second, their harmonics, and the blades."""
+    return 120 * span.sine(25) + 50 * span.sine(50) + 25 * span.sine(75) + 40 * span.sine(150)
+
+
 def _bearing(span: Span) -> Values:
     """A damaged race, struck 89 times a second: each blow rings at 380 Hz and dies away within 6 ms."""
     since = span.phase(Fraction(89)) / 89
@@ -169,10 +178,9 @@ def _bearing(span: Span) -> Values:
 def pump_vibration(states: NDArray[np.int64], span: Span, random: Pcg32) -> Values:
     """A made-up pump of 1500 revolutions a minute with six blades, as an accelerometer around MIDDLE might give it;
     states: (scans,) of PUMP_STATES. Its frequencies are whole, so that it repeats every second but for the noise."""
-    swell = 1 + 0.1 * span.sine(1)
-    turning = 120 * span.sine(25) + 50 * span.sine(50) + 25 * span.sine(75) + 40 * span.sine(150)
-    values = np.array(PUMP_TURNING)[states] * swell * turning
-    values += np.array(PUMP_BEARING)[states] * swell * _bearing(span)
+    swell = span.seconds(lambda one: 1 + 0.1 * one.sine(1))
+    values = np.array(PUMP_TURNING)[states] * swell * span.seconds(_turning)
+    values += np.array(PUMP_BEARING)[states] * swell * span.seconds(_bearing)
     values += np.array(PUMP_NOISE)[states] * noise(random, span.scans)
     return MIDDLE + values
 
