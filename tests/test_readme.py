@@ -1,9 +1,10 @@
-"""README's commands and Python are run as they stand there; only ports and files are put in a place of the test, and
-the node behind them, as slow as the machine is busy, has more time for its answers. What they print is compared with
-what README says that they print."""
+"""README's commands and Python are run as they stand there, the first of each program as a process, the others by its
+main; only ports and files are put in a place of the test, and the node behind them, as slow as the machine is busy,
+has more time for its answers. What they print is compared with what README says that they print."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -11,8 +12,10 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -20,7 +23,7 @@ import pytest
 from host.boards.signals import generated
 from host.boards.simulated import simulate
 from host.compiler import ROOT
-from tests.patience import ANSWER
+from tests.patience import ANSWER, growing
 
 README = (ROOT / "README.md").read_text(encoding="utf-8").replace("\\\n", "")
 BLOCKS = re.findall(r"```(sh|python|text)\n(.*?)```", README, re.DOTALL)
@@ -59,14 +62,17 @@ ELSEWHERE = (
 )
 
 
-SEARCHED = 2
-"""Seconds for an answer in a search."""
+SEARCHED = 0.2
+"""Seconds for an answer in a search, at first: it waits so long for each silence, too."""
+FOUND = ": 3 nodes"
+PORTS = ("node", "pump", "line")
 
 # A pump whose states last a second, in place of 5, is recorded as much shorter; what ends by Ctrl-C ends by itself.
 SIGNAL = "pump:1"
 SHORTER = {"--seconds 30": "--seconds 9", "--before 500": "--before 500 --seconds 4"}
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "NEURON485_PASSPHRASE": "for the tests only"}
+PASSPHRASE = {"NEURON485_PASSPHRASE": "for the tests only"}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), **PASSPHRASE}
 DIFFERS = 1
 """How host.fleet ends where a plan has something to be done."""
 
@@ -102,20 +108,61 @@ def walked(bench: Path) -> Walked:
         for line in commands:
             if any(word in line for word in ELSEWHERE):
                 continue
-            command = [sys.executable, "-c", THEIRS + line] if kind == "python" else words(line, bench)
+            if kind == "python":
+                said += here(lambda line=line: exec(THEIRS + line, {}), bench)[1]  # type: ignore[misc]
+                ran += 1
+                continue
+            command = words(line, bench)
             if not shutil.which(command[0]):
                 continue
-            where = bench if kind == "python" else ROOT
-            result = subprocess.run(command, cwd=where, env=ENVIRONMENT, capture_output=True, text=True)
+            search = "host.scan" in command
+            for seconds in growing(SEARCHED) if search else (ANSWER,):
+                status, out = run(
+                    [*command, "--timeout", str(seconds)] if asks_a_node(command, bench) else command
+                )
+                if not search or (status == 0 and FOUND in out):
+                    break
+                (bench / "fleet.toml").unlink(missing_ok=True)  # of those who were found
+            assert not search or FOUND in out, f"{line}\n{out}"
             ends = DIFFERS if " plan " in line else 0
-            assert result.returncode == ends, f"{line}\n{result.stdout}{result.stderr}"
+            assert status == ends, f"{line}\n{out}"
             if "--save fleet.toml" in line:
                 name_model(bench / "fleet.toml")
-            said += result.stdout
+            said += out
             ran += 1
         printed.append(said)
     assert ran >= 25
     return Walked(bench, printed)
+
+
+started: set[str] = set()
+"""What has been started as a process, as README does it; from then on main is called, which needs no new Python."""
+
+
+def run(command: list[str]) -> tuple[int, str]:
+    """(exit status, what is printed) of a command; of one that fails, what it says, too."""
+    program = command[2] if command[:2] == [sys.executable, "-m"] else None
+    if program in started:
+        return here(lambda: import_module(program).main(command[3:]), ROOT)
+    started.update([program] if program else [])
+    result = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
+    return result.returncode, result.stdout + (result.stderr if result.returncode else "")
+
+
+def here(work: Callable[[], int | None], folder: Path) -> tuple[int, str]:
+    """The same of something that is done in this process."""
+    out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.chdir(folder)
+        for name, value in PASSPHRASE.items():
+            patch.setenv(name, value)
+        status = work() or 0
+        out.flush()
+    return status, out.buffer.getvalue().decode() + (err.getvalue() if status else "")  # type: ignore[attr-defined]
+
+
+def asks_a_node(command: list[str], place: Path) -> bool:
+    return command[0] == sys.executable and bool({str(place / name) for name in PORTS} & {*command})
 
 
 def name_model(path: Path) -> None:
@@ -134,7 +181,7 @@ def place(walked: Walked) -> Path:
 def words(line: str, place: Path) -> list[str]:
     line = re.sub(r"/dev/ttyUSB0|/tmp/node\b(?!\.)", str(place / "node"), line)
     line = line.partition("  #")[0]
-    for name in ("pump", "line"):
+    for name in PORTS[1:]:
         line = line.replace(f"/tmp/{name}", str(place / name))
     for long, short in SHORTER.items():
         line = line.replace(long, short)
@@ -146,11 +193,8 @@ def words(line: str, place: Path) -> list[str]:
         line,
     )
     parts = shlex.split(line, comments=True)
-    if {str(place / name) for name in ("node", "pump", "line")} & {*parts}:
-        parts[1:1] = ["-o", "10"] if parts[0] == "mbpoll" else []
-        # A search waits so long for each silence, too.
-        patience = SEARCHED if "host.scan" in parts else ANSWER
-        parts += ["--timeout", str(patience)] if parts[0] == "python" else []
+    if parts[0] == "mbpoll":
+        parts[1:1] = ["-o", "10"]
     return [sys.executable if part in ("python", "python3") else part for part in parts]
 
 
