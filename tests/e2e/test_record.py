@@ -11,7 +11,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -128,14 +128,14 @@ def test_the_simulated_node_is_recorded_as_its_signal_is(
 
 
 def test_a_signal_that_has_ended_is_not_waited_for(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    numbers = np.arange(3000)
+    numbers = np.arange(1000)
     with simulate(signal=recorded(1000, ("a0",), numbers, numbers[:, None], "a signal"), once=True) as sim:
         command = [sim.port, str(path), "--channels", "a0", "--rate", "1000", *PATIENT]
         assert record.main(command) == EXIT_FAILURE
     got = read_recording(path)
     assert (got.raw[:, 0] == got.samples).all()
     lost = sum(count for _, count in json.loads(beside(path).read_text())["gaps"])
-    assert got.samples[0] + len(got.samples) + lost == 3000
+    assert got.samples[0] + len(got.samples) + lost == 1000
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("error: the node takes no more samples, though it says that it does")
     assert line.endswith(f"; {len(got.samples)} samples, kept in {path} so far")
@@ -204,15 +204,25 @@ def test_what_cannot_be_done_is_said_before_a_node_is_asked(path: Path, command:
 # ------------------------------------------------------------------------------------------------- while it runs
 
 
+SOONER = """
+import runpy, sys
+sys.argv[0] = "-m"
+from host.data import recorder
+recorder.CHECK_SECONDS = 0.1
+runpy.run_module("host.record", run_name="__main__", alter_sys=True)
+"""
+"""python -m host.record, but what is held comes into the file sooner."""
+
+
 class Running:
     """The command at a terminal of its own. said: what it has printed on stderr."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, how: Sequence[str], *arguments: str) -> None:
         ours, theirs = pty.openpty()
         self.terminal, self._theirs = ours, theirs
         self.before = termios.tcgetattr(theirs)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "host.record", *PATIENT, *arguments],
+            [sys.executable, *how, *PATIENT, *arguments],
             stdin=theirs,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -243,8 +253,8 @@ class Running:
 
 
 @contextmanager
-def running(*arguments: str) -> Iterator[Running]:
-    it = Running(*arguments)
+def running(*arguments: str, how: Sequence[str] = ("-c", SOONER)) -> Iterator[Running]:
+    it = Running(how, *arguments)
     try:
         yield it
     finally:
@@ -259,6 +269,12 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def newest(path: Path) -> str | None:
+    """The label of the newest scan that is in the file."""
+    *lines, _ = path.read_text().split("\n") if path.exists() else [""]
+    return lines[-1].rpartition(",")[2] if lines else None
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -277,14 +293,13 @@ def test_keys_label_what_comes_and_the_terminal_is_given_back(path: Path, number
         )
         with running(*arguments) as it:
             it.wait("note: keys: n normal, w worn, space for none; Ctrl-C ends it\n")
-            for key, word in (("n", "normal"), ("x", ""), ("w", "worn"), (" ", "no label"), ("w", "worn")):
+            for key, word in (("n", "normal"), ("x", None), ("w", "worn"), (" ", ""), ("w", "worn")):
                 it.press(key)
-                if word:
-                    it.wait(f"note: {word} from sample ")
+                if word is not None:
+                    it.wait(f"note: {word or 'no label'} from sample ")
                     it.wait(" on\n")
                     it.said = ""
-                    size = path.stat().st_size if path.exists() else 0
-                    until(lambda size=size: path.exists() and path.stat().st_size > size)  # type: ignore[misc]
+                    until(lambda word=word: newest(path) == word)  # type: ignore[misc]
             it.process.send_signal(number)
             assert it.end() == 0
     said = json.loads(it.out)
@@ -335,7 +350,9 @@ def test_ctrl_c_is_the_end_where_no_other_is_asked_for(path: Path) -> None:
     with stand_in(node) as port:
         for more, status in (((), 0), (("--seconds", "1000"), EXIT_INTERRUPTED)):
             size = path.stat().st_size if path.exists() else 0
-            with running(port, str(path), "--channels", "a0", "--rate", "1000", *more) as it:
+            with running(
+                port, str(path), "--channels", "a0", "--rate", "1000", *more, how=("-m", "host.record")
+            ) as it:
                 until(lambda size=size: path.exists() and path.stat().st_size > size)  # type: ignore[misc]
                 assert node.channels == 1
                 it.process.send_signal(signal.SIGINT)

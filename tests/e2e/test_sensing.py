@@ -67,22 +67,12 @@ def test_a_node_takes_it_and_is_asked_rows_only_when_overridden(
 def test_record_train_deploy_and_it_decides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A pump in its three states; then, with no master on the bus, each window of another recording as the PC says."""
     patient = ("--timeout", str(ANSWER))
-    for name, seconds in (("run", "1.5"), ("test", "0.5")):
-        for kind in KINDS:
-            with simulate(signal=generated([f"pump:{kind}"])) as sim:
+    for kind in KINDS:
+        with simulate(signal=generated([f"pump:{kind}"])) as sim:
+            for name, seconds in (("run", "1.5"), ("test", "0.5")):
+                how = ["--channels", "a0,d0", "--rate", "2000", "--seconds", seconds, "--label", kind]
                 file = str(tmp_path / f"{name}-{kind}.csv")
-                how = [
-                    "--channels",
-                    "a0,d0",
-                    "--rate",
-                    "2000",
-                    "--seconds",
-                    seconds,
-                    "--label",
-                    kind,
-                    *patient,
-                ]
-                assert record.main([sim.port, file, *how]) == 0
+                assert record.main([sim.port, file, *how, *patient]) == 0
     data = [word for kind in KINDS for word in ("--data", str(tmp_path / f"run-{kind}.csv"))]
     image = tmp_path / "pump.img"
     how = ["--window", "256", "--hop", "64", "--votes", "2/3", "--led", "worn"]
