@@ -18,6 +18,7 @@ SOURCES = ["tests/port/memory.c", "tests/port/stdio_node.c"]
 WRITE_REGISTERS_MAX = 123
 ALL_WORK = 100_000
 COMMAND_MAX = 4096
+ANSWER_MAX = 1 << 16
 TRIES_MAX = 500
 FRAME_WHOLE = 0x8000
 OUTCOME = struct.Struct("6B")
@@ -117,20 +118,19 @@ class MemoryNode:
 
     # ------------------------------------------------------------------------------------------------- commands
 
-    def _read(self, size: int) -> bytes:
-        assert self._process.stdout is not None
-        data = b""
-        while len(data) < size:
-            part = self._process.stdout.read(size - len(data))
-            if not part:
-                raise AssertionError(f"the node has ended: {self._process.communicate()[1].decode()}")
-            data += part
-        return data
-
     def _command(self, code: str, data: bytes = b"") -> bytes:
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.write(code.encode() + struct.pack("<I", len(data)) + data)
-        return self._read(struct.unpack("<I", self._read(4))[0])
+        answer, size = b"", 4
+        while len(answer) < size:
+            part = self._process.stdout.read(ANSWER_MAX)  # nothing follows an answer that was not asked for
+            if not part:
+                raise AssertionError(f"the node has ended: {self._process.communicate()[1].decode()}")
+            answer += part
+            if len(answer) >= 4:
+                size = 4 + int.from_bytes(answer[:4], "little")
+        return answer[4:]
 
     def request(self, frame: bytes, *, damaged: int | None = None) -> bytes:
         """A frame and the silence after it -> the reply frame, or b"". damaged: index of a broken character."""

@@ -171,6 +171,8 @@ class NodeModel:
         self.decision = False
         self.model: Model | None = None
         self.image = b""
+        self._clipped_of: tuple[bytes, list[int]] = (b"", [])
+        self._clipped = False
         if self.models.active:
             self._run(self.models.active.payload)
         self._round()
@@ -238,8 +240,13 @@ class NodeModel:
 
     @property
     def clipped(self) -> bool:
+        """Worked out when something has changed: it is asked for in every round of the main loop."""
         inputs = self.model.inputs if self.model else 0
-        return any(bool(fixed_clips(self._shifted(i), self._fraction(i))) for i in range(inputs))
+        of = self.image, self.float_bits[:inputs]
+        if self._clipped_of != of:
+            self._clipped_of = of
+            self._clipped = any(bool(fixed_clips(self._shifted(i), self._fraction(i))) for i in range(inputs))
+        return self._clipped
 
     @property
     def out_of_range(self) -> bool:
