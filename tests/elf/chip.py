@@ -45,7 +45,6 @@ class Chip:
         self.engine = Engine()
         self.time = Timeline(self.engine, HSI_HZ)
         self.nvic = Nvic(self.engine.shorten)
-        self.watches: list[int] = []
         self.stall_until = 0
         self.reset_request: str | None = None
         self.violation: Violation | None = None

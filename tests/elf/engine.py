@@ -27,6 +27,7 @@ UNICORN = "2.1.4"
 NOWHERE = 0xFFFF_FFFE  # an end address that no code reaches
 RETURN_PAGE = 0xFFFF_FFE0  # EXC_RETURN values live above this (PM0214 2.3.7)
 WFI, WFE, YIELD = 0xBF30, 0xBF20, 0xBF10
+PAGE = 1024  # whose permissions Unicorn keeps for this core
 STATE_BYTES = 4096  # of Unicorn's own state, searched once for its counter
 
 GENERAL = (
@@ -89,7 +90,9 @@ class Engine:
         self._raised: BaseException | None = None
         self._broke = False
         self._guarded = False
-        self._undo: tuple[int, bytes] | None = None
+        self._memory: list[tuple[int, int, int]] = []
+        self._guards: dict[int, int] = {}
+        self._refuses: Callable[[int, bool], bool] = lambda address, write: False
         self._breaks: dict[int, int] = {}
         self._forbidden: Callable[[int], None] | None = None
         self.uc.hook_add(const.UC_HOOK_CODE, lambda *arguments: None, None, NOWHERE, NOWHERE)
@@ -147,16 +150,14 @@ class Engine:
             self.pc = self.reg(arm.UC_ARM_REG_PC)
         if self._raised is not None:
             raise self._raised
+        if self._guarded:
+            return Stop.GUARD
         if error:
             return self._explain(error, start)
         if self._interrupt is not None:
             return self._explain_interrupt(self._interrupt)
         if self._broke:
             return Stop.BREAK
-        if self._guarded:
-            if self._undo is not None:
-                self.uc.mem_write(*self._undo)
-            return Stop.GUARD
         if not limited and self._halfword(self.pc - 2) == WFI:
             return Stop.SLEEP
         return Stop.LIMIT
@@ -219,6 +220,7 @@ class Engine:
 
     def map_memory(self, base: int, size: int, permissions: int) -> None:
         self.uc.mem_map(base, size, permissions)
+        self._memory.append((base, size, permissions))
 
     def store(self, address: int, data: bytes) -> None:
         """Write data that is no code."""
@@ -276,20 +278,30 @@ class Engine:
         self.uc.ctl_flush_tb()
         return hook
 
-    def watch(self, kinds: int, first: int, last: int, forbidden: Callable[[int, bool], bool]) -> int:
-        """Stop before any access in first..last that `forbidden(address, is_write)` refuses."""
+    def guard(self, spans: Sequence[tuple[int, int, bool]], refuses: Callable[[int, bool], bool]) -> None:
+        """Ask `refuses(address, is_write)` before any access to these spans, and stop where it does; replaces what has
+        been guarded before. Of each: first and last address, and whether reads need no asking. Not inside of a run.
 
-        def check(uc: Uc, access: int, address: int, size: int, value: int, data: object) -> None:
-            write = access == const.UC_MEM_WRITE
-            if forbidden(address, write):
-                self.fault_address, self.fault_write, self._guarded = address, write, True
-                # Unicorn lets the write happen all the same: it is taken back after the run.
-                self._undo = (address, self.read(address, size)) if write else None
-                uc.emu_stop()
+        It goes by the permissions of their pages. A hook on loads and stores would slow down all of them.
+        """
+        for page, permissions in self._guards.items():
+            self._permit(page, PAGE, permissions)
+        self._guards = {}
+        self._refuses = refuses
+        for first, last, readable in spans:
+            permissions = next(
+                kept for base, size, kept in self._memory if base <= first and last < base + size
+            )
+            for page in range(first & -PAGE, last + 1, PAGE):
+                self._guards[page] = permissions
+                self._permit(
+                    page, PAGE, permissions & ~(const.UC_PROT_WRITE | (0 if readable else const.UC_PROT_READ))
+                )
 
-        hook = self.uc.hook_add(kinds, check, None, first, last)
-        self.uc.ctl_flush_tb()
-        return hook
+    def _stops_at_guard(self, address: int, write: bool) -> bool:
+        if self.shielded(lambda: self._refuses(address, write), True):
+            self.fault_address, self.fault_write, self._guarded = address, write, True
+        return self._guarded
 
     def forbid(self, base: int, size: int, action: Callable[[int], None]) -> Callable[[], None]:
         """Call `action(address)`, which raises, at any read of this memory, which nobody may write, and before any
@@ -357,11 +369,18 @@ class Engine:
     def _on_write_protected(
         self, uc: Uc, access: int, address: int, size: int, value: int, data: object
     ) -> bool:
+        if address & -PAGE in self._guards:
+            if self._stops_at_guard(address, True):
+                return False
+            self.uc.mem_write(address, (value & (1 << 8 * size) - 1).to_bytes(size, "little"))
+            return True
         if self.shielded(lambda: self.on_protected_write(address, size, value & (1 << 8 * size) - 1), True):
             return True  # Unicorn drops the write: the flash controller applies it when its time has passed
         return self._on_invalid(uc, access, address, size, value, data)
 
     def _on_invalid(self, uc: Uc, access: int, address: int, size: int, value: int, data: object) -> bool:
+        if access == const.UC_MEM_READ_PROT and address & -PAGE in self._guards:
+            return not self._stops_at_guard(address, False)
         if self._forbidden is not None and access == const.UC_MEM_READ_PROT:
             action = self._forbidden
             self.shielded(lambda: action(address), None)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from unicorn import unicorn_const as const
-
 if TYPE_CHECKING:
     from .chip import Chip
 
@@ -83,15 +81,14 @@ class Mpu:
         return self._in_force(self._chip.nvic.execution_priority()) and self.forbidden(address, write)
 
     def _apply(self) -> None:
-        """Watch just the restricted spans: any watch at all slows every load and store by a quarter."""
-        engine = self._chip.engine
-        while self._chip.watches:
-            engine.unhook(self._chip.watches.pop())
         self._restricted = []
+        guarded = []
         for region in range(REGIONS) if self._control & ENABLE else ():
             access = self._attributes[region] >> 24 & 7
             if self._attributes[region] & 1 and access in NO_ACCESS + READ_ONLY:
-                kinds = const.UC_HOOK_MEM_WRITE | (const.UC_HOOK_MEM_READ if access in NO_ACCESS else 0)
                 first, last = self._span(region)
+                if not self._chip.is_ram(first, last + 1 - first):
+                    self._chip.fail(f"MPU region {region}: a restriction at {first:#010x} has no model")
                 self._restricted.append((first, last))
-                self._chip.watches.append(engine.watch(kinds, first - 3, last, self._refuses))
+                guarded.append((first, last, access in READ_ONLY))
+        self._chip.engine.guard(guarded, self._refuses)
