@@ -13,6 +13,8 @@ from .pty_line import PtyLine
 
 START_MS = 20
 """By then the firmware listens: who is told where the node is may ask at once."""
+LOOK_MS = 20
+"""It listens so much later where the pin is held: it looks all the while."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
     status = 0
     try:
         with PtyLine(machine, options.link, follow=options.follow) as line:
-            machine.run(milliseconds=START_MS)
+            machine.run(milliseconds=START_MS + LOOK_MS * options.present)
             print(f"the node is at {options.link or line.path}", flush=True)
             lamp = None  # whoever reads knows it from the first line on
             while not stopped:
