@@ -37,6 +37,13 @@ GENERAL = (
 )
 FLOATS = tuple(range(arm.UC_ARM_REG_S0, arm.UC_ARM_REG_S0 + 32))
 
+READ_REGISTER = ctypes.CFUNCTYPE(
+    ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint, ctypes.c_void_p
+)
+WRITE_REGISTER = ctypes.CFUNCTYPE(
+    None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint, ctypes.c_uint64, ctypes.c_void_p
+)
+
 T = TypeVar("T")
 
 
@@ -79,6 +86,7 @@ class Engine:
         self._handle = getattr(self.uc, "_uch")  # noqa: B009 - the binding has no public name for it
         self._word = ctypes.c_uint32()
         self._word_at = ctypes.byref(self._word)
+        self._ahead = ctypes.create_string_buffer(16)
         self._half = ctypes.create_string_buffer(2)
         self.pc = 0
         self.fault_address = 0
@@ -90,6 +98,7 @@ class Engine:
         self._raised: BaseException | None = None
         self._broke = False
         self._guarded = False
+        self._callbacks: list[Any] = []
         self._memory: list[tuple[int, int, int]] = []
         self._guards: dict[int, int] = {}
         self._refuses: Callable[[int, bool], bool] = lambda address, write: False
@@ -201,6 +210,16 @@ class Engine:
         if status := uclib.uc_reg_write(self._handle, register, self._word_at):
             raise UcError(status)
 
+    def plain(self) -> int:
+        """How many of the next instructions leave masks and modes alone and go on to the next: 16 bits wide, and they
+        move, reckon, load or store. There may be more of them."""
+        if uclib.uc_mem_read(self._handle, self.pc, self._ahead, len(self._ahead)):
+            return 0
+        for number, high in enumerate(self._ahead.raw[1::2]):
+            if not (high < 0x44 or 0x48 <= high < 0xB0):
+                return number
+        return len(self._ahead) // 2
+
     def regs(self, batch: Batch) -> list[int]:
         """Several registers in one call, which costs hardly more than one of them."""
         self._check(uclib.uc_reg_read_batch(self._handle, batch.registers, batch.places, batch.count))
@@ -208,7 +227,7 @@ class Engine:
 
     def set_regs(self, batch: Batch, values: Sequence[int]) -> None:
         """In their order."""
-        batch.words[:] = values
+        batch.words[:] = [*values]
         self._check(uclib.uc_reg_write_batch(self._handle, batch.registers, batch.places, batch.count))
 
     def reg_pc(self) -> int:
@@ -332,19 +351,23 @@ class Engine:
     def map_registers(
         self, base: int, size: int, read: Callable[[int, int], int], write: Callable[[int, int, int], None]
     ) -> None:
-        def on_read(uc: Uc, offset: int, width: int, data: object) -> int:
+        def on_read(handle: int, offset: int, width: int, data: object) -> int:
             try:  # as in shielded(), which costs two more calls, millions of times
                 return read(base + offset, width)
             except BaseException as raised:
                 return self._carry(raised, 0)
 
-        def on_write(uc: Uc, offset: int, width: int, value: int, data: object) -> None:
+        def on_write(handle: int, offset: int, width: int, value: int, data: object) -> None:
             try:
                 write(base + offset, width, value)
             except BaseException as raised:
                 self._carry(raised, None)
 
-        self.uc.mmio_map(base, size, on_read, None, on_write, None)
+        # By Unicorn's C function: the binding puts two calls of its own before each of these.
+        callbacks = READ_REGISTER(on_read), WRITE_REGISTER(on_write)
+        self._callbacks += callbacks
+        reader, writer = (ctypes.cast(callback, ctypes.c_void_p) for callback in callbacks)
+        self._check(uclib.uc_mmio_map(self._handle, base, size, reader, None, writer, None))
 
     def shielded(self, action: Callable[[], T], otherwise: T) -> T:
         """Run a callback's work; what it raises crosses Unicorn's C code by hand and comes out of run()."""

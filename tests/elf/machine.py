@@ -237,7 +237,8 @@ class Machine:
             return
         count = max(1, time.cycles_until(min(horizon, time.now + SLICE)))
         if cpu.masked:
-            count = 1  # nothing tells when PRIMASK or BASEPRI lets the pending exception through
+            # Nothing tells when PRIMASK or BASEPRI lets the pending exception through.
+            count = min(count, chip.engine.plain() + 1)
         if target is not None:
             count = min(count, max(1, target - self.instructions))
         stop = chip.engine.run(count)

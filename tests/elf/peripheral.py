@@ -32,6 +32,8 @@ class Peripheral:
         self.name = name
         self.gate = gate  # the bus and bit that clock it: ("APB1", 18) is RCC_APB1ENR bit 18
         self.reg: dict[str, int] = {}
+        self._enable, self._clock = (f"{gate[0]}ENR", 1 << gate[1]) if gate else ("", 0)
+        self._words = {offset: register.name for offset, register in self.registers.items()}
         self.reset()
 
     def reset(self) -> None:
@@ -44,10 +46,13 @@ class Peripheral:
         self.reg[name] = value
 
     def read(self, offset: int, size: int) -> int:
+        if size == 4 and offset in self._words and self._clocked():
+            return self.load(self._words[offset])
         name = self._find(offset, size, "read").name
-        if size == 4:
-            return self.load(name)
         return self.load(name) >> 8 * (offset & 3) & (1 << 8 * size) - 1
+
+    def _clocked(self) -> bool:
+        return not self._clock or bool(self.chip.rcc.reg[self._enable] & self._clock)
 
     def write(self, offset: int, size: int, value: int) -> None:
         register = self._find(offset, size, "write")
@@ -64,9 +69,8 @@ class Peripheral:
         self.store(register.name, value & ~register.ro | kept)
 
     def _find(self, offset: int, size: int, verb: str) -> Register:
-        if self.gate is not None and not self.chip.rcc.clocked(self.gate):
-            gate = f"RCC {self.gate[0]}ENR"
-            self.chip.fail(f"{verb} of {self.name}+{offset:#x} while its clock in {gate} is off")
+        if not self._clocked():
+            self.chip.fail(f"{verb} of {self.name}+{offset:#x} while its clock in RCC {self._enable} is off")
         register = self.registers.get(offset & ~3)
         if register is None:
             self.chip.fail(f"{verb} of {self.name}+{offset:#x}: this register has no model")

@@ -67,9 +67,6 @@ class Rcc(Peripheral):
     def note_reset(self, cause: str) -> None:
         self.reg["CSR"] = RESET_FLAGS[cause] | (0 if cause == "power" else self.reg["CSR"])
 
-    def clocked(self, gate: tuple[str, int]) -> bool:
-        return bool(self.reg[f"{gate[0]}ENR"] >> gate[1] & 1)
-
     @property
     def timer1_hz(self) -> int:
         """Clock of TIM2..TIM7: twice PCLK1 when APB1 is divided (RM0090 figure 'clock tree')."""

@@ -205,11 +205,12 @@ class Board:
 
     def levels_at(self, port: str) -> tuple[int, int]:
         """Of a port's pins now: those that the outside drives, and which of these are high."""
-        driven, high, us = 0, 0, self._chip.time.us
+        driven, high = 0, 0
         for pin, source in self.pins.items():
             if pin[1] == port:
                 driven |= 1 << int(pin[2:])
-                high |= bool(source if isinstance(source, int) else source(us)) << int(pin[2:])
+                level = source if isinstance(source, int) else source(self._chip.time.us)
+                high |= bool(level) << int(pin[2:])
         return driven, high
 
     @property
