@@ -157,7 +157,8 @@ def elf() -> Path:
 def flashes(elf: Path) -> dict[str, bytes]:
     """All with the line at BAUD, but for the blank one."""
     blank = Machine(elf).flash_image
-    master = ready(elf)
+    master = patient(ready(elf).machine)
+    master.machine.chip.flash.slowness = ERASE
     master.set_line(BAUD, Format.F8E1, Gap.TRUE_CHARACTERS)
     master.deploy(OLD)
     one = master.machine.flash_image

@@ -14,7 +14,7 @@ from host.core.registers import bytes_registers, placed
 from host.core.wire import BAUD_MAX, BAUD_MIN, BY_NAME, Format, Gap, Table
 from tests.e2e.scenario import AND
 from tests.elf import Edge
-from tests.elf.firmware import START_MS, firmware_elf, powered, ready
+from tests.elf.firmware import START_MS, firmware_elf, powered, prepared
 from tests.elf.master import FORMATS, Master
 
 ECHO = bytes.fromhex("08 00 00 A5 37")
@@ -30,7 +30,7 @@ def elf() -> Path:
 @pytest.fixture(scope="module")
 def flash(elf: Path) -> bytes:
     """A node's flash with its stores prepared."""
-    return ready(elf).machine.flash_image
+    return prepared(elf)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from host.core.wire import Command, Start, Trust
 from tests.elf import Machine
-from tests.elf.firmware import START_MS, firmware_elf, ready
+from tests.elf.firmware import START_MS, firmware_elf, prepared
 from tests.elf.gpio import INPUT, PULL_UP
 from tests.elf.master import Master
 
@@ -26,7 +26,7 @@ def elf() -> Path:
 
 @pytest.fixture(scope="module")
 def flash(elf: Path) -> bytes:
-    return ready(elf).machine.flash_image
+    return prepared(elf)
 
 
 def present(machine: Machine) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from host.core.wire import Format, Gap
 from host.node.link import silence_seconds
 from tests.desk import Desk
-from tests.elf.firmware import firmware_elf, powered, ready
+from tests.elf.firmware import firmware_elf, powered, prepared
 from tests.elf.master import Master
 from tests.elf.timeline import MICROSECOND
 from tests.ring_node import analog
@@ -40,7 +40,7 @@ class MachineLink(VirtualLink):
 @pytest.fixture(scope="module")
 def flash() -> bytes:
     """A node's flash with its stores prepared."""
-    return ready(firmware_elf()).machine.flash_image
+    return prepared(firmware_elf())
 
 
 def numbered(channel: int) -> Callable[[float], int]:

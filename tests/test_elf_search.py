@@ -10,7 +10,7 @@ from host.core.modbus import frame_seal, frame_valid, registers_of
 from host.core.registers import bytes_registers
 from host.core.wire import SEARCH_ADDRESS, WIRE_VERSION
 from host.node.search import EVERYBODY, UID_BITS, Prefix, search_pdu
-from tests.elf.firmware import firmware_elf, powered, ready
+from tests.elf.firmware import firmware_elf, powered, prepared
 from tests.elf.master import Master
 
 
@@ -21,7 +21,7 @@ def elf() -> Path:
 
 @pytest.fixture(scope="module")
 def master(elf: Path) -> Master:
-    return powered(elf, flash=ready(elf).machine.flash_image)
+    return powered(elf, flash=prepared(elf))
 
 
 def called(master: Master, pdu: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ SILENCE_MS = 5
 BLANK_MS = 1600
 """After so long a blank chip has made its stores: two erases of 16 KiB, and one of the 128 that trust's have."""
 
+SETTLED_MS = 300
+"""After so long one that has its stores has tested its lamp and reckoned its hashes."""
+
 
 def firmware_elf() -> Path:
     """The ELF, built if need be; without what builds it, the test is left out."""
@@ -35,10 +39,24 @@ def powered(elf: Path, *, flash: bytes | None = None, **options: Any) -> Master:
     return Master(machine)
 
 
-def ready(elf: Path, **options: Any) -> Master:
-    """A node with nothing left to do, on a silent line on which nothing was said."""
-    master = powered(elf, **options)
+def prepared(elf: Path) -> bytes:
+    """The flash of a node that was new, and has made its stores."""
+    return _prepared(elf, elf.stat().st_mtime_ns)
+
+
+@functools.cache
+def _prepared(elf: Path, modified: int) -> bytes:
+    """Once for all tests of a process: the blank start takes the machine a second."""
+    master = powered(elf)
     master.machine.run(milliseconds=BLANK_MS)
+    master.wait_idle()
+    return master.machine.flash_image
+
+
+def ready(elf: Path, **options: Any) -> Master:
+    """A node with nothing left to do, on a silent line on which nothing was said; its stores are made."""
+    master = powered(elf, flash=prepared(elf), **options)
+    master.machine.run(milliseconds=SETTLED_MS)
     master.wait_idle()
     master.machine.run(milliseconds=SILENCE_MS)
     master.machine.bus.received.clear()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import subprocess
 import sys
 import tempfile
@@ -13,16 +12,10 @@ from pathlib import Path
 
 from tests.patience import PATIENCE
 
-from .firmware import ready
+from .firmware import prepared
 
 ROOT = Path(__file__).parents[2]
 SOON = PATIENCE
-
-
-@functools.cache
-def _prepared(elf: Path, modified: int) -> bytes:
-    """The flash of a node that has been on before, without a model: a blank one first erases its stores."""
-    return ready(elf).machine.flash_image
 
 
 class ElfNode:
@@ -30,7 +23,7 @@ class ElfNode:
 
     def __init__(self, elf: Path, folder: Path, present: bool) -> None:
         link, flash = folder / "node", folder / "flash.bin"
-        flash.write_bytes(_prepared(elf, elf.stat().st_mtime_ns))
+        flash.write_bytes(prepared(elf))
         command = [sys.executable, "-m", "tests.elf", str(elf), "--link", str(link)]
         command += ["--follow", "--flash", str(flash), *["--present"] * present]
         self.port = str(link)

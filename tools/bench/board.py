@@ -40,7 +40,7 @@ from host.core.wire import (
     Loss,
 )
 from host.progress import Progress, silent
-from tests.elf import Machine
+from tests.elf import Machine, firmware
 from tests.elf.chip import CCM, CCM_SIZE
 from tests.elf.cycles import Cycles
 from tests.elf.features import Features
@@ -53,7 +53,6 @@ from tools.bench.networks import NARROW, NETWORKS, WIDE, four_kib_image, he_netw
 
 RUNTIME = ("infer.c", "fixed.c")
 FLASH = range(BASE, BASE + SIZE)
-SECTOR_READY_MS = 1600
 DEPLOY_BAUDS = (115200, BAUD_MAX)
 CHARACTER_BITS = 11
 REQUESTS = 8
@@ -257,9 +256,7 @@ def training(elf: Path, *, adam: bool) -> Training:
 
 def ready(elf: Path, baud: int, model: Model | None = None) -> Master:
     """A node with prepared stores that runs the model and speaks at `baud` with true gaps."""
-    master = Master(Machine(elf))
-    master.machine.run(milliseconds=SECTOR_READY_MS)
-    master.wait_idle()
+    master = firmware.ready(elf)
     if model is not None:
         master.deploy(encode(model))
     master.set_line(baud, Format.F8E1, Gap.TRUE_CHARACTERS)
