@@ -32,7 +32,7 @@ SILENCE_US = 1750
 """After which a frame has ended."""
 OLD, NEW = encode(AND), encode(NAND)
 """With inputs of 0 the lamp is dark, and lit."""
-PHASES = 12
+PHASES = 8
 """Of each state: at random times of its rounds."""
 SETTINGS_SECTORS, SECTOR_SIZE = (0x0800_C000, 0x080E_0000), 0x4000
 
