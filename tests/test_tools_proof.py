@@ -34,6 +34,11 @@ def spoil(path: Path, right: str, wrong: str) -> None:
     path.write_text(text.replace(right, wrong), encoding="utf-8")
 
 
+def few_sizes(root: Path, harness: str, right: str, wrong: str) -> None:
+    """A fault that is there at each size is sought at few of them; the proof itself takes all."""
+    spoil(root / proof.FOLDER / f"{harness}.c", right, wrong)
+
+
 def failures(root: Path, harness: proof.Harness = LINK) -> list[str]:
     return proof.analyse(harness, root).failures
 
@@ -56,11 +61,13 @@ def test_a_word_behind_a_sector_is_found(copy: Path) -> None:
 def test_a_part_behind_the_end_of_an_image_is_found(copy: Path) -> None:
     right = "size > (size_t)(reader->end - part)"
     spoil(copy / "firmware/core/reader.c", right, f"{right} + 1")
+    few_sizes(copy, "reader", "static uint8_t bytes[WIRE_IMAGE_MAX]", "static uint8_t bytes[256]")
     assert any("check 'refused' got status" in line for line in failures(copy, HARNESSES["reader"]))
 
 
 def test_arguments_behind_the_end_of_an_order_are_found(copy: Path) -> None:
     spoil(copy / "firmware/core/order.c", "size != ORDER_HEADER", "size > 2 + ORDER_HEADER")
+    few_sizes(copy, "order", "any_between(0, sizeof bytes)", "any_between(112, 136)")
     found = failures(copy, HARNESSES["order"])
     assert any("check 'whole' got status" in line for line in found)
     assert any("out of bounds read" in line for line in found)
