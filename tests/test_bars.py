@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,11 @@ OF_THE_DATA = re.compile("left unused|held out has inputs beyond the ranges|^fix
 """What is true of some splits, and no doubt of the training."""
 
 
-def scores(capsys: pytest.CaptureFixture[str], *argv: str) -> Iterator[dict[str, Any]]:
+def scores(
+    capsys: pytest.CaptureFixture[str], *argv: str, seeds: Sequence[int] = SEEDS
+) -> Iterator[dict[str, Any]]:
     """Of the test part, a run a seed."""
-    for seed in SEEDS:
+    for seed in seeds:
         assert train.main([*argv, "--seed", str(seed), "--json"]) == 0
         said = json.loads(capsys.readouterr().out)
         assert [one for one in said["warnings"] if not OF_THE_DATA.search(one)] == []
@@ -52,20 +54,21 @@ def test_classes(capsys: pytest.CaptureFixture[str], folder: Path, name: str) ->
 
 
 def of_diabetes(
-    capsys: pytest.CaptureFixture[str], folder: Path, *times: float
+    capsys: pytest.CaptureFixture[str], folder: Path, *times: float, seeds: Sequence[int] = SEEDS
 ) -> tuple[list[float], list[float]]:
     """R2 of each seed, float and fixed."""
     path = diabetes_csv(folder, *times)
-    runs = list(scores(capsys, "--model", "wxb", "--data", path, "--target", "progression"))
+    runs = list(scores(capsys, "--model", "wxb", "--data", path, "--target", "progression", seeds=seeds))
     float_, fixed = ([run[which]["r2"] for run in runs] for which in ("float", "fixed"))
     return float_, fixed
 
 
 def test_numbers_in_any_units(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    """In other units each seed's is the same, which two of them show."""
     float_, fixed = of_diabetes(capsys, folder)
     assert statistics.mean(float_) >= DIABETES_BAR
     assert statistics.mean(fixed) >= DIABETES_BAR
     for times in ((1000.0, 1.0), (1e-5, 1.0), (1000.0, 1000.0), (1e-5, 1e-5)):
-        same, nearly = of_diabetes(capsys, folder, *times)
-        assert same == pytest.approx(float_, abs=1e-6)
-        assert nearly == pytest.approx(fixed, abs=1e-3)
+        same, nearly = of_diabetes(capsys, folder, *times, seeds=SEEDS[:2])
+        assert same == pytest.approx(float_[:2], abs=1e-6)
+        assert nearly == pytest.approx(fixed[:2], abs=1e-3)

@@ -224,7 +224,8 @@ def _render(subject: Descent, ending: str) -> bytes:
 def _settle(figure: Figure) -> None:
     """Lay it out, to a millionth of its size: the solver's last bits hang on where objects lie in memory, and an SVG
     names what it clips by them, so that one picture would not always be the same bytes."""
-    figure.draw_without_rendering()
+    engine: Any = figure.get_layout_engine()
+    engine.execute(figure)
     figure.set_layout_engine("none")
     for axes in figure.axes:
         x, y, width, height = (round(end, 6) for end in axes.get_position(original=True).bounds)
