@@ -89,7 +89,10 @@ def compare(twins: Twins, cases: Sequence[Case]) -> int:
 
 
 def test_infer_of_a_million_random_pairs(twins: Twins) -> None:
-    assert compare(twins, random_cases()) >= PAIRS
+    """Under sanitizers of the same models, with one in ten of their inputs."""
+    one_in = 10 if twins.sanitized else 1
+    cases = [(model, image, x[::one_in], y[::one_in]) for model, image, x, y in random_cases()]
+    assert compare(twins, cases) >= PAIRS // one_in
 
 
 def test_the_random_cases_are_worth_their_number() -> None:

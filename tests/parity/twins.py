@@ -59,6 +59,7 @@ class Twins:
 
     def __init__(self, build: tuple[str, list[str]]) -> None:
         cc, flags = build
+        self.sanitized = flags is SANITIZE
         self._program = program("twins", ["tests/parity/twins.c"], flags=flags, cc=cc)
 
     def ask(self, records: Sequence[Record]) -> list[bytes]:
