@@ -17,7 +17,7 @@ from host.models.quantise import default_ranges, quantise
 from host.models.report import fixed_sums
 from host.show.tables import quantisation
 
-NETWORKS, ROWS = 300, 3000
+NETWORKS, ROWS = 200, 3000
 HIDDEN = [Activation.RELU] * 3 + [Activation.TANH, Activation.SIGMOID, Activation.STEP, Activation.IDENTITY]
 
 

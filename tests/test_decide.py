@@ -113,18 +113,22 @@ def python_twin(sequence: Sequence) -> list[Said]:
     return said
 
 
+def question(sequence: Sequence) -> bytes:
+    """As tests/parity/decide.c is asked."""
+    d, on, calls = sequence
+    head = struct.pack(
+        "<2i8I",
+        *(on, d.threshold_off, d.votes, d.of, d.on_delay, d.off_delay, d.hold, d.latch, d.before),
+        len(calls),
+    )
+    return head + b"".join(struct.pack("<IiI", c.call, c.output, c.time % CLOCK) for c in calls)
+
+
 def c_twin(build: tuple[str, list[str]], sequences: list[Sequence]) -> list[NDArray[np.bool_]]:
     """Of each sequence what Said has, a row a call."""
     cc, flags = build
     path = program("decide", ["tests/parity/decide.c"], flags=flags, cc=cc)
-    asked = b""
-    for d, on, calls in sequences:
-        asked += struct.pack(
-            "<2i8I",
-            *(on, d.threshold_off, d.votes, d.of, d.on_delay, d.off_delay, d.hold, d.latch, d.before),
-            len(calls),
-        )
-        asked += b"".join(struct.pack("<IiI", c.call, c.output, c.time % CLOCK) for c in calls)
+    asked = b"".join(map(question, sequences))
     done = subprocess.run([str(path)], input=asked, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
     ends = list(itertools.accumulate(len(sequence.calls) for sequence in sequences))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import struct
 import subprocess
 from collections import Counter
@@ -9,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
-import numpy as np
 import pytest
 
 from host.core import order as orders
@@ -78,24 +78,24 @@ class Maker:
     """Random orders, valid ones, at the edges too."""
 
     def __init__(self, seed: int) -> None:
-        self.rng = np.random.default_rng(seed)
+        self.rng = random.Random(seed)  # scalars: several times as fast as numpy's
 
     def number(self, low: int, high: int) -> int:
         """In low..high, an end of it as often as not."""
-        kind = self.rng.integers(4)
-        return low if kind == 0 else high if kind == 1 else int(self.rng.integers(low, high + 1))
+        kind = self.rng.randrange(4)
+        return low if kind == 0 else high if kind == 1 else self.rng.randrange(low, high + 1)
 
     def filled(self, size: int) -> bytes:
         """With something in it, though it may be a single bit."""
-        data = bytearray(self.rng.bytes(size) if self.rng.integers(2) else size)
-        data[int(self.rng.integers(size))] |= 1 << int(self.rng.integers(8))
+        data = bytearray(self.rng.randbytes(size) if self.rng.randrange(2) else size)
+        data[self.rng.randrange(size)] |= 1 << self.rng.randrange(8)
         return bytes(data)
 
     def words(self, count: int) -> list[int]:
-        return [int(word) for word in self.rng.integers(0, 1 << 16, count)]
+        return [self.rng.getrandbits(16) for _ in range(count)]
 
     def write(self) -> bytes:
-        name, whole = [("INPUTS", 1), ("INPUTS_FLOAT", 2)][self.rng.integers(2)]
+        name, whole = [("INPUTS", 1), ("INPUTS_FLOAT", 2)][self.rng.randrange(2)]
         row = BY_NAME[name]
         count = whole * self.number(1, (ARGUMENTS_MAX // 2 - 1) // whole)
         address = row.address + whole * self.number(0, (row.size - count) // whole)
@@ -106,8 +106,8 @@ class Maker:
         return orders.coils_arguments(self.number(0, COILS - count), count, self.number(0, (1 << count) - 1))
 
     def key(self) -> bytes:
-        gone = bool(self.rng.integers(4) == 0)
-        guarded = not gone and bool(self.rng.integers(2))
+        gone = bool(self.rng.randrange(4) == 0)
+        guarded = not gone and bool(self.rng.randrange(2))
         return orders.key_arguments(NO_KEY if gone else self.filled(KEY_BYTES), guarded)
 
     def arguments(self, command: Command) -> bytes:
@@ -124,48 +124,48 @@ class Maker:
         return makers[command]() if command in makers else b""
 
     def order(self) -> Order:
-        command = list(FORMS)[self.rng.integers(len(FORMS))]
+        command = list(FORMS)[self.rng.randrange(len(FORMS))]
         return Order(
             command,
-            self.number(1, 0xFFFF) if self.rng.integers(2) else self.rng.bytes(UID_BYTES),
+            self.number(1, 0xFFFF) if self.rng.randrange(2) else self.rng.randbytes(UID_BYTES),
             self.number(1, 0xFFFFFFFF),
             self.filled(HASH_BYTES) if command in OF_AN_IMAGE else NO_HASH,
             self.arguments(command),
-            self.rng.bytes(SIGNATURE_BYTES),
+            self.rng.randbytes(SIGNATURE_BYTES),
         )
 
     def mutant(self, data: bytes) -> bytes:
         """Another command, other arguments, a byte, a bit, or an end that is elsewhere."""
         changed = bytearray(data)
-        at = int(self.rng.integers(len(data)))
-        match int(self.rng.integers(8)):
+        at = self.rng.randrange(len(data))
+        match self.rng.randrange(8):
             case 0:
-                changed[at] ^= 1 << int(self.rng.integers(8))
+                changed[at] ^= 1 << self.rng.randrange(8)
             case 1:
-                changed[int(self.rng.integers(HEADER.size - HASH_BYTES))] = EDGE[self.rng.integers(len(EDGE))]
+                changed[self.rng.randrange(HEADER.size - HASH_BYTES)] = EDGE[self.rng.randrange(len(EDGE))]
             case 2:
-                changed[1] = int(self.rng.integers(20))
+                changed[1] = self.rng.randrange(20)
             case 3:
-                changed[HEADER.size + int(self.rng.integers(8))] = EDGE[self.rng.integers(len(EDGE))]
+                changed[HEADER.size + self.rng.randrange(8)] = EDGE[self.rng.randrange(len(EDGE))]
             case 4:
                 changed = changed[:at]
             case 5:
-                changed += self.rng.bytes(int(self.rng.integers(1, 12)))
+                changed += self.rng.randbytes(self.rng.randrange(1, 12))
             case 6:
                 return self.resized(data)
             case _:
-                start, size = BLANKS[self.rng.integers(len(BLANKS))]
+                start, size = BLANKS[self.rng.randrange(len(BLANKS))]
                 changed[start : start + size] = bytes(size)
         return bytes(changed)
 
     def resized(self, data: bytes) -> bytes:
         """More or fewer arguments, and the header says so."""
         size = self.number(0, ARGUMENTS_MAX + 4)
-        arguments = (data[HEADER.size : -SIGNATURE_BYTES] + self.rng.bytes(size))[:size]
+        arguments = (data[HEADER.size : -SIGNATURE_BYTES] + self.rng.randbytes(size))[:size]
         return data[:3] + bytes([size]) + data[4 : HEADER.size] + arguments + data[-SIGNATURE_BYTES:]
 
     def anything(self) -> bytes:
-        data = bytearray(self.rng.bytes(int(self.rng.integers(ORDER_MAX + 10))))
+        data = bytearray(self.rng.randbytes(self.rng.randrange(ORDER_MAX + 10)))
         data[:1] = bytes([ORDER_VERSION])[: len(data)]
         return bytes(data)
 

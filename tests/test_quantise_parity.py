@@ -19,7 +19,7 @@ from host.models.quantise import default_ranges, quantise
 from tests.programs import COMPILERS, program
 
 WANTED = struct.Struct(f"<6Id{LAYERS_MAX + 1}H{LAYERS_MAX}B{NAME_BYTES}s2B4x")
-MODELS = 400
+MODELS = 200
 
 
 @dataclass(frozen=True)
