@@ -16,7 +16,7 @@ from tests.test_crypto import LOW_ORDER, blake2b, flipped, forged, pair, publish
 DATA, STATE, HASH = CCM, CCM + 0x3000, CCM + 0x3200
 SIGNATURE, KEY = CCM + 0x3300, CCM + 0x3400
 EVERY_BIT = 61
-"""One in so many: each takes the machine half a second. tests/test_crypto.py has them all."""
+"""One in so many: each takes the machine a tenth of a second. tests/test_crypto.py has them all."""
 
 
 @pytest.fixture(scope="module")

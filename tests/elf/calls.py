@@ -17,7 +17,7 @@ from unicorn import arm_const as arm
 from host.compiler import LIBRARY, library
 
 from .chip import SRAM, SRAM_SIZE
-from .engine import FLOATS, GENERAL, Engine, Stop
+from .engine import FLOATS, GENERAL, Batch, Engine, Stop
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -27,7 +27,10 @@ RESULTS = {"void": "", "u32": "<I", "i32": "<i", "u64": "<Q", "i64": "<q", "f32"
 LIMIT = 2_000_000_000
 SPARE, SPARE_SIZE = SRAM + SRAM_SIZE // 2, 32 << 10  # between an ELF's variables and a stack at the end
 RETURN_TO = 0x0FFF_FFF0  # unmapped: arriving there is the return
-SPECIAL = (arm.UC_ARM_REG_CONTROL, arm.UC_ARM_REG_SP, arm.UC_ARM_REG_LR, arm.UC_ARM_REG_FPSCR)
+SAVED = Batch(
+    *(*GENERAL, *FLOATS),
+    *(arm.UC_ARM_REG_CONTROL, arm.UC_ARM_REG_SP, arm.UC_ARM_REG_LR, arm.UC_ARM_REG_FPSCR),
+)
 
 
 @functools.cache
@@ -74,9 +77,9 @@ class Caller:
         Run the firmware to `main` first if the function needs initialised variables.
         """
         engine, chip = self._engine, self._machine.chip
-        saved = {register: engine.reg(register) for register in (*GENERAL, *FLOATS, *SPECIAL)}
+        saved, stack = engine.regs(SAVED), engine.reg(arm.UC_ARM_REG_SP)
         pc, flags = engine.pc, engine.reg(arm.UC_ARM_REG_XPSR)
-        self._place(arguments, saved[arm.UC_ARM_REG_SP])
+        self._place(arguments, stack)
         engine.set_reg(arm.UC_ARM_REG_LR, RETURN_TO | 1)
         engine.pc = self._machine.address(function)
         with Counter(engine) as counter:
@@ -92,8 +95,7 @@ class Caller:
         if engine.pc != RETURN_TO:
             chip.fail(f"the call of {function} ended by {stop.value}")
         result = self._result(returns)
-        for register, value in saved.items():
-            engine.set_reg(register, value)
+        engine.set_regs(SAVED, saved)
         engine.set_reg(arm.UC_ARM_REG_XPSR_NZCVQG, flags)
         engine.pc = pc
         return result, counter.instructions
