@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from host.boards import monocypher, simulated
-from host.compiler import ROOT
+from host.compiler import ROOT, compile_c
 from host.errors import NeuronError
 
 NAME = monocypher.PACKAGE.replace("==", "-")
@@ -84,7 +84,14 @@ def test_a_folder_that_cannot_be_is_one_line(archive: Path, monkeypatch: pytest.
         monocypher.fetch(python(archive, "true"))
 
 
-def test_the_node_is_built_with_it_or_without(monkeypatch: pytest.MonkeyPatch, archive: Path) -> None:
+def test_the_node_is_built_with_it_or_without(
+    monkeypatch: pytest.MonkeyPatch, archive: Path, tmp_path: Path
+) -> None:
+    """Without it quickly, for nobody runs that one."""
+    monkeypatch.setattr(simulated, "build_folder", lambda: tmp_path)
+    monkeypatch.setattr(
+        simulated, "compile_c", lambda target, files, flags, cc: compile_c(target, files, [*flags, "-O0"], cc)
+    )
     without = simulated.build()
     monkeypatch.undo()
     with_it = simulated.build()
