@@ -25,9 +25,9 @@ from tests.elf.master import Master
 from tests.sessions import GO, go_pdu
 
 BAUD = 1_000_000
-CUTS = 40
+CUTS = 28
 """In each case, unless it says otherwise."""
-FEWER = 24
+FEWER = 16
 """Where most of the way has been cut in another case."""
 ERASE = 0.1
 """Of the usual time of the flash, so that the tests wait less."""
