@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from tests.memory_node import MemoryNode
+from tests.programs import SANITIZE
 
 
 class InMemory:
@@ -45,14 +46,19 @@ class InMemory:
 
 @contextmanager
 def memory_fleet(
-    count: int, *, first: int = 11, moves: bool = False, same: bool = False
+    count: int,
+    *,
+    first: int = 11,
+    moves: bool = False,
+    same: bool = False,
+    flags: Sequence[str] = SANITIZE,
 ) -> Iterator[list[InMemory]]:
     """Nodes 1..count, their UIDs these numbers, at the addresses from `first` on, or all at the same. moves: these may
-    change."""
+    change. flags: of the compiler."""
     with ExitStack() as stack:
         nodes = []
         for number in range(1, count + 1):
             address = first if same else first + number - 1
-            node = stack.enter_context(MemoryNode(number=number, address=address))
+            node = stack.enter_context(MemoryNode(number=number, address=address, flags=flags))
             nodes.append(InMemory(node, number, None if moves else address))
         yield nodes

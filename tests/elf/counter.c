@@ -12,8 +12,8 @@ typedef int read_memory(void *engine, uint64_t address, void *bytes, uint64_t si
 struct counter {
     read_memory *read; /* Unicorn's own */
     uint64_t instructions;
-    uint8_t weights[(FLASH_SIZE + SRAM_SIZE) /
-                    2]; /* of the halfwords that code can stand in: 1 more, 0 is unknown */
+    /* of the halfwords that code can stand in: 1 more than they weigh, 0 where that is unknown */
+    uint8_t weights[(FLASH_SIZE + SRAM_SIZE) / 2];
 };
 
 void counter_begin(struct counter *c, read_memory *read);
@@ -33,12 +33,10 @@ void counter_begin(struct counter *c, read_memory *read)
 
 static uint8_t *weight_at(struct counter *c, uint64_t address)
 {
-    if (address >= FLASH && address < FLASH + FLASH_SIZE) {
+    if (address >= FLASH && address < FLASH + FLASH_SIZE)
         return &c->weights[(address - FLASH) / 2];
-    }
-    if (address >= SRAM && address < SRAM + SRAM_SIZE) {
+    if (address >= SRAM && address < SRAM + SRAM_SIZE)
         return &c->weights[(FLASH_SIZE + address - SRAM) / 2];
-    }
     return NULL;
 }
 
@@ -56,16 +54,14 @@ static void weigh(struct counter *c, void *engine, uint64_t address, uint8_t *we
     *weight = 2;
     if (opcode >> 8 == 0xBF && (opcode & 0xF)) {
         uint8_t members = 4;
-        for (uint32_t mask = opcode; !(mask & 1); mask >>= 1) {
+        for (uint32_t mask = opcode; !(mask & 1); mask >>= 1)
             members--;
-        }
         *weight = (uint8_t)(members + 2);
         uint64_t member = address + 2;
         for (uint8_t i = 0; i < members; i++) {
             uint8_t *of_member = weight_at(c, member);
-            if (of_member) {
+            if (of_member)
                 *of_member = 1;
-            }
             member += halfword(c, engine, member) >> 11 >= 0x1D ? 4 : 2;
         }
     }
@@ -80,8 +76,7 @@ void counter_step(void *engine, uint64_t address, uint32_t size, void *data)
         c->instructions++;
         return;
     }
-    if (!*weight) {
+    if (!*weight)
         weigh(c, engine, address, weight);
-    }
     c->instructions += *weight - 1u;
 }

@@ -5,8 +5,7 @@ the same on every computer, and without what a PC and a node take to think.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from host.core.wire import Gap
@@ -17,14 +16,15 @@ from host.node.node import Node
 from host.node.staging import deploy
 from host.progress import Progress, silent
 from tests.fleet_line import FleetLine, Lost, is_block
-from tests.memory_fleet import InMemory
-from tests.memory_node import MemoryNode
+from tests.memory_fleet import InMemory, memory_fleet
 from tools.bench.networks import eight_kib_image, four_kib_image
 
 NODES, FIRST = 32, 11
 BAUD = 115200
 LOST = 0.03
 SEEDS = 3
+QUICK = ["-O2"]
+"""Without the sanitizers of the tests' own nodes: they would take most of the time."""
 STEP = "a fleet in virtual time"
 
 
@@ -104,21 +104,9 @@ def _fleet(nodes: Sequence[InMemory], image: bytes) -> Fleet:
     return Fleet("fleet.toml", tuple(members), BAUD)
 
 
-@contextmanager
-def _nodes() -> Iterator[list[InMemory]]:
-    """NODES of them, built without the sanitizers of the tests' own: these are what would take the time."""
-    with ExitStack() as stack:
-        nodes = []
-        for number in range(1, NODES + 1):
-            address = FIRST + number - 1
-            node = stack.enter_context(MemoryNode(number=number, address=address, flags=["-O2"]))
-            nodes.append(InMemory(node, number, address))
-        yield nodes
-
-
 def roll_out(image: bytes, gap: Gap, lost: Lost) -> Rollout:
     """An image to NODES nodes that run another."""
-    with _nodes() as nodes:
+    with memory_fleet(NODES, first=FIRST, flags=QUICK) as nodes:
         for node in nodes:
             node.node.work()
             node.node.deploy(four_kib_image())
@@ -142,7 +130,7 @@ def roll_out(image: bytes, gap: Gap, lost: Lost) -> Rollout:
 
 def one_by_one(image: bytes) -> float:
     """Seconds of the line that host.deploy takes for the same nodes, one after the other."""
-    with _nodes() as nodes:
+    with memory_fleet(NODES, first=FIRST, flags=QUICK) as nodes:
         line = FleetLine(nodes, baud=BAUD)
         for i in range(NODES):
             deploy(Node(line, FIRST + i), image)
