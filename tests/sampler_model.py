@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cache
 
@@ -41,8 +42,7 @@ class SamplerModel:
     def _begin(self) -> None:
         """A ring that is empty."""
         self.origin = self.head
-        self.frames: dict[int, list[int]] = {}
-        self._kept_from = self.head
+        self.frames: OrderedDict[int, list[int]] = OrderedDict()  # whose first is found at once
         self.levels: list[int] = [0] * DIGITAL
         self.known = False
         self.raw: list[list[int]] = [[] for _ in range(DIGITAL)]
@@ -127,13 +127,8 @@ class SamplerModel:
             frame.append(self._settle(levels))
         self.frames[self.head] = frame
         self.head += 1
-        oldest = self.oldest
-        if oldest - self._kept_from > len(self.frames):  # a test has set the numbers on
-            self.frames = {number: row for number, row in self.frames.items() if number >= oldest}
-        else:
-            for number in range(self._kept_from, oldest):
-                self.frames.pop(number, None)
-        self._kept_from = oldest
+        while (eldest := next(iter(self.frames))) < self.oldest:
+            del self.frames[eldest]
 
     def frequency(self, i: int) -> int:
         periods, scans = self.measured[i]

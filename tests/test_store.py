@@ -15,7 +15,7 @@ from host.compiler import ROOT
 from tests.patience import PATIENCE
 from tests.programs import COMPILERS, CORE, SANITIZE, program
 
-FAULTS = ["tests/faults/nor.c", "tests/faults/world.c", "tests/faults/crc.c"]
+FAULTS = ["tests/faults/nor.c", "tests/faults/world.c", f"{CORE}/crc.c"]
 DRIVER = [*FAULTS, "tests/faults/store_cuts.c"]
 ROT = [*FAULTS, "tests/faults/store_rot.c"]
 STORE = [f"{CORE}/store_boot.c", f"{CORE}/store.c"]

@@ -416,7 +416,7 @@ int main(int argc, char **argv)
         thinning = (unsigned)strtoul(argv[1], NULL, 10);
     anew = argc > 2;
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
-    world_begin();
+    make_forged();
     wear_out();
     live_long();
     half_erase();

@@ -251,7 +251,7 @@ int main(int argc, char **argv)
     const unsigned thin = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 1;
     bool holds = true;
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
-    world_begin();
+    make_forged();
     copy_sector();
     for (unsigned i = 0; i < sizeof starts / sizeof *starts && holds; i++) {
         run_start(&starts[i], i, stride, thin);

@@ -39,14 +39,9 @@ struct plan {
 /* The store under test: one at a time, it lives in RAM and dies with every cut. */
 extern struct store store;
 
-/* Before anything else: the CRC-32, and bytes that look like records. */
-void world_begin(void);
-
-/* Make the tables of this CRC-32. False when it would not be core/crc.c's, bit for bit. */
-bool crc_begin(void);
-
 /* Payloads look like records of high sequence numbers. */
 extern bool forging;
+void make_forged(void);
 
 /* How often a boot after a cut commit found the old, and the new. */
 extern unsigned long outcomes_old, outcomes_new;
