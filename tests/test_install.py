@@ -81,7 +81,7 @@ def test_the_wheel_has_every_module_and_source(packages: Path) -> None:
     wanted = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "host").rglob("*")
-        if path.suffix in (".py", ".md", ".c", ".h", ".csv", ".txt")
+        if path.suffix in (".py", ".md", ".c", ".h", ".csv", ".txt", ".json", ".html", ".css", ".js", ".svg")
     }
     for folder in ("core", "crypto", "app", "port", "port/native"):
         sources = [path for path in (ROOT / "firmware" / folder).iterdir() if path.suffix in (".c", ".h")]

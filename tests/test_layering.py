@@ -128,6 +128,7 @@ FLOORS = (
     ("boards",),
     ("training",),
     ("show",),
+    ("web",),
     ("cli",),
     ("lessons",),
     (

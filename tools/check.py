@@ -41,6 +41,9 @@ DEBIAN = {
     "/usr/lib/arm-none-eabi/lib/nano.specs": "libnewlib-arm-none-eabi",
     "npm": "npm",
     "mbpoll": "mbpoll",
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
+    "/usr/sbin/mosquitto": "mosquitto",
 }
 """What the checks use beside PyPI's packages: program, or file, and Debian's package of it."""
 

@@ -25,7 +25,7 @@ OLDEST_PYTHON = "3.11"
 FIRST = "check"
 """The lock of most packages; the others take its versions, so that one environment can hold them all."""
 LOCKS = {
-    FIRST: ["dependencies", "data", "dev", "firmware", "trust"],
+    FIRST: ["dependencies", "data", "dev", "firmware", "serve", "trust"],
     "build": ["build"],
     "demo": ["dependencies"],
     "firmware": ["firmware"],
