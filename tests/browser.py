@@ -22,8 +22,9 @@ from tests.patience import PATIENCE
 FLAGS = """
     --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
     --disable-component-update --disable-sync --hide-scrollbars
+    --disable-dev-shm-usage
 """.split()
-"""No sandbox: it wants a user who is not root, and the pages are ours."""
+"""No sandbox: it wants a user who is not root, and the pages are ours. No /dev/shm: a container's is small."""
 HERE_ALONE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
 PHONE = (360, 740)
 """Width and height of a phone's page, in CSS pixels."""
