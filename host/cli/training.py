@@ -308,8 +308,6 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--show", action="store_true", help="the same in a window")
 
 
-NETWORK_OPTIONS = ("layers", "no_bias", "activation", "tries")
-"""What only a network has."""
 MODEL_OPTIONS = (
     "data",
     "init",
@@ -322,7 +320,10 @@ MODEL_OPTIONS = (
     "loss",
     "grid",
     "standardise",
-    *NETWORK_OPTIONS,
+    "layers",
+    "no_bias",
+    "activation",
+    "tries",
 )
 COLUMN_OPTIONS = ("target", "drop", "columns", "categorical", "missing", "task")
 """What says how to read a file."""
@@ -372,7 +373,7 @@ def _given(args: argparse.Namespace, parser: argparse.ArgumentParser, options: S
 
 def _conflict(args: argparse.Namespace, parser: argparse.ArgumentParser) -> str | None:
     """What is wrong with these options together, or None. An option that would do nothing is wrong too."""
-    from host.core.fixed import VALUE_MAX
+    from host.training.options import conflict
     from host.training.plan import algorithm_of
 
     if args.model is None and (given := _given(args, parser, MODEL_OPTIONS)):
@@ -389,35 +390,22 @@ def _conflict(args: argparse.Namespace, parser: argparse.ArgumentParser) -> str 
         return f"{given} needs a node: give --deploy PORT"
     if args.full_history and not args.json:
         return "--full-history goes with --json"
-    if args.model != "mlp" and (given := _given(args, parser, NETWORK_OPTIONS)):
-        return f"{given} goes with --model mlp"
-    if args.activation and args.layers and len(args.layers) == 2:
-        return "--activation is of layers between inputs and outputs: --layers has none"
     if args.resume and (given := _given(args, parser, BEGIN_OPTIONS)):
         return f"{given} does nothing with --resume, which says it all"
-    if args.init is not None and args.tries > 1:
-        return "--tries does nothing with --init: all would start from the same parameters"
-    if args.init is not None and max(map(abs, args.init)) > VALUE_MAX:
-        return f"--init has a number beyond {VALUE_MAX:.0f}"
     for model in models_of(args):
-        if problem := _conflict_of(args, parser, algorithm_of(options_of(args, model))):
+        options = options_of(args, model)
+        algorithm = algorithm_of(options)
+        if problem := _conflict_of(args, parser, algorithm) or conflict(options, algorithm):
             return problem
     return None
 
 
 def _conflict_of(args: argparse.Namespace, parser: argparse.ArgumentParser, algorithm: str) -> str | None:
-    """What does not go with the algorithm, or None."""
-    searched = algorithm == "grid"
-    if searched and args.model == "mlp":
-        return "--algorithm grid is for a single neuron; mlp has too many parameters"
-    if searched and (given := _given(args, parser, DESCENT_OPTIONS)):
+    """What else does not go with a search, or None."""
+    if algorithm != "grid" or args.model == "mlp":
+        return None
+    if given := _given(args, parser, DESCENT_OPTIONS):
         return f"{given} does not go with --algorithm grid, which only looks at the loss"
-    if args.grid and not searched:
-        return "--grid goes with --algorithm grid"
-    if args.batch_size and algorithm not in ("minibatch", "adam"):
-        return "--batch-size goes with --algorithm minibatch or adam"
-    if args.shuffle and (algorithm == "batch" or (algorithm == "adam" and not args.batch_size)):
-        return "--shuffle goes with --algorithm sgd or minibatch, or adam with --batch-size"
-    if searched and args.on_board:
+    if args.on_board:
         return "--on-board goes without --algorithm grid: that is the PC's"
     return None

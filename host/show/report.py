@@ -33,24 +33,31 @@ CURVE_POINTS = 500
 
 def show(trained: Trained, out: Console) -> None:
     """A training, for people."""
-    data, report = trained.data, trained.report
-    say(out, f"{trained.plan.label}, {trained.plan.recipe.kind}", style="bold")
-    for line in how_in_words(trained):
+    title, *lines = in_words(trained)
+    say(out, title, style="bold")
+    for line in lines:
         say(out, line)
     say(out)
-    for line in (*loss_lines(trained), "", *result_in_words(trained), *losses_in_words(trained)):
-        say(out, line)
-    say(out)
+
+
+def in_words(trained: Trained) -> list[str]:
+    """A training, line by line, what was trained first."""
+    lines = [
+        f"{trained.plan.label}, {trained.plan.recipe.kind}",
+        *how_in_words(trained),
+        "",
+        *loss_lines(trained),
+        "",
+        *result_in_words(trained),
+        *losses_in_words(trained),
+        "",
+    ]
     if trained.is_scored:
-        for line in (*scored.scores_in_words(trained), ""):
-            say(out, line)
+        lines += [*scored.scores_in_words(trained), ""]
     elif trained.changed.rows:
-        say(out, f"  {trained.changed.in_words()}")
-        say(out)
-    say(out, f"  quantised to 16 bits, an image of {report.image_bytes} bytes")
-    for line in tables.quantisation(report, data):
-        say(out, line)
-    say(out)
+        lines += [f"  {trained.changed.in_words()}", ""]
+    lines.append(f"  quantised to 16 bits, an image of {trained.report.image_bytes} bytes")
+    return lines + tables.quantisation(trained.report, trained.data)
 
 
 def how_in_words(trained: Trained) -> list[str]:

@@ -20,7 +20,7 @@ from host.models.report import Report, fixed_outputs, fixed_sums
 from host.models.sensed import integers
 from host.show.report import LOSS_NAMES
 from host.show.stretches import Signal, signal_of
-from host.training.fit import Diverged
+from host.training.fit import Diverged, Epoch
 from host.training.plan import Plan
 from host.training.trained import Measure, Trained, measures_of
 
@@ -77,8 +77,7 @@ class Descent:
         """The path, and the first loss around it: first parameters, second parameters, losses on their grid."""
         measure = next(iter(self.losses.values()))
         path = self.path[thin(len(self.path), POINTS_DRAWN)]
-        side = int(np.clip(np.sqrt(LOSS_ROWS / len(self.x)), 15, 101))
-        first, second = (np.linspace(*padded(c.min(), c.max(), 0.25), side) for c in path.T)
+        first, second = around(path, len(self.x), 101)
         losses = np.array([[measure([float(u), float(v)]) for u in first] for v in second])
         return path, first, second, losses
 
@@ -185,23 +184,34 @@ def subject_of(
     return Subject(y=y, path=path, real=real, fixed=fixed, **{**fields, **others})
 
 
+def around(path: Float, samples: int, most: int) -> list[Float]:
+    """Points on the axis of each parameter, around a path (steps, parameters), at which to look at the loss of so many
+    samples: `most`, or of many samples fewer."""
+    side = int(np.clip(np.sqrt(LOSS_ROWS / samples), 15, most))
+    return [np.linspace(*padded(column.min(), column.max(), 0.25), side) for column in path.T]
+
+
 AWAY = 1e4
 """How many times its first value the loss may reach on the drawn part of a path that leads away."""
 
 
-def diverged_descent(plan: Plan, diverged: Diverged) -> Descent:
-    """A training that led away, as far as there is something to be seen."""
-    data, history = plan.data, diverged.fit.history
+def in_sight(diverged: Diverged) -> list[Epoch]:
+    """The epochs of a training that led away, as far as there is something to be seen."""
+    history = diverged.fit.history
     seen = next(
         (n for n, epoch in enumerate(history) if not epoch.loss <= AWAY * history[0].loss), len(history)
     )
-    history = history[: max(seen, 2)]
-    finite = [epoch for epoch in history if np.isfinite([epoch.loss, *epoch.parameters]).all()]
+    return [epoch for epoch in history[: max(seen, 2)] if np.isfinite([epoch.loss, *epoch.parameters]).all()]
+
+
+def diverged_descent(plan: Plan, diverged: Diverged) -> Descent:
+    """A training that led away, as far as there is something to be seen."""
+    data, seen = plan.data, in_sight(diverged)
     return Descent(
         title=f"{plan.label}: {counted(len(data), 'sample')}, {plan.algorithm}, rate {plan.config.rate:g}, diverges",
         x=data.x,
-        path=np.array([diverged.start, *(epoch.parameters for epoch in finite)]),
-        counts=[0, *(epoch.epoch + 1 for epoch in finite)],
+        path=np.array([diverged.start, *(epoch.parameters for epoch in seen)]),
+        counts=[0, *(epoch.epoch + 1 for epoch in seen)],
         parameters=_parameters_of(plan) if plan.config.units[1:] == (1,) else "?" * plan.config.count,
         losses=measures_of(plan.config, {part: plan.samples.weighted(part) for part in plan.samples.parts}),
         loss_name=LOSS_NAMES[plan.config.loss],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from host.core.decide import AT_ONCE, Decision
+from host.core.fixed import VALUE_MAX
 from host.data.windows import Windowing
 
 
@@ -70,3 +71,36 @@ class Options:
     def own_data(self) -> bool:
         """Whether the samples come from people's files."""
         return bool(self.data or self.recordings)
+
+
+NETWORK_OPTIONS = {
+    "layers": "--layers",
+    "bias": "--no-bias",
+    "activation": "--activation",
+    "tries": "--tries",
+}
+"""What only a network has."""
+
+
+def conflict(options: Options, algorithm: str) -> str | None:
+    """What does not go together whatever the data are, or None: an option that would do nothing is wrong too.
+    algorithm: that is taken."""
+    usual = Options(options.model)
+    given = [said for name, said in NETWORK_OPTIONS.items() if getattr(options, name) != getattr(usual, name)]
+    if options.model != "mlp" and given:
+        return f"{given[0]} goes with --model mlp"
+    if options.activation and options.layers and len(options.layers) == 2:
+        return "--activation is of layers between inputs and outputs: --layers has none"
+    if options.init is not None and options.tries > 1:
+        return "--tries does nothing with --init: all would start from the same parameters"
+    if options.init is not None and max(map(abs, options.init)) > VALUE_MAX:
+        return f"--init has a number beyond {VALUE_MAX:.0f}"
+    if algorithm == "grid" and options.model == "mlp":
+        return "--algorithm grid is for a single neuron; mlp has too many parameters"
+    if options.grid and algorithm != "grid":
+        return "--grid goes with --algorithm grid"
+    if options.batch_size and algorithm not in ("minibatch", "adam"):
+        return "--batch-size goes with --algorithm minibatch or adam"
+    if options.shuffle and (algorithm == "batch" or (algorithm == "adam" and not options.batch_size)):
+        return "--shuffle goes with --algorithm sgd or minibatch, or adam with --batch-size"
+    return None

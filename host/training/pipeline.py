@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from host.core.image import Names, encode
 from host.data.scaler import fold, unscaled
-from host.models.dense import dense_layers
+from host.models.dense import Dense, dense_layers
 from host.models.quantise import quantise
 from host.progress import Progress
 from host.training import grid
@@ -12,6 +14,16 @@ from host.training.doubts import doubts
 from host.training.fit import fit
 from host.training.plan import Plan
 from host.training.trained import Trained, measures_of
+
+
+def float_layers(plan: Plan, parameters: Sequence[float]) -> list[Dense]:
+    """The float model of these parameters, for raw inputs."""
+    layers, samples = dense_layers(plan.config, parameters), plan.samples
+    if samples.target_scaler:
+        layers[-1] = unscaled(layers[-1], samples.target_scaler)
+    if samples.input_scaler:
+        layers[0] = fold(layers[0], samples.input_scaler)
+    return layers
 
 
 def train(plan: Plan, progress: Progress | None = None) -> Trained:
@@ -43,11 +55,7 @@ def train(plan: Plan, progress: Progress | None = None) -> Trained:
     kept = tries.index(min(tries))
     fitted = fits[kept]
 
-    layers = dense_layers(config, fitted.end.parameters)
-    if samples.target_scaler:
-        layers[-1] = unscaled(layers[-1], samples.target_scaler)
-    if samples.input_scaler:
-        layers[0] = fold(layers[0], samples.input_scaler)
+    layers = float_layers(plan, fitted.end.parameters)
     model, report = quantise(
         data.name,
         layers,

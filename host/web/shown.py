@@ -200,8 +200,8 @@ class Row(TypedDict):
 class TrainingJson(TypedDict):
     """A training, whatever came of it.
 
-    state:      "waiting", "running", "trained", "diverged", "refused" or "cancelled". Only of one that is trained or has
-                diverged there is more than id, state, error, model, done and total: what says nothing is "", [], 0,
+    state:      "waiting", "running", "trained", "diverged", "refused" or "cancelled". Only of one that is trained or
+                has diverged there is more than id, state, error, model, done and total: else "", [], 0,
                 false or null.
     error:      one line: why it was refused, or that it was cancelled.
     done, total: epochs, while it runs.
