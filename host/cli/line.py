@@ -120,14 +120,12 @@ class Line:
             timeout=self.timeout,
             trace=self.trace,
         ) as node:
-            from host.node.keyed import require_free, require_uid, with_key
+            from host.node.keyed import obeyed, require_uid
 
             if self.uid is not None:
                 require_uid(node, self.uid)
-            if signer is not None:
-                node = with_key(node, signer)
-            elif deed is not Deed.READ and not asked:
-                require_free(node, changes=deed is Deed.CHANGE)
+            if signer is not None or (deed is not Deed.READ and not asked):
+                node = obeyed(node, signer, changes=deed is Deed.CHANGE)
             yield node
 
 

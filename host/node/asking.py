@@ -102,12 +102,10 @@ class OnNode(Twin):
 
     most = 1
 
-    def __init__(self, node: Node, none: str, override: str) -> None:
-        """none: what to do where no model runs; override: what sets OVERRIDE."""
-        identity = node.identity()
-        if identity.sequence == 0:
-            raise NodeError(f"the node runs no model: {none}")
-        super().__init__(running_image(node, identity))
+    def __init__(self, node: Node, none: str, override: str, image: bytes | None = None) -> None:
+        """none: what to do where no model runs; override: what sets OVERRIDE; image: that is known to run, None: it is
+        read."""
+        super().__init__(_running(node, none) if image is None else image)
         self._node, self._coils = node, set_coils(node)
         self._last: list[int] = []
         self._at_once = self.model.decision == AT_ONCE  # otherwise the lamp is also a matter of time
@@ -173,6 +171,13 @@ class OnNode(Twin):
         if unpack(row, self._node.read_words(row, len(self._last))) != self._last:
             said.append("the node's inputs have changed again: another master writes them")
         return said
+
+
+def _running(node: Node, none: str) -> bytes:
+    identity = node.identity()
+    if identity.sequence == 0:
+        raise NodeError(f"the node runs no model: {none}")
+    return running_image(node, identity)
 
 
 def _in_words(y: Int16, number: int, beyond: bool, lit: bool) -> str:

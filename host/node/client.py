@@ -51,11 +51,13 @@ class Answered(NodeError):
 
 
 class Client:
-    """One node on an open line. A value of more than one register travels within one frame."""
+    """One node on an open line. A value of more than one register travels within one frame. attempts: how often a
+    request is sent before no answer is one."""
 
     def __init__(self, link: Link, address: int) -> None:
         self.address = address
         self.link = link
+        self.attempts = ATTEMPTS
         self._in_step = True
         self._mark = 0
 
@@ -68,7 +70,11 @@ class Client:
             raise NodeError(
                 f"{self.link.where} hears what it sends, which passes for answers: switch the adapter's echo off"
             )
+        counts = self.link.counts
+        counts.requests += 1
         if reply is None:
+            counts.damaged += self.link.heard
+            counts.unanswered += not self.link.heard
             raise NoAnswer("no reply")
         if reply[0] & EXCEPTION:
             raise Answered(reply[1])
@@ -105,7 +111,7 @@ class Client:
             except NoAnswer as error:
                 attempt += 1
                 self.doubt()
-                if attempt == ATTEMPTS:
+                if attempt >= self.attempts:
                     raise NoAnswer(
                         f"no answer from address {self.address} on {self.link.where}{self._look_at()}"
                     ) from error

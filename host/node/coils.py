@@ -35,3 +35,8 @@ def acknowledge(node: Node) -> bool:
 def override(node: Node, on: bool) -> None:
     """Whether the bus, in place of the channels, writes the inputs that come from channels."""
     node.write_coil(BY_NAME["OVERRIDE"].address, on)
+
+
+def identify(node: Node, on: bool) -> None:
+    """Whether the lamp blinks, to find this node among many."""
+    node.write_coil(BY_NAME["IDENTIFY"].address, on)

@@ -93,6 +93,7 @@ class Events:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._found: list[Event] = []
         self.lost = 0
         try:
             self.next = int(node.read_value("EVENTS_HEAD"))
@@ -105,15 +106,20 @@ class Events:
         self._ask(SHORT)
 
     def read(self) -> list[Event]:
-        """Those that have come since, as many as a node keeps; more, if there are, at the next read."""
-        found: list[Event] = []
+        """Those that have come since, as many as a node keeps; more, if there are, at the next read. Where one fails,
+        what it had found comes with the next."""
         values = self._look()
-        while values["EVENT_NUMBER"] != values["EVENTS_HEAD"] and len(found) < EVENTS:
+        while values["EVENT_NUMBER"] != values["EVENTS_HEAD"] and len(self._found) < EVENTS:
             event = self._event(values)
-            found.append(event)
+            self._found.append(event)
             self.next = event.number + 1
             values = self._ask(SHORT)
+        found, self._found = self._found, []
         return found
+
+    def put_back(self, events: list[Event]) -> None:
+        """They come once more with the next read."""
+        self._found = events + self._found
 
     def _event(self, values: dict[str, Any]) -> Event:
         if 0 < values["EVENT_COUNT"] < EVENT_GONE:

@@ -164,6 +164,15 @@ def with_key(node: Node, signer: Signer) -> KeyedNode:
     return KeyedNode(node, signer, uid, trusted)
 
 
+def obeyed(node: Node, signer: Signer | None, changes: bool) -> Node:
+    """The node, in the form that it obeys the owner of this key, None: anybody. changes: as require_free has it.
+    NodeError before anything is sent to a node that would refuse."""
+    if signer is not None:
+        return with_key(node, signer)
+    require_free(node, changes)
+    return node
+
+
 def require_trusted(node: Node) -> Trusted:
     """What the node says of whom it obeys; NodeError where it knows no keys."""
     trusted = knows_trust(node)

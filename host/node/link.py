@@ -11,7 +11,9 @@ import select
 import socket
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from host.core.modbus import (
@@ -147,9 +149,29 @@ class TcpChannel:
 # ------------------------------------------------------------------------------------------------------- link
 
 
+@dataclass
+class Counts:
+    """Requests to nodes so far, repeated ones too; those without an answer; and those where, then or when they were
+    sent first, something else or something damaged came in its place."""
+
+    requests: int = 0
+    unanswered: int = 0
+    damaged: int = 0
+
+
+FrameSeen = Callable[[str, bytes], None]
+"""seen("->" or "<-", bytes): what has just gone out, or come in."""
+
+
+def print_frame(way: str, data: bytes) -> None:
+    """For people who trace a line."""
+    print(f"{way} {frame_text(data)}", file=sys.stderr)
+
+
 class Link:
     """The way to a node. baud, line_format: how fast is spoken; gap: the silence that is kept between frames; timeout:
-    seconds for an answer, beside what the characters take; trace: show every frame on stderr.
+    seconds for an answer, beside what the characters take; trace: show every frame on stderr. counts: of requests to
+    nodes; seen: told of every frame.
 
     Another node of the same line may want a longer silence before it listens: it takes a link of its own, which begins
     with the standard's.
@@ -162,8 +184,9 @@ class Link:
         self.baud, self.line_format = baud, line_format
         self.gap = Gap.STANDARD  # which every node hears
         self.timeout = timeout
+        self.counts = Counts()
+        self.seen: FrameSeen | None = print_frame if trace else None
         self._channel = channel
-        self._trace = trace
         self._quiet_since = time.monotonic()  # somebody may just have spoken before us
         self._heard = b""
         self.echoed = False
@@ -238,8 +261,8 @@ class Link:
         return reply
 
     def _show(self, way: str, data: bytes) -> None:
-        if self._trace:
-            print(f"{way} {frame_text(data)}", file=sys.stderr)
+        if self.seen is not None:
+            self.seen(way, data)
 
     @property
     def served(self) -> bool:

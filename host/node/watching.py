@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from host.core.channels import is_analog
 from host.core.hashes import hash_of
+from host.core.image import image_crc
 from host.core.registers import Block, unpack
 from host.core.wire import BY_NAME, RAW_MAX, SAMPLE_MISSING, UNITS_MAX, EventKind, Table
+from host.errors import NeuronError
 from host.node.coils import set_coils
 from host.node.events import Event, Events
 from host.node.hops import Hop, Hops
@@ -65,12 +67,15 @@ class Look:
 
 
 class Watching:
-    """A node from now on. events, hops: what was lost or passed by is counted there; model: that runs."""
+    """A node from now on. events, hops: what was lost or passed by is counted there; model, image: that run; images:
+    those that are known by their hashes, and need not be read once more."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, images: dict[bytes, bytes] | None = None) -> None:
         self._node = node
+        self._images = {} if images is None else images
         self.events, self.hops = Events(node), Hops(node)
         self.model: Model | None = None
+        self.image = b""
         self._trusted: Trusted | None = None
         self._runs = 0, 0
         self._fed: Hop | None = None
@@ -84,6 +89,11 @@ class Watching:
         senses = self.model.senses if self.model else None
         return senses.hop / senses.rate if senses else None
 
+    @property
+    def sequence(self) -> int:
+        """The commit number of the model that runs; 0: none does."""
+        return self._runs[0]
+
     def hop(self) -> Hop | None:
         """The newest window, or what the bus has fed a model without senses; None where neither is new."""
         return self._hop(self._now())
@@ -95,6 +105,10 @@ class Watching:
             self._standing |= read_standing(self._node)
             self._standing_due = time.monotonic() + TRUST_SECONDS
         return self._standing
+
+    def glance(self) -> int:
+        """The discrete inputs, number n in bit n: one request, while the same model runs."""
+        return int(self._now()["RESULT_BITS"])
 
     def look(self) -> Look:
         """All of it."""
@@ -116,7 +130,11 @@ class Watching:
         coils = set_coils(self._node) if bit_of(bits, "HELD") else []
         events = self.events.read()
         if any(event.kind in (EventKind.TRIAL, EventKind.ORDER) for event in events):
-            self._trusted = knows_trust(self._node)
+            try:
+                self._trusted = knows_trust(self._node)
+            except NeuronError:
+                self.events.put_back(events)
+                raise
         lost = values["SCANS_LOST"]
         return Look(self.model, hop, bits, coils, sampling, channels, lost, events, self._trusted)
 
@@ -134,11 +152,14 @@ class Watching:
     def _take(self) -> None:
         """Another model runs, or none."""
         identity, self._trusted = self._node.identity(), knows_trust(self._node)
-        self._runs, self.model, self._fed = (0, 0), None, None
+        self._runs, self.model, self.image, self._fed = (0, 0), None, b"", None
         self._standing, self._standing_due = {"model_hash": None}, 0.0
         if identity.sequence:
-            image = running_image(self._node, identity)
+            image = self._images.get(self._trusted.model_hash, b"") if self._trusted else b""
+            if not image or image_crc(image) != identity.model_crc:
+                image = running_image(self._node, identity)
             self.model, self._standing["model_hash"] = checked_image(image), hash_of(image).hex()
+            self.image = self._images[hash_of(image)] = image
             self._runs = identity.sequence, identity.model_crc
             if self.model.senses:
                 self.hops.follow(self.model.inputs, self.model.outputs)

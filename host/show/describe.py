@@ -166,7 +166,7 @@ def as_lines(image: bytes) -> list[str]:
         text.append(f"    {each['name']:<{WIDTH}} step 2^{-each['fraction']}")
     if said["classes"]:
         text.append(f"  {len(said['classes'])} classes{_target(said)}: {', '.join(said['classes'])}")
-    text.append(f"  the LED is lit when {_lit(said)}")
+    text.append(f"  the LED is lit when {lit_in_words(said)}")
     text += _sensed(said) + decided_in_words(said)
     text.append(f"  self-test: {counted(said['self_test']['rows'], 'row')}, every output as the image says")
     text.append(f"  hash {said['hash']}")
@@ -228,7 +228,8 @@ def _target(said: dict[str, Any]) -> str:
     return f" of {said['target']}" if said["target"] else ""
 
 
-def _lit(said: dict[str, Any]) -> str:
+def lit_in_words(said: dict[str, Any]) -> str:
+    """When the LED is lit. said: as `as_dict`."""
     if "class" in said["led"]:
         return f"the class is {said['led']['class']}"
     of = said["outputs"][said["led"]["output"]]["name"]
