@@ -21,6 +21,7 @@ COMMANDS = {
     "predict": "ask a model, on a node or in an image file: a row, a table, a pipe",
     "settings": "a node's address, baud rate, format, watchdog and debounce",
     "monitor": "watch a node: channels, features, outputs, decision, lamp and events, live",
+    "serve": "own a line, and offer it to all: a page to look at, HTTP, MQTT, Prometheus",
     "keys": "who may change nodes: keys, and which a node obeys",
     "sim": "run a simulated node and show its lamp",
     "lesson": "seven short lessons, in English and Chinese",

@@ -141,6 +141,7 @@ FLOORS = (
         "predict",
         "settings",
         "monitor",
+        "serve",
         "keys",
         "sim",
         "lesson",

@@ -1,0 +1,98 @@
+"""The options of host.serve."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from host.boards.opening import PORT_HELP
+from host.cli.bus import add_bus_options
+from host.cli.key import add_key_options
+from host.cli.parser import Parser, file_name, program
+from host.errors import NeuronError
+
+LIBRARIES = ("starlette", "uvicorn")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Http(NamedTuple):
+    """Where to listen; port 0: any that is free."""
+
+    host: str
+    port: int
+
+    @property
+    def local(self) -> bool:
+        """Whether only this computer can come."""
+        return self.host in LOOPBACK
+
+    def url(self, port: int) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{port}/"
+
+
+USUAL = Http("127.0.0.1", 8485)
+
+
+def http_address(text: str) -> Http:
+    """Option type: HOST:PORT."""
+    host, colon, port = text.removeprefix("http://").rstrip("/").rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT like {USUAL.host}:{USUAL.port}")
+    return Http(host, int(port))
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = Parser(
+        prog=program("serve"),
+        usage="%(prog)s [options] PORT [PORT ...]",
+        description="Own one line or several, poll their nodes, and offer them to all: a page in the\n"
+        "browser, HTTP, MQTT, Prometheus. Until Ctrl-C.",
+    )
+    parser.add_argument("ports", nargs="+", metavar="PORT", help=f"{PORT_HELP}; several: a line each")
+    parser.add_argument(
+        "--http",
+        type=http_address,
+        default=USUAL,
+        metavar="HOST:PORT",
+        help=f"where the page is (default {USUAL.host}:{USUAL.port})",
+    )
+    parser.add_argument(
+        "--allow-remote",
+        action="store_true",
+        help="let other computers come, who need the token to read too: --http 0.0.0.0:8485 --allow-remote",
+    )
+    parser.add_argument(
+        "--fleet",
+        type=file_name,
+        action="append",
+        metavar="FILE",
+        help="the nodes of a line, as host.scan --save writes them (default: whoever is found); of several lines one "
+        "each, in their order",
+    )
+    add_bus_options(parser)
+    add_key_options(parser)
+    args = parser.parse_args(argv)
+    if not args.http.local and not args.allow_remote:
+        parser.error(
+            f"--http {args.http.host} is open to other computers: add --allow-remote if they may come"
+        )
+    if args.fleet and len(args.fleet) != len(args.ports):
+        parser.error(f"--fleet is of one line each: {len(args.ports)} ports, {len(args.fleet)} files")
+    if len(set(args.ports)) < len(args.ports):
+        parser.error("a port is given twice: a line has one master")
+    return args
+
+
+def require_libraries() -> None:
+    """NeuronError where what serves the page is not installed."""
+    missing = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise NeuronError(
+            f"{' and '.join(missing)} missing, which serve the page: {sys.executable} -m pip install "
+            "'neuron485[serve]' (in a clone: pip install '.[serve]')"
+        )

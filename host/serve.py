@@ -1,0 +1,108 @@
+"""Own a line, and offer it to all: a page in the browser, HTTP, MQTT and Prometheus.
+
+python -m host.serve sim                          a simulated node, and the page at http://127.0.0.1:8485
+python -m host.serve /dev/ttyUSB0                 all nodes that are found on a line
+python -m host.serve /dev/ttyUSB0 --fleet fleet.toml          those of a file, by their names there
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING
+
+from host.boards.opening import SIMULATED, open_port
+from host.cli.bus import bus_of
+from host.cli.key import key_of
+from host.cli.serving import parse, require_libraries
+from host.errors import command
+from host.show.terminal import console
+
+if TYPE_CHECKING:
+    import argparse
+
+    from host.node.fleet import Fleet
+    from host.node.link import Link
+    from host.web.hub import Hub
+    from host.web.owner import Owner
+
+SIMULATED_TIMEOUT = 5.0
+"""Seconds for an answer of a node that is a process, as late as this computer is busy."""
+
+
+def _waits(timeout: float | None, simulated: bool, link: Link) -> tuple[float, float]:
+    """Seconds for an answer to a glance, and in a search."""
+    from host.node.scanning import SIMULATED_SECONDS, WAIT_SECONDS
+
+    if timeout is not None:
+        return timeout, timeout
+    if simulated:
+        return 1.0, SIMULATED_SECONDS
+    return (0.1, WAIT_SECONDS) if link.timed else (0.3, SIMULATED_SECONDS)
+
+
+def _owner(
+    args: argparse.Namespace, hub: Hub, number: int, given: str, opened: str, fleet: Fleet | None
+) -> Owner:
+    """Of one of the ports: given, as it was typed, and what is opened for it."""
+    from dataclasses import replace
+
+    from host.core.hashes import hash_of
+    from host.web.owner import Owner
+
+    simulated = given in SIMULATED
+    bus = bus_of(args, fleet.baud if fleet else None, fleet.line_format if fleet else None)
+    if simulated and bus.timeout is None:
+        bus = replace(bus, timeout=SIMULATED_TIMEOUT)
+    members = [(one.uid, one.name, one.address) for one in fleet.members] if fleet else None
+    images = {hash_of(one.image): one.image for one in fleet.members if one.image} if fleet else {}
+    return Owner(
+        hub,
+        str(number),
+        given,
+        partial(bus.open, opened),
+        members=members,
+        waits=partial(_waits, args.timeout, simulated),
+        simulated=simulated,
+        images=images,
+    )
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parse(argv)
+    require_libraries()
+    import secrets
+
+    from host.node.fleet import read_fleet
+    from host.web.gateway import Gateway
+    from host.web.guard import LOOPBACK, Rules
+    from host.web.hub import Hub
+    from host.web.serving import listening, serve
+
+    key = key_of(args)
+    signer = key.open() if key else None
+    fleets = [read_fleet(path) if path else None for path in args.fleet or [None] * len(args.ports)]
+    hub, token = Hub(), secrets.token_urlsafe(24)
+    with ExitStack() as stack:
+        listener = stack.enter_context(listening(args.http.host, args.http.port))
+        port = listener.getsockname()[1]
+        owners = [
+            _owner(args, hub, number, given, stack.enter_context(open_port(given)), fleet)
+            for number, (given, fleet) in enumerate(zip(args.ports, fleets, strict=True), 1)
+        ]
+        gateway = Gateway(hub, owners, signer)
+        rules = Rules(token, port, args.allow_remote, None if args.allow_remote else frozenset(LOOPBACK))
+        out = console()
+        out.print(f"the page:  {args.http.url(port)}#token={token}")
+        out.print(
+            "           the token lets whoever has it change nodes; without it the page only shows them"
+        )
+        stack.enter_context(gateway.running())
+        serve(gateway, rules, listener)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,38 @@
+"""What happens, as it happens: server-sent events, from a mailbox of the hub."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator
+
+from host.web.hub import Hub
+from host.web.shapes import Json
+
+STILL_SECONDS = 15.0
+"""After so long without news a comment is sent, by which either side notices that the other has gone."""
+
+
+def packed(kind: str, said: Json) -> str:
+    return f"event: {kind}\ndata: {json.dumps(said, separators=(',', ':'), allow_nan=False)}\n\n"
+
+
+async def stream(hub: Hub, ending: threading.Event) -> AsyncIterator[str]:
+    """The whole state, then all news, until the client leaves or the gateway ends."""
+    loop, news = asyncio.get_running_loop(), asyncio.Event()
+
+    def wake() -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(news.set)
+
+    with hub.listening(wake) as box:
+        yield packed("state", hub.state())
+        while not ending.is_set():
+            try:
+                await asyncio.wait_for(news.wait(), STILL_SECONDS)
+            except TimeoutError:
+                yield ": still here\n\n"
+            news.clear()
+            if taken := box.take():
+                yield "".join(packed(kind, said) for kind, said in taken)

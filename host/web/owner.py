@@ -1,0 +1,252 @@
+"""The thread that owns a line: it polls the nodes, and between two rounds does what somebody wants of them.
+
+Whatever is done to a node is a job: a function of it, or, where it takes long, a generator that comes back after
+each piece of it, so that the others are polled meanwhile. A node has one job at a time.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+from types import GeneratorType
+from typing import Any
+
+from host.errors import NeuronError
+from host.node.events import Event
+from host.node.link import Link, is_gone
+from host.web.hub import Hub
+from host.web.poller import BACKOFF_FIRST, BACKOFF_MOST, Polled, Poller
+from host.web.shapes import Json, event_json, node_json, own_event
+
+ROUND_SECONDS = 0.05
+"""A round begins so long after the one before it, or as soon as that is done."""
+LINE_SECONDS = 1.0
+"""How a line does is said as often."""
+
+ENDING = "the gateway is ending: start it again"
+
+Work = Callable[[Polled], Any]
+
+
+@dataclass
+class _Job:
+    """uid: of its node, None: work for the whole line, which takes the poller. steps: once it has begun and is a
+    generator."""
+
+    kind: str
+    uid: str | None
+    work: Callable[[Any], Any]
+    future: Future[Any] = field(default_factory=Future)
+    steps: Generator[None, None, Any] | None = None
+
+
+class Owner:
+    """number: of the line, as it was given; port: what people call it; open_line: the way to it, opened anew where it
+    has gone; members: uid, name and address of those who shall be there, None: whoever a search finds; waits: seconds
+    for an answer to a glance, and to a search, by the link."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        number: str,
+        port: str,
+        open_line: Callable[[], AbstractContextManager[Link]],
+        *,
+        members: list[tuple[str, str, int]] | None,
+        waits: Callable[[Link], tuple[float, float]],
+        simulated: bool = False,
+        images: dict[bytes, bytes] | None = None,
+    ) -> None:
+        self.number, self.port = number, port
+        self._hub, self._open, self._members, self._waits = hub, open_line, members, waits
+        self._simulated, self._images = simulated, {} if images is None else images
+        self._jobs: deque[_Job] = deque()
+        self._running: dict[str | None, _Job] = {}
+        self._stop = False
+        self._news = threading.Condition()
+        self._state, self._trouble = "searching", ""
+        self._said = 0.0
+        self._poller: Poller | None = None
+        self._thread = threading.Thread(target=self._run, name=f"line {number}", daemon=True)
+
+    # -------------------------------------------------------------------------------------------------- from outside
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, after the round under way; who waits for a job is told."""
+        with self._news:
+            self._stop = True
+            self._news.notify()
+        self._thread.join()
+
+    def submit(self, kind: str, uid: str, work: Work) -> Future[Any]:
+        """Have this done to a node: `work(polled)`, or what the generator that it returns returns. The future has its
+        result, or NeuronError."""
+        return self._add(_Job(kind, uid, work))
+
+    def search(self) -> Future[Any]:
+        """Look for nodes; how many there are."""
+        return self._add(_Job("search", None, self._search))
+
+    def _add(self, job: _Job) -> Future[Any]:
+        with self._news:
+            if self._stop:
+                job.future.set_exception(NeuronError(ENDING))
+            else:
+                self._jobs.append(job)
+            self._news.notify()
+        return job.future
+
+    # -------------------------------------------------------------------------------------------------- its own thread
+
+    def _run(self) -> None:
+        backoff = BACKOFF_FIRST
+        while not self._stop:
+            try:
+                with self._open() as link:
+                    backoff = BACKOFF_FIRST
+                    self._own(link)
+            except NeuronError as error:
+                self._is_gone(str(error))
+                self._pause(backoff)
+                backoff = min(2 * backoff, BACKOFF_MOST)
+        self._fail_all(ENDING)
+
+    def _own(self, link: Link) -> None:
+        wait, search_wait = self._waits(link)
+        before, self._poller = self._poller, Poller(link, self, wait=wait, images=self._images)
+        poller, self._search_wait = self._poller, search_wait
+        if self._state == "gone":
+            self.own("LINE_BACK", f"{self.port} is back", None)
+        known = [(one.uid, one.name, one.address) for one in before.nodes.values()] if before else []
+        if self._members is None and not known:
+            self._state = "searching"
+            self._say_line()
+            self._search(poller)
+        else:
+            poller.adopt(self._members or known)
+        self._state, self._trouble = "up", ""
+        due = search_due = time.monotonic()
+        backoff = BACKOFF_FIRST
+        while not self._stop:
+            due = max(due + ROUND_SECONDS, time.monotonic())
+            self._step_jobs(poller)
+            poller.round()
+            if not poller.nodes and self._members is None and time.monotonic() > search_due:
+                search_due, backoff = time.monotonic() + backoff, min(2 * backoff, BACKOFF_MOST)
+                self._search(poller)
+            if time.monotonic() - self._said > LINE_SECONDS:
+                self._say_line()
+            self._pause(due - time.monotonic())
+        self._fail_all(ENDING)  # while there is a line to end them on
+
+    def _search(self, poller: Poller) -> int:
+        found = poller.search(self._search_wait)
+        self._say_line()
+        return found
+
+    def _pause(self, seconds: float) -> None:
+        """Until then, or until there is something to be done."""
+        with self._news:
+            if not self._stop and not self._jobs and not any(job.steps for job in self._running.values()):
+                self._news.wait(max(0.0, seconds))
+
+    # ------------------------------------------------------------------------------------------------------------ jobs
+
+    def _step_jobs(self, poller: Poller) -> None:
+        with self._news:
+            waiting, self._jobs = self._jobs, deque()
+        for job in waiting:
+            if job.uid in self._running:
+                with self._news:
+                    self._jobs.append(job)
+            elif job.future.set_running_or_notify_cancel():
+                self._running[job.uid] = job
+        for job in list(self._running.values()):
+            self._step(poller, job)
+
+    def _step(self, poller: Poller, job: _Job) -> None:
+        try:
+            if job.uid is None:
+                self._end(job, job.work(poller))
+                return
+            with poller.patient(job.uid) as polled:
+                self.node(polled)
+                if job.steps is None:
+                    result = job.work(polled)
+                    if not isinstance(result, GeneratorType):
+                        self._end(job, result)
+                        return
+                    job.steps = result
+                try:
+                    next(job.steps)
+                except StopIteration as stop:
+                    self._end(job, stop.value)
+        except Exception as error:
+            self._running.pop(job.uid, None)
+            job.future.set_exception(error)
+            if is_gone(error):
+                raise
+
+    def _end(self, job: _Job, result: Any) -> None:
+        self._running.pop(job.uid, None)
+        job.future.set_result(result)
+
+    def _fail_all(self, why: str) -> None:
+        with self._news:
+            jobs, self._jobs = [*self._running.values(), *self._jobs], deque()
+            self._running = {}
+        for job in jobs:
+            if job.steps is not None:
+                with suppress(NeuronError):  # it may have something to say to a node that is not there
+                    job.steps.close()
+            if job.future.running() or job.future.set_running_or_notify_cancel():
+                job.future.set_exception(NeuronError(why))
+
+    def _is_gone(self, why: str) -> None:
+        if self._state != "gone":
+            self.own("LINE_GONE", why, None)
+        self._state, self._trouble = "gone", why
+        self._say_line()
+        self._fail_all(why)
+        for polled in self._poller.nodes.values() if self._poller else ():
+            polled.state = "waiting"
+            self.node(polled)
+
+    # -------------------------------------------------------------------------------------------------- what it says
+
+    def node(self, polled: Polled) -> None:
+        job = self._running.get(polled.uid)
+        self._hub.say_node(node_json(polled, self.number, job.kind if job else None))
+
+    def event(self, polled: Polled, event: Event) -> None:
+        self._hub.say_event(event_json(event, polled.uid))
+
+    def own(self, kind: str, text: str, uid: str | None) -> None:
+        self._hub.say_event(own_event(kind, text, uid))
+
+    def _say_line(self) -> None:
+        poller, self._said = self._poller, time.monotonic()
+        said: Json = {
+            "id": self.number,
+            "port": self.port,
+            "state": self._state,
+            "trouble": self._trouble or (poller.trouble if poller else ""),
+            "simulated": self._simulated,
+            "baud": poller.link.baud if poller else None,
+            "format": poller.link.line_format.name[1:] if poller else None,
+            "rounds": poller.rounds if poller else 0,
+            "cycle_seconds": poller.cycle_seconds if poller else 0.0,
+            "requests": poller.link.counts.requests if poller else 0,
+            "timeouts": poller.link.counts.unanswered if poller else 0,
+            "damaged": poller.link.counts.damaged if poller else 0,
+            "found": len(poller.nodes) if poller else 0,
+        }
+        self._hub.say_line(said)
