@@ -52,12 +52,21 @@ class Browser:
 
     def find(self, selector: str) -> WebElement:
         """The first that is to be seen."""
-        found = self.until(lambda: [one for one in self.all(selector) if one.is_displayed()], selector)
-        return found[0]  # type: ignore[no-any-return]
+        seen: list[WebElement] = self.until(
+            lambda: [one for one in self.all(selector) if one.is_displayed()], selector
+        )
+        return seen[0]
 
     def click(self, selector: str) -> None:
-        self.until(lambda: self.find(selector).is_enabled(), f"{selector} can be pressed")
-        self.find(selector).click()
+        """Once it can be pressed."""
+
+        def pressed() -> bool:
+            element = self.find(selector)
+            if enabled := element.is_enabled():
+                element.click()
+            return enabled
+
+        self.until(pressed, f"{selector} can be pressed")
 
     def reads(self, selector: str, text: str) -> None:
         """Wait until `text` is part of what stands there to be seen."""
