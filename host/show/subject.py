@@ -191,6 +191,11 @@ def around(path: Float, samples: int, most: int) -> list[Float]:
     return [np.linspace(*padded(column.min(), column.max(), 0.25), side) for column in path.T]
 
 
+def title_of(plan: Plan, how: str) -> str:
+    """What was trained and how, a line."""
+    return f"{plan.label}: {counted(len(plan.data), 'sample')}, {plan.algorithm}, {how}"
+
+
 AWAY = 1e4
 """How many times its first value the loss may reach on the drawn part of a path that leads away."""
 
@@ -208,7 +213,7 @@ def diverged_descent(plan: Plan, diverged: Diverged) -> Descent:
     """A training that led away, as far as there is something to be seen."""
     data, seen = plan.data, in_sight(diverged)
     return Descent(
-        title=f"{plan.label}: {counted(len(data), 'sample')}, {plan.algorithm}, rate {plan.config.rate:g}, diverges",
+        title=title_of(plan, f"rate {plan.config.rate:g}, diverges"),
         x=data.x,
         path=np.array([diverged.start, *(epoch.parameters for epoch in seen)]),
         counts=[0, *(epoch.epoch + 1 for epoch in seen)],
@@ -255,7 +260,7 @@ def training_subject(trained: Trained) -> Subject:
         trained.layers,
         trained.model,
         trained.report,
-        title=f"{plan.label}: {counted(len(data), 'sample')}, {plan.algorithm}, {how}",
+        title=title_of(plan, how),
         inputs=data.inputs,
         target=data.target,
         x=data.x,

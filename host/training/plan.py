@@ -13,7 +13,7 @@ from host.core.decide import Decision
 from host.core.learn import Config
 from host.core.pcg32 import Pcg32
 from host.core.wire import Activation, Loss
-from host.data.dataset import Dataset
+from host.data.dataset import BUILT_IN, Dataset
 from host.data.scaler import scaler_of
 from host.errors import NeuronError, counted
 from host.models.lamp import Lamp
@@ -83,6 +83,16 @@ class Plan:
     @property
     def standardised(self) -> bool:
         return self.samples.input_scaler is not None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes that are told apart; () where targets are numbers, or several decisions."""
+        last, data = self.config.activation[-1], self.data
+        if data.classes or data.targets.shape[1] > 1:
+            return data.classes
+        if last is Activation.STEP:
+            return "-1", "1"
+        return ("0", "1") if last is Activation.SIGMOID or data is BUILT_IN["xor"] else ()
 
     @property
     def label(self) -> str:

@@ -13,7 +13,7 @@ from host.core.hashes import hash_of
 from host.core.image import Model, image_crc
 from host.core.learn import Config
 from host.core.wire import Activation, Loss
-from host.data.dataset import BUILT_IN, Dataset
+from host.data.dataset import Dataset
 from host.models.changed import Changed
 from host.models.dense import Dense, Float, reference
 from host.models.report import Report, fixed_outputs
@@ -115,12 +115,7 @@ class Trained:
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes that it tells apart; () where its targets are numbers, or several decisions."""
-        last, data = self.config.activation[-1], self.data
-        if data.classes or data.targets.shape[1] > 1:
-            return data.classes
-        if last is Activation.STEP:
-            return "-1", "1"
-        return ("0", "1") if last is Activation.SIGMOID or data is BUILT_IN["xor"] else ()
+        return self.plan.classes
 
     @property
     def is_scored(self) -> bool:

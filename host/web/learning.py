@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import math
+import threading
+from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
-
-from host.core.learn import Config
-from host.data.dataset import Dataset
+from host.errors import NeuronError, counted
 from host.show.report import LOSS_NAMES
-from host.show.subject import parameter_names
+from host.show.subject import in_sight, title_of
+from host.training.fit import Diverged
 from host.training.options import Options
+from host.training.pipeline import train
 from host.training.plan import Plan, make_plan
-from host.training.recipes import ALGORITHMS
-from host.training.scores import evenly
-from host.training.stability import is_linear, stable_rate
-from host.web.shown import PARAMETERS_MAX, SAMPLES_MAX, Recipe, Samples
+from host.training.trained import Trained
+from host.web.asked import OFFERED, options_of, require_small
+from host.web.shown import Recipe, TrainingJson
+from host.web.told import became, losses, names_of, nothing, planned, samples_of, stable_rate_of, walked
 
 ARTICLES: dict[str, list[int] | None] = {
     "wx": None,
@@ -25,8 +26,6 @@ ARTICLES: dict[str, list[int] | None] = {
     "mlp": [2, 4, 1],
 }
 """The models that a page offers; of a network the units, so that its boundary can be drawn."""
-OFFERED = tuple(name for name in ALGORITHMS if name != "grid")
-"""Algorithms that walk, so that there is something to be seen."""
 
 
 def recipes() -> list[Recipe]:
@@ -43,7 +42,7 @@ def _recipe(plan: Plan, layers: list[int] | None) -> Recipe:
         "layers": layers,
         "inputs": list(data.inputs),
         "target": data.target,
-        "classes": list(data.classes),
+        "classes": list(plan.classes),
         "samples": samples_of(plan),
         "activation": config.activation[-1].name.lower(),
         "algorithm": plan.algorithm,
@@ -60,40 +59,103 @@ def _recipe(plan: Plan, layers: list[int] | None) -> Recipe:
     }
 
 
-def samples_of(plan: Plan) -> Samples:
-    """At most SAMPLES_MAX, evenly spread."""
-    data, learnt = plan.data, set(plan.samples.parts["training"].rows)
-    chosen = evenly(len(data), SAMPLES_MAX)
-    return {
-        "count": len(data),
-        "x": data.x[chosen].tolist(),
-        "y": data.targets[chosen].tolist(),
-        "labels": data.labels[chosen].tolist() if data.classes else [],
-        "held": [data.rows[index] not in learnt for index in chosen],
-    }
+class Cancelled(NeuronError):
+    """Somebody has ended it."""
 
 
-def names_of(config: Config, data: Dataset) -> list[str]:
-    """Of each parameter; none for more than PARAMETERS_MAX. Of a network "h2 x1" is what h2 weighs x1 with, "h2 b" its
-    bias."""
-    if config.count > PARAMETERS_MAX:
-        return []
-    if config.units[1:] == (1,):
-        return parameter_names(len(data.inputs))[: config.count]
-    before, names = list(data.inputs), list[str]()
-    for depth, outputs in enumerate(config.units[1:], 1):
-        hidden = [f"{'h' * depth}{number + 1}" for number in range(outputs)]
-        units = list(data.outputs_named) if depth == len(config.activation) else hidden
-        names += [f"{unit} {name}" for unit in units for name in before]
-        names += [f"{unit} b" for unit in units if config.bias]
-        before = units
-    return names
+class Training:
+    """One training. request: a Request of host.web.shown, or whatever came in its place. `run` does the work, in one
+    thread; others may ask for all else meanwhile.
 
+    plan, trained, diverged: as far as it has come, for who deploys it or trains a node beside it.
+    """
 
-def stable_rate_of(plan: Plan) -> float | None:
-    """The largest rate at which a training does not diverge; None where that is not known."""
-    x, _, weights = plan.samples.weighted("training")
-    if not is_linear(plan.config) or plan.config.adam:
-        return None
-    found = stable_rate(plan.config, np.asarray(x), weights)
-    return found if math.isfinite(found) else None
+    def __init__(self, number: str, request: object) -> None:
+        self.id, self._request = number, request
+        self.state, self.error = "waiting", ""
+        self.plan: Plan | None = None
+        self.trained: Trained | None = None
+        self.diverged: Diverged | None = None
+        self._done = 0, 0
+        self._shown: dict[str, Any] = {}
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Train. What may be expected to fail is not raised: `state` and `error` say it."""
+        self.state = "running"
+        try:
+            with options_of(self._request) as options:
+                self.plan = plan = make_plan(options, self._tell)
+            require_small(plan)
+            try:
+                self.trained = train(plan, self._tell)
+            except Diverged as diverged:
+                self.diverged = diverged
+            self._shown = self._show(plan)
+            self.state = "diverged" if self.diverged else "trained"
+        except Cancelled as error:
+            self.error, self.state = str(error), "cancelled"
+        except NeuronError as error:
+            self.error, self.state = str(error), "refused"
+
+    def cancel(self) -> None:
+        """End it, soon. What has come to its end stays as it is."""
+        self._ended.set()
+
+    def _tell(self, step: str, done: int, total: int) -> None:
+        if self._ended.is_set():
+            raise Cancelled("cancelled: somebody has ended this training")
+        self._done = done, total
+
+    @property
+    def image(self) -> bytes | None:
+        """What travels to a node."""
+        return self.trained.image if self.trained else None
+
+    @property
+    def start(self) -> Sequence[float]:
+        """The parameters that it began with."""
+        found = self.trained or self.diverged
+        return found.start if found else []
+
+    def as_dict(self) -> TrainingJson:
+        """How it stands now."""
+        state = self.state
+        done, total = self._done
+        model = self._request.get("model") if isinstance(self._request, dict) else None
+        found: dict[str, Any] = {
+            **nothing(),
+            **(self._shown if state in ("trained", "diverged") else {}),
+            "id": self.id,
+            "state": state,
+            "error": self.error,
+            "done": done,
+            "total": total,
+            "model": model if isinstance(model, str) else "",
+        }
+        return found  # type: ignore[return-value]
+
+    def _show(self, plan: Plan) -> dict[str, Any]:
+        rate = f"rate {plan.config.rate:g}"
+        if self.trained:
+            fit = self.trained.fit
+            return {
+                **planned(plan),
+                **walked(plan, self.start, fit.spread, fit.end),
+                **losses(fit.spread),
+                **became(self.trained),
+                "title": title_of(plan, f"{rate}, {counted(fit.epochs, 'epoch')}"),
+            }
+        assert self.diverged is not None
+        seen = in_sight(self.diverged)
+        return {
+            **planned(plan),
+            **walked(plan, self.start, seen, None),
+            **losses(self.diverged.fit.spread),
+            "title": title_of(plan, f"{rate}, diverges"),
+            "diverged": {
+                "why": str(self.diverged),
+                "epoch": self.diverged.fit.epochs,
+                "stable_rate": stable_rate_of(plan),
+            },
+        }

@@ -214,9 +214,11 @@ class TrainingJson(TypedDict):
     parameters: their names, [] for more than PARAMETERS_MAX.
     standardised: parameters are those of standardised inputs (and targets): `line` is in raw units.
     stable_rate: the largest rate at which this does not diverge, null where that is not known.
-    frames:     the start and at most FRAMES_MAX epochs, evenly spread, up to where the loss has gone out of sight.
-    losses, validation: at most LOSSES_MAX points (epoch, loss) of the curve, the latter [] where nothing is held out.
-    kept:       the epoch whose parameters the model has: with patience not the last.
+    frames:     the start and at most FRAMES_MAX epochs, evenly spread; of one that diverges those before its loss is
+                thousands of times the first.
+    losses, validation: at most LOSSES_MAX points (epoch, loss) of the curve, the latter [] where nothing is held out;
+                of one that diverges as far as they are finite, which is up to 1e308.
+    kept:       the epoch whose parameters the model has: with patience not the last; 0: there is no model.
     stopped:    why it ended early, or "".
     formula:    of one neuron, all digits: "0.45 x1 + 0.24 x2 - 0.61".
     lamp:       what lights the LED: "for class 1".

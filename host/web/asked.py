@@ -1,0 +1,260 @@
+"""What a page asks of a training, checked: the options of host.train from JSON, and files from its texts."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from host.core.wire import HOP_MAX, LAYERS_MAX, UNITS_MAX, WINDOW_MAX, WINDOW_MIN
+from host.data.windows import Windowing
+from host.errors import NeuronError, listed
+from host.training.options import Options, conflict
+from host.training.plan import Plan, algorithm_of
+from host.training.recipes import ALGORITHMS, DTYPES, HIDDEN_ACTIVATIONS, RECIPES
+from host.web.shown import CSV_BYTES, EPOCHS_MAX, RECORDINGS_BYTES, TRIES_MAX
+
+Check = Callable[[str, Any], Any]
+"""check(field, value) -> what is taken of it; NeuronError says what is wrong."""
+
+OFFERED = tuple(name for name in ALGORITHMS if name != "grid")
+"""Algorithms that walk, so that there is something to be seen."""
+FILES_MAX = 20
+NAME_MAX = 100
+NAMES_MAX = 1000
+BATCH_MAX = 10**9
+SEED_MAX = 2**32 - 1
+WORK_MAX = 10**9
+"""Products of epochs, samples and parameters: some seconds."""
+
+
+def _wrong(field: str, value: object, what: str) -> NeuronError:
+    return NeuronError(f"{field}: {json.dumps(value)[:40]} is {what}")
+
+
+# --------------------------------------------------------------------------------------------------- the fields
+
+
+def _whole(low: int, high: int) -> Callable[[str, Any], int]:
+    def check(field: str, value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise _wrong(field, value, f"not a whole number of {low}..{high}")
+        return value
+
+    return check
+
+
+def _number(field: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= 1e300:
+        raise _wrong(field, value, "not a finite number")
+    return float(value)
+
+
+def _positive(field: str, value: Any) -> float:
+    found = _number(field, value)
+    if found <= 0:
+        raise _wrong(field, value, "not above 0")
+    return found
+
+
+def _one_of(*names: str) -> Check:
+    def check(field: str, value: Any) -> str:
+        if value not in names:
+            raise _wrong(field, value, f"none of {', '.join(names)}")
+        return str(value)
+
+    return check
+
+
+def _word(field: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.isprintable() or not value.strip():
+        raise _wrong(field, value, "no name")
+    return value
+
+
+def _list(each: Check, least: int, most: int, what: str) -> Check:
+    def check(field: str, value: Any) -> list[Any]:
+        if not isinstance(value, list) or not least <= len(value) <= most:
+            raise _wrong(field, value, f"not a list of {what}")
+        return [each(field, part) for part in value]
+
+    return check
+
+
+_words = _list(_word, 1, NAMES_MAX, "names")
+
+
+def _targets(field: str, value: Any) -> list[str]:
+    found: list[str] = [_word(field, value)] if isinstance(value, str) else _words(field, value)
+    return found
+
+
+def _text(most: int) -> Check:
+    def check(field: str, value: Any) -> bytes:
+        if not isinstance(value, str):
+            raise _wrong(field, value, "no text")
+        try:
+            data = value.encode()
+        except UnicodeEncodeError:
+            raise NeuronError(
+                f"{field}: a text with half a character in it: save the file as UTF-8"
+            ) from None
+        if len(data) > most:
+            raise NeuronError(
+                f"{field}: {len(data)} bytes, {most} at most here: leave rows out, or use python -m host.train"
+            )
+        return data
+
+    return check
+
+
+def _file_name(field: str, value: Any) -> str:
+    """The last part of a path of any system."""
+    name = re.split(r"[/\\]", _word(field, value))[-1]
+    if not name.strip(". ") or len(name) > NAME_MAX:
+        raise _wrong(field, value, "no name of a file")
+    return name
+
+
+def _recordings(field: str, value: Any) -> dict[str, bytes]:
+    """Each by its name."""
+    found: dict[str, bytes] = {}
+    for one in _list(lambda _, one: one, 1, FILES_MAX, f"recordings, {FILES_MAX} at most")(field, value):
+        if not isinstance(one, dict) or set(one) != {"name", "text"}:
+            raise _wrong(field, one, "no recording with a name and a text")
+        name = _file_name(field, one["name"])
+        if not name.lower().endswith(".csv"):
+            raise _wrong(field, name, "no name that ends in .csv")
+        if name in found:
+            raise NeuronError(
+                f"{field}: two are named {name}: its windows would be learnt from and judged by"
+            )
+        left = RECORDINGS_BYTES - sum(map(len, found.values()))
+        found[name] = _text(left)(f"{field}, {name}", one["text"])
+    return found
+
+
+def _window(field: str, value: Any) -> int:
+    found = _whole(WINDOW_MIN, WINDOW_MAX)(field, value)
+    if found & (found - 1):
+        raise _wrong(field, value, f"no power of two of {WINDOW_MIN}..{WINDOW_MAX} scans")
+    return found
+
+
+FIELDS: dict[str, Check] = {
+    "model": _one_of(*RECIPES),
+    "layers": _list(
+        _whole(1, UNITS_MAX), 2, LAYERS_MAX + 1, f"units, those of 1..{LAYERS_MAX} layers behind"
+    ),
+    "activation": _one_of(*HIDDEN_ACTIVATIONS),
+    "algorithm": _one_of(*OFFERED),
+    "rate": _positive,
+    "epochs": _whole(1, EPOCHS_MAX),
+    "batch_size": _whole(1, BATCH_MAX),
+    "start": _list(_number, 1, NAMES_MAX, "parameters"),
+    "seed": _whole(0, SEED_MAX),
+    "tries": _whole(1, TRIES_MAX),
+    "dtype": _one_of(*DTYPES),
+    "csv": _text(CSV_BYTES),
+    "name": _file_name,
+    "target": _targets,
+    "drop": _words,
+    "recordings": _recordings,
+    "window": _window,
+    "hop": _whole(1, HOP_MAX),
+    "features": _words,
+}
+"""Every field of a Request."""
+OF_A_FILE = ("name", "target", "drop")
+OF_RECORDINGS = ("window", "hop", "features")
+
+
+def checked(request: object) -> dict[str, Any]:
+    """The fields that are there, each as FIELDS takes it."""
+    if not isinstance(request, dict):
+        raise NeuronError('a training is asked for by an object like {"model": "and"}')
+    if strange := [str(field) for field in request if field not in FIELDS]:
+        raise NeuronError(f"{strange[0][:40]!a} is no field of a training, which has {listed([*FIELDS], 30)}")
+    if "model" not in request:
+        raise NeuronError(f"model is missing: one of {', '.join(RECIPES)}")
+    found = {field: FIELDS[field](field, value) for field, value in request.items() if value is not None}
+    files, recorded = "csv" in found, "recordings" in found
+    if files and recorded:
+        raise NeuronError("csv and recordings: give one of them")
+    for fields, there, wanted in ((OF_A_FILE, files, "csv"), (OF_RECORDINGS, recorded, "recordings")):
+        if not there and (alone := [field for field in fields if field in found]):
+            raise NeuronError(f"{alone[0]} goes with {wanted}")
+    if recorded and "window" not in found:
+        raise NeuronError("window is missing: so many scans of a recording are learnt from at once")
+    return found
+
+
+# ---------------------------------------------------------------------------------------------------- the options
+
+
+@contextmanager
+def options_of(request: object) -> Iterator[Options]:
+    """The options of a request (host.web.shown.Request), while the context lasts: its files are gone behind it.
+    NeuronError, as host.train words it, for what is wrong with it or with the files."""
+    found = checked(request)
+    with tempfile.TemporaryDirectory() as folder:
+        real = os.path.realpath(folder)
+        try:
+            options = _options(found, Path(real))
+            if problem := conflict(options, algorithm_of(options)):
+                raise NeuronError(problem)
+            yield options
+        except NeuronError as error:
+            error.args = (str(error).replace(real + os.sep, ""),)
+            raise
+
+
+def _options(found: dict[str, Any], folder: Path) -> Options:
+    def written(name: str, data: bytes) -> str:
+        path = folder / name
+        path.write_bytes(data)
+        return str(path)
+
+    recordings = tuple(written(name, data) for name, data in found.get("recordings", {}).items())
+    windowing = None
+    if recordings:
+        window, features = found["window"], found.get("features")
+        windowing = Windowing(
+            window, found.get("hop", max(1, window // 2)), tuple(features) if features else None
+        )
+    return Options(
+        model=found["model"],
+        data=written(found.get("name", "data.csv"), found["csv"]) if "csv" in found else None,
+        recordings=recordings,
+        windowing=windowing,
+        target=found.get("target"),
+        drop=found.get("drop"),
+        layers=found.get("layers"),
+        activation=found.get("activation"),
+        algorithm=found.get("algorithm"),
+        rate=found.get("rate"),
+        epochs=found.get("epochs"),
+        batch_size=found.get("batch_size"),
+        init=found.get("start"),
+        seed=found.get("seed"),
+        tries=found.get("tries", 1),
+        dtype=found.get("dtype", DTYPES[0]),
+    )
+
+
+def require_small(plan: Plan) -> None:
+    """NeuronError for a training that would take a server too long."""
+    samples, parameters, tries = len(plan.samples.parts["training"]), plan.config.count, len(plan.starts)
+    one = samples * parameters * tries
+    if plan.config.epochs * one > WORK_MAX:
+        what = f"{plan.config.epochs} epochs of {samples} samples and {parameters} parameters"
+        times = f", {tries} times," if tries > 1 else ""
+        raise NeuronError(
+            f"{what}{times} are too much for a page: epochs up to {max(1, WORK_MAX // one)}, fewer rows, or "
+            "python -m host.train"
+        )
