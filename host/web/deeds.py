@@ -17,7 +17,7 @@ from host.node.node import Node
 from host.node.staging import checked_image, deploy, rollback, try_out
 from host.progress import Progress
 from host.show.describe import class_names
-from host.show.frames import parts
+from host.show.frames import spoken
 from host.web.poller import Polled
 from host.web.shapes import Json
 
@@ -67,7 +67,7 @@ def give_inputs(polled: Polled, signer: Signer | None, values: list[float]) -> J
         "out_of_range": bool(answers.out_of_range[0]),
         "clipped": bool(answers.cut[0]),
         "warnings": asked.warnings(),
-        "frames": [{"way": way, "hex": data.hex(" "), "parts": parts(way, data)} for way, data in frames],
+        "frames": spoken(frames),
     }
 
 
