@@ -196,7 +196,7 @@ async def _http(request: Request, error: Exception) -> Response:
 
 def make_app(gateway: Gateway, rules: Rules, ending: threading.Event, more: list[Route] | None = None) -> App:
     """The whole application. more: routes of rooms that not everybody has."""
-    routes = [*Routes(gateway, ending).all(), *(more or [])]
+    routes = [*(more or []), *Routes(gateway, ending).all()]
     app = Starlette(
         routes=[*routes, Mount("/page", StaticFiles(directory=PAGE))],
         exception_handlers={NeuronError: _expected, HTTPException: _http},

@@ -1,11 +1,13 @@
 """The thread that owns a line: it polls the nodes, and between two rounds does what somebody wants of them.
 
 Whatever is done to a node is a job: a function of it, or, where it takes long, a generator that comes back after
-each piece of it, so that the others are polled meanwhile. A node has one job at a time.
+each piece of it, so that the others are polled meanwhile; it yields the seconds until the next piece is worth while. A
+node has one job at a time.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -36,13 +38,14 @@ Work = Callable[[Polled], Any]
 @dataclass
 class _Job:
     """uid: of its node, None: work for the whole line, which takes the poller. steps: once it has begun and is a
-    generator."""
+    generator; due: when its next piece is."""
 
     kind: str
     uid: str | None
     work: Callable[[Any], Any]
     future: Future[Any] = field(default_factory=Future)
-    steps: Generator[None, None, Any] | None = None
+    steps: Generator[float, None, Any] | None = None
+    due: float = 0.0
 
 
 class Owner:
@@ -133,6 +136,7 @@ class Owner:
         else:
             poller.adopt(self._members or known)
         self._state, self._trouble = "up", ""
+        self._say_line()
         due = search_due = time.monotonic()
         backoff = BACKOFF_FIRST
         while not self._stop:
@@ -155,8 +159,11 @@ class Owner:
     def _pause(self, seconds: float) -> None:
         """Until then, or until there is something to be done."""
         with self._news:
-            if not self._stop and not self._jobs and not any(job.steps for job in self._running.values()):
-                self._news.wait(max(0.0, seconds))
+            due = min((job.due for job in self._running.values()), default=math.inf)
+            seconds = min(seconds, due - time.monotonic())
+            startable = any(job.uid not in self._running for job in self._jobs)
+            if seconds > 0 and not self._stop and not startable:
+                self._news.wait(seconds)
 
     # ------------------------------------------------------------------------------------------------------------ jobs
 
@@ -170,7 +177,8 @@ class Owner:
             elif job.future.set_running_or_notify_cancel():
                 self._running[job.uid] = job
         for job in list(self._running.values()):
-            self._step(poller, job)
+            if time.monotonic() >= job.due:
+                self._step(poller, job)
 
     def _step(self, poller: Poller, job: _Job) -> None:
         try:
@@ -186,7 +194,7 @@ class Owner:
                         return
                     job.steps = result
                 try:
-                    next(job.steps)
+                    job.due = time.monotonic() + next(job.steps)
                 except StopIteration as stop:
                     self._end(job, stop.value)
         except Exception as error:

@@ -121,6 +121,7 @@ class Poller:
         ]
         self.trouble = "; ".join(said)
         alone = [one for one in seen if not one.trouble and one.address not in shared]
+        alone.sort(key=lambda one: one.address)
         self.adopt((one.uid, f"node {one.address}", one.address) for one in alone)
         return len(seen)
 
@@ -153,7 +154,7 @@ class Poller:
             elif not contacted and began >= polled.retry and (not polled.misses or began >= self._dead_from):
                 contacted = True
                 self._retry(polled)
-        well = [polled for polled in self.nodes.values() if polled.state == "ok"]
+        well = [polled for polled in self.nodes.values() if polled.state == "ok" and not polled.misses]
         for polled in sorted(well, key=lambda one: (not one.changed, one.looked))[:LOOKS]:
             self._do(polled, self._look)
         self.rounds += 1
