@@ -16,6 +16,7 @@ from host.errors import NeuronError
 from host.web.app import make_app
 from host.web.gateway import Gateway
 from host.web.guard import Rules
+from host.web.trainings import Trainings
 
 GRACE_SECONDS = 5
 """For requests under way when the gateway ends."""
@@ -66,14 +67,17 @@ class _Server(uvicorn.Server):
 
 def serve(gateway: Gateway, rules: Rules, listener: socket.socket) -> None:
     """Answer until Ctrl-C, or until the process is asked to end."""
-    ending = threading.Event()
+    ending, trainings = threading.Event(), Trainings(gateway)
     config = uvicorn.Config(
-        make_app(gateway, rules, ending),
+        make_app(gateway, rules, ending, trainings.routes()),
         log_level="warning",
         access_log=False,
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    with suppress(KeyboardInterrupt):
-        _Server(config, gateway, ending).run(sockets=[listener])
+    try:
+        with suppress(KeyboardInterrupt):
+            _Server(config, gateway, ending).run(sockets=[listener])
+    finally:
+        trainings.close()

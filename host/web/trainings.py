@@ -1,0 +1,139 @@
+"""What the learner's page trains: kept for a while, worked out by one thread, shown over HTTP, and sent to a node."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from host.errors import NeuronError
+from host.web.app import TRIAL_MAX, Handler, body_of, whole_of
+from host.web.deeds import deploying
+from host.web.gateway import Gateway, Unknown
+from host.web.learning import Training, recipes
+from host.web.shapes import Json
+
+KEPT = 20
+"""Trainings, and recordings: what is older is forgotten."""
+T = TypeVar("T")
+PATIENCE = 2.0
+"""Seconds that a request waits for a training to end; what takes longer is told when it does."""
+
+
+class Shelf(Generic[T]):
+    """The newest KEPT things, by numbers of their own. what: they are called."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._kept: dict[str, T] = {}
+        self._numbers = itertools.count(1)
+
+    def number(self) -> str:
+        """For what is about to be put there."""
+        return str(next(self._numbers))
+
+    def put(self, number: str, thing: T) -> T | None:
+        """What fell off for it, if anything."""
+        self._kept[number] = thing
+        return self._kept.pop(next(iter(self._kept))) if len(self._kept) > KEPT else None
+
+    def take(self, number: str) -> T:
+        if number not in self._kept:
+            raise Unknown(f"there is no {self._what} {number}: only the newest {KEPT} are kept")
+        return self._kept[number]
+
+    def all(self) -> list[T]:
+        return list(self._kept.values())
+
+
+class Trainings:
+    """Routes of the learner's page."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._trainings = Shelf[Training]("training")
+        self._worker = ThreadPoolExecutor(1, "training")
+
+    def routes(self) -> list[Route]:
+        get: dict[str, Handler] = {
+            "/api/recipes": self.recipes,
+            "/api/trainings/{id}": self.training,
+            "/api/trainings/{id}/image": self.image,
+        }
+        post: dict[str, Handler] = {
+            "/api/trainings": self.train,
+            "/api/trainings/{id}/cancel": self.cancel,
+            "/api/trainings/{id}/deploy": self.deploy,
+        }
+        return [
+            *(Route(path, handler, methods=["GET"]) for path, handler in get.items()),
+            *(Route(path, handler, methods=["POST"]) for path, handler in post.items()),
+        ]
+
+    def close(self) -> None:
+        """What is being trained is not trained to its end."""
+        for training in self._trainings.all():
+            training.cancel()
+        self._worker.shutdown(cancel_futures=True)
+
+    def _of(self, request: Request) -> Training:
+        return self._trainings.take(request.path_params["id"])
+
+    # ---------------------------------------------------------------------------------------------------- a training
+
+    async def recipes(self, request: Request) -> Response:
+        return JSONResponse(await asyncio.to_thread(recipes))
+
+    async def train(self, request: Request) -> Response:
+        """Begin a training; 200 where it has ended by then, else 202, and the message `training` when it has."""
+        training = Training(self._trainings.number(), await body_of(request))
+        forgotten = self._trainings.put(training.id, training)
+        if forgotten is not None:
+            forgotten.cancel()
+        future = self._worker.submit(training.run)
+        future.add_done_callback(lambda _: self._gateway.hub.say("training", {"id": training.id}))
+        await asyncio.wait([asyncio.wrap_future(future)], timeout=PATIENCE)
+        return JSONResponse(training.as_dict(), 200 if future.done() else 202)
+
+    async def training(self, request: Request) -> Response:
+        return JSONResponse(self._of(request).as_dict())
+
+    async def cancel(self, request: Request) -> Response:
+        training = self._of(request)
+        training.cancel()
+        return JSONResponse(training.as_dict())
+
+    async def image(self, request: Request) -> Response:
+        training = self._of(request)
+        name = f"training-{training.id}.img"
+        return Response(
+            _image(training),
+            media_type="application/octet-stream",
+            headers={"content-disposition": f'attachment; filename="{name}"'},
+        )
+
+    # ------------------------------------------------------------------------------------------------------- a node's
+
+    async def deploy(self, request: Request) -> Response:
+        training, said = self._of(request), await body_of(request)
+        deed = deploying(_image(training), whole_of(said, "trial", 0, TRIAL_MAX, 0))
+        return JSONResponse(self._gateway.do(uid_of(said), "deploy", deed), 202)
+
+
+def uid_of(said: Json) -> str:
+    uid = said.get("uid")
+    if not isinstance(uid, str):
+        raise NeuronError("uid is to be that of a node, 24 hex digits")
+    return uid
+
+
+def _image(training: Training) -> bytes:
+    """What a training gave; NeuronError where it gave nothing."""
+    if training.image is None:
+        raise NeuronError(f"there is no model to send: this training is {training.state}")
+    return training.image
