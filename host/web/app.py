@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import json
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
@@ -19,20 +16,18 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from host.core.wire import IMAGE_MAX
 from host.errors import NeuronError
 from host.show.describe import as_lines
-from host.web.deeds import SETTINGS, SIMPLE, deploying, setting
 from host.web.gateway import Gateway, Unknown, in_a_line
 from host.web.guard import App, Rules, guarded
 from host.web.live import stream
+from host.web.requests import deed_of, image_of, parsed, values_of, whole_of
 from host.web.shapes import Json
 
 ROOM = Path(__file__).resolve().parent
 PAGE = ROOM / "page"
 BODY_MAX = 8 << 20
 """Bytes of a request: a CSV file of 4 MiB, as JSON may write it, and what goes with it."""
-TRIAL_MAX = 0xFFFF
 WORDS_MAX = 1 << 16
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -45,54 +40,7 @@ async def body_of(request: Request) -> Json:
         data += part
         if len(data) > BODY_MAX:
             raise HTTPException(413, f"more than {BODY_MAX} bytes: send less")
-    try:
-        said = json.loads(data or b"{}", parse_constant=_no_number)
-    except (ValueError, RecursionError):
-        raise NeuronError("the request's body is no JSON") from None
-    if not isinstance(said, dict):
-        raise NeuronError("the request's body is no JSON object")
-    return said
-
-
-def _no_number(name: str) -> float:
-    raise ValueError(name)
-
-
-def whole_of(said: Json, key: str, low: int, high: int, usual: int | None = None) -> int:
-    """A whole number of a request."""
-    value = said.get(key, usual)
-    if type(value) is not int or not low <= value <= high:
-        raise NeuronError(f"{key} is to be a whole number of {low}..{high}")
-    return value
-
-
-def yes_of(said: Json, key: str) -> bool:
-    value = said.get(key)
-    if type(value) is not bool:
-        raise NeuronError(f"{key} is to be true or false")
-    return value
-
-
-def values_of(said: Json) -> list[float]:
-    """Inputs of a request: finite numbers."""
-    values = said.get("values")
-    if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
-        raise NeuronError("values is to be a list of numbers, an input each")
-    return [float(value) for value in values]
-
-
-def image_of(said: Json) -> bytes:
-    """An image of a request, not yet checked."""
-    text = said.get("image")
-    if not isinstance(text, str):
-        raise NeuronError("image is to be the bytes of an image file, in base64")
-    try:
-        image = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise NeuronError("image is no base64") from None
-    if len(image) > IMAGE_MAX:
-        raise NeuronError(f"the image has {len(image)} bytes, a node takes up to {IMAGE_MAX}")
-    return image
+    return parsed(data)
 
 
 async def result_of(future: Future[Any]) -> Any:
@@ -118,7 +66,6 @@ class Routes:
             "/api/describe": self.describe,
             "/api/lines/{line}/search": self.search,
             "/api/nodes/{uid}/inputs": self.inputs,
-            "/api/nodes/{uid}/deploy": self.deploy,
             "/api/nodes/{uid}/cut": self.cut,
             "/api/nodes/{uid}/{deed}": self.deed,
         }
@@ -164,24 +111,13 @@ class Routes:
         values = values_of(await body_of(request))
         return JSONResponse(await result_of(self._gateway.inputs(request.path_params["uid"], values)))
 
-    async def deploy(self, request: Request) -> Response:
-        said = await body_of(request)
-        deed = deploying(image_of(said), whole_of(said, "trial", 0, TRIAL_MAX, 0))
-        return JSONResponse(self._gateway.do(request.path_params["uid"], "deploy", deed), 202)
-
     async def cut(self, request: Request) -> Response:
         words = whole_of(await body_of(request), "words", 0, WORDS_MAX)
         return JSONResponse(self._gateway.cut(request.path_params["uid"], words), 202)
 
     async def deed(self, request: Request) -> Response:
         uid, kind = request.path_params["uid"], request.path_params["deed"]
-        if kind in SETTINGS:
-            deed = setting(kind, yes_of(await body_of(request), "on"))
-        elif kind in SIMPLE:
-            deed = SIMPLE[kind]
-        else:
-            raise Unknown(f"a node cannot be told to {kind}")
-        return JSONResponse(self._gateway.do(uid, kind, deed), 202)
+        return JSONResponse(self._gateway.do(uid, kind, deed_of(kind, await body_of(request))), 202)
 
 
 async def _expected(request: Request, error: Exception) -> Response:

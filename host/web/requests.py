@@ -1,0 +1,84 @@
+"""What is asked of the gateway, as JSON says it: the same over HTTP and MQTT."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import sys
+
+from host.core.wire import IMAGE_MAX
+from host.errors import NeuronError
+from host.web.deeds import SETTINGS, SIMPLE, Deed, deploying, setting
+from host.web.gateway import Unknown
+from host.web.shapes import Json
+
+TRIAL_MAX = 0xFFFF
+
+
+def parsed(data: bytes) -> Json:
+    """A JSON object, {} of nothing; NeuronError for anything else."""
+    try:
+        said = json.loads(data or b"{}", parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        raise NeuronError("what was asked is no JSON") from None
+    if not isinstance(said, dict):
+        raise NeuronError("what was asked is no JSON object")
+    return said
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(name)
+
+
+def whole_of(said: Json, key: str, low: int, high: int, usual: int | None = None) -> int:
+    """A whole number of a request."""
+    value = said.get(key, usual)
+    if type(value) is not int or not low <= value <= high:
+        raise NeuronError(f"{key} is to be a whole number of {low}..{high}")
+    return value
+
+
+def yes_of(said: Json, key: str) -> bool:
+    value = said.get(key)
+    if type(value) is not bool:
+        raise NeuronError(f"{key} is to be true or false")
+    return value
+
+
+def values_of(said: Json) -> list[float]:
+    """Inputs of a request: finite numbers."""
+    values = said.get("values")
+    if not isinstance(values, list) or not all(map(_finite, values)):
+        raise NeuronError("values is to be a list of finite numbers, an input each")
+    return [float(value) for value in values]
+
+
+def _finite(value: object) -> bool:
+    """A float may be infinite, 1e999, and a whole number too large for one."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def image_of(said: Json) -> bytes:
+    """An image of a request, not yet checked."""
+    text = said.get("image")
+    if not isinstance(text, str):
+        raise NeuronError("image is to be the bytes of an image file, in base64")
+    try:
+        image = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise NeuronError("image is no base64") from None
+    if len(image) > IMAGE_MAX:
+        raise NeuronError(f"the image has {len(image)} bytes, a node takes up to {IMAGE_MAX}")
+    return image
+
+
+def deed_of(kind: str, said: Json) -> Deed:
+    """What a node is to do, by its name; NeuronError where it is not said well, Unknown where there is no such deed."""
+    if kind == "deploy":
+        return deploying(image_of(said), whole_of(said, "trial", 0, TRIAL_MAX, 0))
+    if kind in SETTINGS:
+        return setting(kind, yes_of(said, "on"))
+    if kind in SIMPLE:
+        return SIMPLE[kind]
+    raise Unknown(f"a node cannot be told to {kind}")
