@@ -12,10 +12,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from host.errors import NeuronError
-from host.web.app import TRIAL_MAX, Handler, body_of, whole_of
+from host.web.app import Handler, body_of
 from host.web.deeds import deploying
 from host.web.gateway import Gateway, Unknown
 from host.web.learning import Training, recipes
+from host.web.requests import TRIAL_MAX, whole_of
 from host.web.shapes import Json
 
 KEPT = 20
