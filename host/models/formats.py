@@ -43,6 +43,9 @@ from host.models.dense import Dense, Float
 Ranges = Sequence[tuple[float, float]]
 Int32 = NDArray[np.int32]
 
+WEIGHT_BITS = 16
+"""Of a weight, its sign included. Fewer make a coarser model of the same form: what a shorter word would cost."""
+
 OFFSET_BITS = 2
 """An input gets an offset where that makes its scale finer by so many bits: one bit is not worth the subtraction."""
 
@@ -151,15 +154,16 @@ def _is_narrow(layer: Dense, before: Span, acc_fraction: Int32) -> bool:
     return image_narrow(bias, weights, before.lowest)
 
 
-def _acc_fractions(layer: Dense, before: Span, index: int, own: bool) -> Int32:
+def _acc_fractions(layer: Dense, before: Span, index: int, own: bool, weight_bits: int) -> Int32:
     """The finest accumulator scales, a row's own or one of all, that hold its weights and biases; all of them a bit
     coarser if 32 bits do then."""
+    most = (1 << (weight_bits - 1)) - 1
     lowest, highest = ACC_LIMITS[layer.activation]
     rows = len(layer.weights)
     finest = _each(NO_FRACTION, rows)
     for fraction in range(highest, lowest - 1, -1):
         weights, bias = _scaled(layer, before, _each(fraction, rows))
-        fits = ((weights >= INT16_MIN) & (weights <= INT16_MAX)).all(axis=1) & (np.abs(bias) <= INT32_MAX)
+        fits = ((weights >= -most - 1) & (weights <= most)).all(axis=1) & (np.abs(bias) <= INT32_MAX)
         finest = np.where(fits, np.maximum(finest, fraction), finest).astype(np.int32)
         if fits.all():
             break
@@ -263,10 +267,13 @@ def _linear(layer: Dense, before: Span, finest: _Rows, index: int, own: bool) ->
             raise _too_large(rows, index)
 
 
-def quantise_layer(layer: Dense, before: Span, index: int, own: bool) -> tuple[Layer, Span]:
+def quantise_layer(
+    layer: Dense, before: Span, index: int, own: bool, weight_bits: int = WEIGHT_BITS
+) -> tuple[Layer, Span]:
     """The fixed layer, and what is known of its outputs. own: each output of this linear layer gets its own finest
-    scale, `Span.fraction`, d bits finer than the layer's: its row's accumulator then is d bits finer as well."""
-    rows = _rows(layer, before, _acc_fractions(layer, before, index, own))
+    scale, `Span.fraction`, d bits finer than the layer's: its row's accumulator then is d bits finer as well.
+    weight_bits: 2..WEIGHT_BITS; a node's own models have them all."""
+    rows = _rows(layer, before, _acc_fractions(layer, before, index, own, weight_bits))
     ends = np.stack([rows.low, rows.high])
     acc = rows.acc_fraction[0]
     q: NDArray[Any]

@@ -19,7 +19,7 @@ from host.core.infer import dequantise_inputs, infer, quantise_inputs
 from host.core.wire import IMAGE_MAX, LAYERS_MAX, UNITS_MAX, VECTORS_MAX, Activation
 from host.errors import NeuronError
 from host.models.dense import Dense, Float
-from host.models.formats import Ranges, absorb, input_scales, quantise_layer
+from host.models.formats import WEIGHT_BITS, Ranges, absorb, input_scales, quantise_layer
 from host.models.report import Report, report_of
 from host.models.sensed import Sensed, integers
 
@@ -61,6 +61,7 @@ def quantise(
     decision: Decision = AT_ONCE,
     off_threshold: float | None = None,
     release: int = 0,
+    weight_bits: int = WEIGHT_BITS,
 ) -> tuple[Model, Report]:
     """The fixed-point model of float layers, and what was lost. x: (samples, inputs), the training data.
 
@@ -72,7 +73,7 @@ def quantise(
     Report.notes say so. shared_outputs: all outputs of a linear last layer have one scale, not the finest of each.
     sensed, numerators: how the node itself measures the inputs, and what x was made of, (samples, inputs). decision:
     how the LED follows; off_threshold: in output units, what the output must fall to for it to go out; None: as
-    led_threshold. release: as Model has it.
+    led_threshold. release: as Model has it. weight_bits: 2..WEIGHT_BITS, of each weight with its sign.
     """
     data = np.asarray(x, dtype=np.float64)
     ranges = list(ranges) if ranges is not None else default_ranges(data)
@@ -84,7 +85,7 @@ def quantise(
     span, fixed = inputs, list[Layer]()
     for index, layer in enumerate(absorb(layers, offsets)):
         own = index + 1 == len(layers) and layer.activation is Activation.IDENTITY and not shared_outputs
-        quantised, span = quantise_layer(layer, span, index, own)
+        quantised, span = quantise_layer(layer, span, index, own, weight_bits)
         fixed.append(quantised)
     model = Model(
         name="".join(c if " " <= c <= "~" else "?" for c in name),

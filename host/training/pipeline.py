@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from host.core.image import Names, encode
+from host.core.image import Model, Names, encode
 from host.data.scaler import fold, unscaled
 from host.models.dense import Dense, dense_layers
+from host.models.formats import WEIGHT_BITS
 from host.models.quantise import quantise
+from host.models.report import Report
 from host.progress import Progress
 from host.training import grid
 from host.training.doubts import doubts
@@ -26,9 +28,32 @@ def float_layers(plan: Plan, parameters: Sequence[float]) -> list[Dense]:
     return layers
 
 
+def fixed_point(plan: Plan, layers: Sequence[Dense], weight_bits: int = WEIGHT_BITS) -> tuple[Model, Report]:
+    """What becomes of a float model, and what that cost."""
+    data, samples = plan.data, plan.samples
+    return quantise(
+        data.name,
+        layers,
+        samples.seen,
+        ranges=plan.ranges,
+        led_output=plan.lamp.output,
+        led_threshold=plan.lamp.threshold,
+        led_class=plan.lamp.of_class,
+        nearest_threshold=plan.threshold_may_move,
+        names=Names(data.inputs, data.targets_named, data.classes) if plan.own_data else Names(),
+        shared_outputs=plan.shared_outputs,
+        sensed=data.windows.sensed if data.windows else None,
+        numerators=samples.seen_numerators,
+        decision=plan.decision,
+        off_threshold=plan.off_threshold,
+        release=plan.release,
+        weight_bits=weight_bits,
+    )
+
+
 def train(plan: Plan, progress: Progress | None = None) -> Trained:
     """Train as planned, and turn the result into an image."""
-    data, config, samples = plan.data, plan.config, plan.samples
+    config, samples = plan.config, plan.samples
     scaled = {part: samples.weighted(part) for part in samples.parts}
 
     measures = measures_of(config, scaled)
@@ -56,23 +81,7 @@ def train(plan: Plan, progress: Progress | None = None) -> Trained:
     fitted = fits[kept]
 
     layers = float_layers(plan, fitted.end.parameters)
-    model, report = quantise(
-        data.name,
-        layers,
-        samples.seen,
-        ranges=plan.ranges,
-        led_output=plan.lamp.output,
-        led_threshold=plan.lamp.threshold,
-        led_class=plan.lamp.of_class,
-        nearest_threshold=plan.threshold_may_move,
-        names=Names(data.inputs, data.targets_named, data.classes) if plan.own_data else Names(),
-        shared_outputs=plan.shared_outputs,
-        sensed=data.windows.sensed if data.windows else None,
-        numerators=samples.seen_numerators,
-        decision=plan.decision,
-        off_threshold=plan.off_threshold,
-        release=plan.release,
-    )
+    model, report = fixed_point(plan, layers)
     trained = Trained(
         plan=plan,
         fit=fitted,
