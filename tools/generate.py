@@ -12,17 +12,17 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Generated:
-    """A file of the repository and the text that it should hold."""
+    """A file of the repository and the text that it should hold, its ends of lines too."""
 
     path: str
     text: str
 
     def fresh(self) -> bool:
         file = ROOT / self.path
-        return file.exists() and file.read_text(encoding="utf-8") == self.text
+        return file.exists() and file.read_bytes() == self.text.encode()
 
     def write(self) -> None:
-        (ROOT / self.path).write_text(self.text, encoding="utf-8", newline="\n")
+        (ROOT / self.path).write_bytes(self.text.encode())
 
 
 def fill(path: str, parts: Mapping[str, str]) -> Generated:
