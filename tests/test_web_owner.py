@@ -19,7 +19,7 @@ from host.web.deeds import deploying
 from host.web.gateway import Gateway, Unknown
 from host.web.hub import EVENTS_KEPT, JOBS_KEPT, WAITING, Hub
 from host.web.owner import Owner
-from host.web.poller import Polled
+from host.web.poller import Polled, Poller
 from host.web.shapes import Json, own_event
 from tests.e2e.scenario import AND
 from tests.fleet_line import FleetLine
@@ -212,6 +212,25 @@ def test_a_line_that_goes_ends_its_jobs_and_is_opened_again() -> None:
         kinds = [event["kind"] for event in here.hub.events()]
         assert [kind for kind in kinds if kind.startswith("LINE")] == ["LINE_GONE", "LINE_BACK"]
         assert "LOST" not in kinds
+
+
+def test_a_fault_of_ours_does_not_end_the_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with rig() as here:
+        failed = threading.Event()
+
+        def broken(self: Poller) -> None:
+            if not failed.is_set():
+                failed.set()
+                raise ZeroDivisionError("a bug")
+            usual(self)
+
+        usual = Poller.round
+        monkeypatch.setattr(Poller, "round", broken)
+        here.until(lambda state: any("ZeroDivisionError" in event["text"] for event in state["events"]))
+        here.until(lambda state: state["lines"][0]["state"] == "up" and all_are(state, "ok"))
+    assert "ZeroDivisionError: a bug" in capsys.readouterr().err
 
 
 def test_what_is_asked_of_nobody_is_unknown() -> None:

@@ -70,7 +70,9 @@ def rig(count: int, *, same: bool = False, baud: int = 115200) -> Iterator[Rig]:
     with memory_fleet(count, same=same, flags=("-O1",)) as nodes:
         line = FleetLine(nodes, baud=baud)
         told = Told(line)
-        yield Rig(nodes, line, told, Poller(line, told, wait=WAIT, clock=lambda: line.seconds))
+        poller = Poller(told, clock=lambda: line.seconds)
+        poller.open(line, WAIT)
+        yield Rig(nodes, line, told, poller)
 
 
 def known(rig: Rig) -> None:
@@ -238,6 +240,20 @@ def test_events_while_a_node_was_away_come_when_it_is_back() -> None:
             "the decision is on",
             "the decision is off",
         ]
+
+
+def test_events_while_the_line_was_away_come_over_the_next() -> None:
+    with rig(2) as here:
+        deploy(Node(FleetLine([here.nodes[0]]), 11), encode(AND))
+        known(here)
+        here.told.events.clear()
+        feed(here, 0, 1, 1)
+        for polled in here.poller.nodes.values():
+            polled.state = "waiting"
+        here.poller.open(FleetLine(here.nodes), WAIT)
+        here.until_all_are_well()
+        here.rounds(1)
+        assert [event.in_words() for _, event in here.told.events] == ["the decision is on"]
 
 
 def test_an_image_that_is_known_is_not_read_again() -> None:

@@ -15,7 +15,7 @@ from host.web.deeds import Deed, carry_out, give_inputs
 from host.web.hub import Hub
 from host.web.owner import Owner
 from host.web.poller import Polled
-from host.web.shapes import Json
+from host.web.shapes import Json, in_a_line
 
 Cut = Callable[[int, int], None]
 """cut(address, words): the power of a simulated node fails at its words-th flash operation from now."""
@@ -133,10 +133,3 @@ class Gateway:
     def _say(self, job: Json, **news: Any) -> None:
         job.update(news)
         self.hub.say_job(dict(job))
-
-
-def in_a_line(error: BaseException) -> str:
-    """What is said of a failure. A bug of ours is one too: its trace is on the gateway's own terminal."""
-    if isinstance(error, NeuronError):
-        return str(error)
-    return f"the gateway itself failed: {type(error).__name__}: {error}"

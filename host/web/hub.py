@@ -126,13 +126,6 @@ class Hub:
             self._lines[said["id"]] = said
             self._tell("line", said)
 
-    def forget_nodes(self, line: str, but: set[str]) -> None:
-        """These are no longer polled there."""
-        with self._lock:
-            for uid in [uid for uid, one in self._nodes.items() if one["line"] == line and uid not in but]:
-                del self._nodes[uid]
-                self._tell("gone", {"uid": uid})
-
     def say_event(self, said: Json) -> None:
         with self._lock:
             self._events.append(said)

@@ -20,10 +20,10 @@ from typing import Any
 
 from host.errors import NeuronError
 from host.node.events import Event
-from host.node.link import Link, is_gone
+from host.node.link import Counts, Link, is_gone
 from host.web.hub import Hub
 from host.web.poller import BACKOFF_FIRST, BACKOFF_MOST, Polled, Poller
-from host.web.shapes import Json, event_json, node_json, own_event
+from host.web.shapes import Json, event_json, in_a_line, node_json, own_event
 
 ROUND_SECONDS = 0.05
 """A round begins so long after the one before it, or as soon as that is done."""
@@ -67,14 +67,15 @@ class Owner:
     ) -> None:
         self.number, self.port = number, port
         self._hub, self._open, self._members, self._waits = hub, open_line, members, waits
-        self._simulated, self._images = simulated, {} if images is None else images
+        self._simulated = simulated
         self._jobs: deque[_Job] = deque()
         self._running: dict[str | None, _Job] = {}
         self._stop = False
         self._news = threading.Condition()
         self._state, self._trouble = "searching", ""
         self._said = 0.0
-        self._poller: Poller | None = None
+        self._poller = Poller(self, images=images)
+        self._link: Link | None = None
         self._thread = threading.Thread(target=self._run, name=f"line {number}", daemon=True)
 
     # -------------------------------------------------------------------------------------------------- from outside
@@ -116,25 +117,24 @@ class Owner:
                 with self._open() as link:
                     backoff = BACKOFF_FIRST
                     self._own(link)
-            except NeuronError as error:
-                self._is_gone(str(error))
+            except Exception as error:
+                self._is_gone(in_a_line(error))
                 self._pause(backoff)
                 backoff = min(2 * backoff, BACKOFF_MOST)
         self._fail_all(ENDING)
 
     def _own(self, link: Link) -> None:
-        wait, search_wait = self._waits(link)
-        before, self._poller = self._poller, Poller(link, self, wait=wait, images=self._images)
-        poller, self._search_wait = self._poller, search_wait
+        wait, self._search_wait = self._waits(link)
+        poller, self._link = self._poller, link
+        poller.open(link, wait)
         if self._state == "gone":
             self.own("LINE_BACK", f"{self.port} is back", None)
-        known = [(one.uid, one.name, one.address) for one in before.nodes.values()] if before else []
-        if self._members is None and not known:
+        if self._members is not None:
+            poller.adopt(self._members)
+        elif not poller.nodes:
             self._state = "searching"
             self._say_line()
             self._search(poller)
-        else:
-            poller.adopt(self._members or known)
         self._state, self._trouble = "up", ""
         self._say_line()
         due = search_due = time.monotonic()
@@ -224,7 +224,7 @@ class Owner:
         self._state, self._trouble = "gone", why
         self._say_line()
         self._fail_all(why)
-        for polled in self._poller.nodes.values() if self._poller else ():
+        for polled in self._poller.nodes.values():
             polled.state = "waiting"
             self.node(polled)
 
@@ -241,20 +241,21 @@ class Owner:
         self._hub.say_event(own_event(kind, text, uid))
 
     def _say_line(self) -> None:
-        poller, self._said = self._poller, time.monotonic()
+        poller, link, self._said = self._poller, self._link, time.monotonic()
+        counts = link.counts if link else Counts()
         said: Json = {
             "id": self.number,
             "port": self.port,
             "state": self._state,
-            "trouble": self._trouble or (poller.trouble if poller else ""),
+            "trouble": self._trouble or poller.trouble,
             "simulated": self._simulated,
-            "baud": poller.link.baud if poller else None,
-            "format": poller.link.line_format.name[1:] if poller else None,
-            "rounds": poller.rounds if poller else 0,
-            "cycle_seconds": poller.cycle_seconds if poller else 0.0,
-            "requests": poller.link.counts.requests if poller else 0,
-            "timeouts": poller.link.counts.unanswered if poller else 0,
-            "damaged": poller.link.counts.damaged if poller else 0,
-            "found": len(poller.nodes) if poller else 0,
+            "baud": link.baud if link else None,
+            "format": link.line_format.name[1:] if link else None,
+            "rounds": poller.rounds,
+            "cycle_seconds": poller.cycle_seconds,
+            "requests": counts.requests,
+            "timeouts": counts.unanswered,
+            "damaged": counts.damaged,
+            "found": len(poller.nodes),
         }
         self._hub.say_line(said)

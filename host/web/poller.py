@@ -78,25 +78,34 @@ class Sink(Protocol):
 
 
 class Poller:
-    """wait: seconds for an answer to a glance; clock: seconds, as the line's own time goes; images: that are known by
-    their hashes. found: what was said of the line when it was searched."""
+    """clock: seconds, as the line's own time goes; images: that are known by their hashes.
+
+    link, wait: the line, and seconds for an answer to a glance, once it is open; trouble: what keeps nodes that a
+    search has found from being polled."""
 
     def __init__(
         self,
-        link: Link,
         sink: Sink,
         *,
-        wait: float,
         clock: Callable[[], float] = time.monotonic,
         images: dict[bytes, bytes] | None = None,
     ) -> None:
-        self.link, self._sink, self._wait, self._clock = link, sink, wait, clock
+        self._sink, self._clock = sink, clock
         self._images = {} if images is None else images
         self.nodes: dict[str, Polled] = {}
         self.rounds = 0
         self.cycle_seconds = 0.0
         self.trouble = ""
         self._dead_from = 0.0
+
+    def open(self, link: Link, wait: float) -> None:
+        """Poll over this line, the first or after another that has gone: what is known of the nodes stays, so that
+        nothing of what they keep is missed."""
+        self.link, self._wait = link, wait
+        for polled in self.nodes.values():
+            polled.misses, polled.backoff, polled.retry = 0, BACKOFF_FIRST, 0.0
+            if polled.node is not None:
+                polled.node.link = link
 
     # ------------------------------------------------------------------------------------------------- who is there
 

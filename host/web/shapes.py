@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import time
+import traceback
 from typing import Any
 
 import numpy as np
 
 from host.core.infer import class_of
+from host.errors import NeuronError
 from host.node.events import Event
 from host.node.identity import bit_of
 from host.node.watching import Watching
@@ -113,3 +115,11 @@ def event_json(event: Event, uid: str) -> Json:
 def own_event(kind: str, text: str, uid: str | None) -> Json:
     """An event of the gateway's."""
     return {"number": None, "uid": uid, "time": time.time(), "uptime": None, "kind": kind, "text": text}
+
+
+def in_a_line(error: BaseException) -> str:
+    """What is said of a failure. One that nobody expected is a fault of ours: its trace goes to standard error."""
+    if isinstance(error, NeuronError):
+        return str(error)
+    traceback.print_exception(error)
+    return f"the gateway itself failed: {type(error).__name__}: {error}"
