@@ -12,7 +12,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from host.errors import NeuronError
+from host.training.trained import Trained
 from host.web.app import Handler, body_of
+from host.web.bits import bits
 from host.web.deeds import deploying
 from host.web.gateway import Gateway, Unknown
 from host.web.learning import Training, recipes
@@ -64,6 +66,7 @@ class Trainings:
         get: dict[str, Handler] = {
             "/api/recipes": self.recipes,
             "/api/trainings/{id}": self.training,
+            "/api/trainings/{id}/bits": self.bits,
             "/api/trainings/{id}/image": self.image,
         }
         post: dict[str, Handler] = {
@@ -109,11 +112,14 @@ class Trainings:
         training.cancel()
         return JSONResponse(training.as_dict())
 
+    async def bits(self, request: Request) -> Response:
+        return JSONResponse(await asyncio.to_thread(bits, _trained(self._of(request))))
+
     async def image(self, request: Request) -> Response:
         training = self._of(request)
         name = f"training-{training.id}.img"
         return Response(
-            _image(training),
+            _trained(training).image,
             media_type="application/octet-stream",
             headers={"content-disposition": f'attachment; filename="{name}"'},
         )
@@ -122,7 +128,7 @@ class Trainings:
 
     async def deploy(self, request: Request) -> Response:
         training, said = self._of(request), await body_of(request)
-        deed = deploying(_image(training), whole_of(said, "trial", 0, TRIAL_MAX, 0))
+        deed = deploying(_trained(training).image, whole_of(said, "trial", 0, TRIAL_MAX, 0))
         return JSONResponse(self._gateway.do(uid_of(said), "deploy", deed), 202)
 
 
@@ -133,8 +139,8 @@ def uid_of(said: Json) -> str:
     return uid
 
 
-def _image(training: Training) -> bytes:
+def _trained(training: Training) -> Trained:
     """What a training gave; NeuronError where it gave nothing."""
-    if training.image is None:
-        raise NeuronError(f"there is no model to send: this training is {training.state}")
-    return training.image
+    if training.trained is None:
+        raise NeuronError(f"there is no model: this training is {training.state}")
+    return training.trained
