@@ -107,10 +107,9 @@ def telegraf_fields(request: dict[str, Any]) -> Map:
     bits = request["register"] in ("coil", "discrete")
     told = {}
     for field in request["fields"]:
-        kind = "BOOL" if bits else field["type"]
-        size = field.get("length") or width(kind)
+        kind, scale = "BOOL" if bits else field["type"], field.get("scale", 1.0)
         told[field["name"]] = Told(
-            table_of(request["register"]), field["address"], kind, size, field.get("scale", 1.0), order
+            table_of(request["register"]), field["address"], kind, width(kind), scale, order
         )
     assert len(told) == len(request["fields"])
     return told

@@ -286,8 +286,6 @@ def test_telegraf_finds_nothing_that_it_does_not_know() -> None:
             rest = {key: value for key, value in field.items() if key not in ("address", "name")}
             if bits:
                 assert rest == {"output": "BOOL"}
-            elif rest["type"] == "STRING":
-                assert rest.keys() == {"type", "length"}
             else:
                 assert rest["type"] in ("UINT16", "UINT32", "FLOAT32")
                 assert rest.keys() <= {"type", "scale"}

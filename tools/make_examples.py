@@ -17,9 +17,10 @@ from tools.make_maps import ORDER_TEXT, SCALES, TABLES, TYPES, UNITS, Value, val
 
 STATES = [row.name for row in REGISTERS if row.table is Table.DISCRETE]
 NUMBERS = (
-    "CLASS OUTPUTS_FLOAT STATE MODEL_CRC SEQUENCE MODEL_NAME UPTIME INFERENCES START_CAUSE FAULTS MISSED "
-    "FIRMWARE_VERSION WINDOWS WINDOWS_MISSED SCANS_LOST EDGES FREQUENCY TRIAL_LEFT"
+    "CLASS OUTPUTS_FLOAT STATE MODEL_CRC SEQUENCE UPTIME INFERENCES START_CAUSE FAULTS MISSED FIRMWARE_VERSION "
+    "WINDOWS WINDOWS_MISSED SCANS_LOST EDGES FREQUENCY TRIAL_LEFT"
 ).split()
+"""Without MODEL_NAME: Telegraf cuts only the last NUL of a text, and hands the others on."""
 EVENTS = ["EVENTS_HEAD"]
 LIGHTS = "LED DECISION OUT_OF_RANGE FAULT ATTENTION BUS_LOST".split()
 SENSORS = "OUTPUTS_FLOAT CLASS SEQUENCE UPTIME FAULTS TRIAL_LEFT FREQUENCY".split()
@@ -100,15 +101,11 @@ def _request(table: Table, names: Sequence[str]) -> str:
 
 
 def _field(value: Value) -> str:
-    row = value.row
+    kind, scale = value.row.kind, SCALES.get(value.row.name)
     text = f'address = {value.address}, name = "{value.name}"'
-    if row.kind == "bit":
+    if kind == "bit":
         return f'{text}, output = "BOOL"'
-    if row.kind == "bytes":
-        return f'{text}, type = "STRING", length = {row.size}'
-    return f'{text}, type = "{TYPES[row.kind].upper()}"' + (
-        f", scale = {SCALES[row.name]}" if row.name in SCALES else ""
-    )
+    return f'{text}, type = "{TYPES[kind].upper()}"' + (f", scale = {scale}" if scale else "")
 
 
 # ------------------------------------------------------------------------------------------------- Home Assistant
