@@ -5,7 +5,7 @@ import { dialog } from './dialog.js'
 import * as learn from './learn.js'
 import * as nodes from './nodes.js'
 import { h, say } from './svg.js'
-import { take } from './store.js'
+import { changed, take } from './store.js'
 import { LANGUAGES, language, loadWords, speak, t } from './words.js'
 
 const PAGES = { learn, nodes }
@@ -50,13 +50,9 @@ function otherTheme() {
   localStorage.theme = root.dataset.theme = dark ? 'light' : 'dark'
 }
 
-/** Whether this page may change anything, for all to see: [data-may] on the root, an event `may` for who draws it. */
 function sayToken() {
-  const may = token.get() ? 'change' : 'look'
-  say(holder, t(`common.may.${may}`))
-  if (document.documentElement.dataset.may === may) return
-  document.documentElement.dataset.may = may
-  dispatchEvent(new Event('may'))
+  say(holder, t(`common.may.${token.get() ? 'change' : 'look'}`))
+  changed()
 }
 
 /** Ask for the token until one is right, or nobody wants to give it. */

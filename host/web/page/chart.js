@@ -6,12 +6,12 @@ import { h, range, s, ticks } from './svg.js'
 const LEFT = 52
 const RIGHT = 10
 const TOP = 10
-const BOTTOM = 24
+const BOTTOM = 28
 
 /** A chart: {element, draw(series, axes)}.
- * series: [{name, xs, ys, colour: 0..5, step: hold each value until the next, dots: true}], drawn in their order; what is
- * not finite is a gap. axes: {x: [low, high], y: [low, high], log: y by its logarithm, xTick: number -> text}, each as
- * the data has it where it is not given. The label says to those who do not see it what it shows. */
+ * series: [{name, xs, ys, colour: 0..5 or 'lit', step: hold each value until the next, dots: true}], drawn in their order; what is
+ * not finite is a gap. axes: {x: [low, high], y: [low, high], log: y by its logarithm, xTick: number -> text, yCount: of
+ * round numbers}, each as the data has it where it is not given. The label says to those who do not see it what it shows. */
 export function lineChart({ label, height = 180, legend = true }) {
   const picture = s('svg', { role: 'img', 'aria-label': label, height, class: 'lines' })
   const names = h('ul', { class: 'legend', hidden: !legend })
@@ -43,16 +43,20 @@ function drawn(series, axes, width, height) {
   const x = value => LEFT + ((value - left) / (right - left)) * (width - LEFT - RIGHT)
   const y = value => height - BOTTOM - ((value - low) / (high - low)) * (height - TOP - BOTTOM)
   const across = ticks(left, right, Math.max(2, Math.round(width / 110)))
-  const up = ticks(low, high, Math.max(2, Math.round(height / 45)))
+  const up = ticks(low, high, axes.yCount ?? Math.max(2, Math.round(height / 45)))
   return [
     ...up.map(at => s('line', { class: 'grid', x1: LEFT, x2: width - RIGHT, y1: y(at), y2: y(at) })),
     ...up.map(at => s('text', { class: 'tick', x: LEFT - 6, y: y(at) + 4, 'text-anchor': 'end' },
       number(axes.log ? 10 ** at : at))),
-    ...across.map(at => s('text', { class: 'tick', x: x(at), y: height - 6, 'text-anchor': 'middle' },
+    ...across.map(at => s('text', { class: 'tick', x: x(at), y: height - 6, 'text-anchor': at === right ? 'end' : 'middle' },
       axes.xTick ? axes.xTick(at) : number(at))),
-    ...series.map((one, place) => s('path', { class: `line series-${one.colour ?? place % 6}`, d: path(one, x, v => y(scaled(v))) })),
-    ...series.filter(one => one.dots).flatMap((one, place) => Array.from(one.xs, (at, i) =>
-      s('circle', { class: `dot series-${one.colour ?? place % 6}`, cx: x(at), cy: y(scaled(one.ys[i])), r: 3.5 }))),
+    ...series.flatMap((one, place) => {
+      const colour = `series-${one.colour ?? place % 6}`
+      const up = value => y(scaled(value))
+      const dot = (at, i) => s('circle', { class: `dot ${colour}`, cx: x(at), cy: up(one.ys[i]), r: 3.5 })
+      const dots = one.dots ? Array.from(one.xs, dot).filter((_, i) => Number.isFinite(up(one.ys[i]))) : []
+      return [s('path', { class: `line ${colour}`, d: path(one, x, up) }), ...dots]
+    }),
   ]
 }
 

@@ -6,7 +6,7 @@ const JOBS_KEPT = 50
 export const store = {
   /** The gateway's own: version, wire, and `ahead`, by how many seconds its clock is. */
   gateway: null,
-  /** uid -> Node, id -> Line, id -> Job, as /api/state has them. */
+  /** uid -> Node, id -> Line, id -> Job, as /api/state has them; a node's `heard`: when, by this computer's clock, s. */
   nodes: new Map(),
   lines: new Map(),
   jobs: new Map(),
@@ -48,16 +48,20 @@ export function changed() {
   })
 }
 
+function heard(node) {
+  return { ...node, heard: Date.now() / 1000 }
+}
+
 const KINDS = {
   state(said) {
     store.gateway = { version: said.version, wire: said.wire, ahead: said.now - Date.now() / 1000 }
-    store.nodes = new Map(said.nodes.map(one => [one.uid, one]))
+    store.nodes = new Map(said.nodes.map(one => [one.uid, heard(one)]))
     store.lines = new Map(said.lines.map(one => [one.id, one]))
     store.jobs = new Map(said.jobs.map(one => [one.id, one]))
     store.events = said.events
     store.broker = said.broker
   },
-  node: said => store.nodes.set(said.uid, said),
+  node: said => store.nodes.set(said.uid, heard(said)),
   gone: said => store.nodes.delete(said.uid),
   line: said => store.lines.set(said.id, said),
   job(said) {

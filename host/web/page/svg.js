@@ -28,20 +28,22 @@ export function say(element, text) {
 }
 
 /** Hold a list of elements to a list of things: one is made for each new key, those that stay are told, the others go.
- * make(thing) -> {element, update(thing)}. What it answers is called with each new list. */
+ * key(thing, place); make(thing) -> {element, update(thing)}. What it answers is called with each new list. */
 export function keyed(parent, key, make) {
   const shown = new Map()
   return things => {
-    const keys = new Set(things.map(key))
+    const names = things.map(key)
+    const wanted = new Set(names)
     for (const [name, one] of shown) {
-      if (!keys.has(name)) {
+      if (!wanted.has(name)) {
         one.element.remove()
         shown.delete(name)
       }
     }
     things.forEach((thing, place) => {
-      if (!shown.has(key(thing))) shown.set(key(thing), make(thing))
-      const one = shown.get(key(thing))
+      const name = names[place]
+      if (!shown.has(name)) shown.set(name, make(thing))
+      const one = shown.get(name)
       if (parent.children[place] !== one.element) parent.insertBefore(one.element, parent.children[place] ?? null)
       one.update?.(thing)
     })

@@ -27,6 +27,11 @@ export function t(key, values = {}) {
   return words[key].replace(/\{(\w+)\}/g, (place, name) => values[name] ?? place)
 }
 
+/** What is said of a name of the gateway's; the name itself where it is a newer one. */
+export function known(key, name) {
+  return key in words ? t(key) : name
+}
+
 /** A number, short. */
 export function number(value, digits = 4) {
   if (value === null || value === undefined) return '–'

@@ -1,0 +1,102 @@
+/** What a node's values have been, while one looks: the newest points of each, in a ring. */
+
+import { lineChart } from './chart.js'
+import { litOf } from './card.js'
+import { h } from './svg.js'
+import { listen, store } from './store.js'
+import { t } from './words.js'
+
+const POINTS = 600
+const SECONDS = 60
+const CURVES = 6
+const REDRAW = 200
+
+/** Rows of numbers with their times, the newest POINTS of them. */
+class Ring {
+  constructor(width) {
+    this.width = width
+    this.times = new Float64Array(POINTS)
+    this.rows = new Float64Array(POINTS * width)
+    this.count = 0
+  }
+
+  push(time, row) {
+    const place = this.count++ % POINTS
+    this.times[place] = time
+    row.forEach((value, column) => {
+      this.rows[place * this.width + column] = value
+    })
+  }
+
+  /** A column's [times, values] since a moment, and the one before, which held until then. */
+  column(column, since) {
+    const xs = []
+    const ys = []
+    for (let number = this.count - 1; number >= Math.max(0, this.count - POINTS); number--) {
+      const place = number % POINTS
+      xs.push(Math.max(since, this.times[place]))
+      ys.push(this.rows[place * this.width + column])
+      if (this.times[place] <= since) break
+    }
+    return [xs.reverse(), ys.reverse()]
+  }
+}
+
+function xTick(at) {
+  return at ? t('nodes.curves.ago', { seconds: -at }) : t('nodes.curves.now')
+}
+
+/** A chart of some values of a node; read(node) -> [[name, value], ...]. */
+function plot(title, read, options) {
+  const chart = lineChart({ label: title, ...options })
+  const element = h('figure', { hidden: true }, h('figcaption', {}, title), chart.element)
+  let [ring, names] = [null, []]
+  const take = (node, time) => {
+    const known = read(node).slice(0, CURVES)
+    const wanted = known.map(([name]) => name)
+    if (known.length && wanted.join('\n') !== names.join('\n')) {
+      names = wanted
+      ring = new Ring(names.length)
+    }
+    const well = node.state === 'ok' && known.length > 0
+    ring?.push(time, names.map((_, column) => (well ? Number(known[column][1] ?? NaN) : NaN)))
+    element.hidden = !ring
+  }
+  const draw = time => {
+    if (!ring) return
+    const series = names.map((name, column) => {
+      const [xs, ys] = ring.column(column, time - SECONDS)
+      const ago = [...xs.map(at => at - time), 0]
+      return { name, xs: ago, ys: [...ys, ys.at(-1)], step: true, colour: options.colour ?? column }
+    })
+    chart.draw(series, { ...options.axes, x: [-SECONDS, 0], xTick })
+  }
+  return { element, take, draw }
+}
+
+/** The curves of a node: {element, start()}, which answers what stops them. */
+export function curves(uid) {
+  const plots = [
+    plot(t('nodes.curves.lamp'), node => [[t('nodes.lamp'), litOf(node)]],
+      { height: 80, legend: false, axes: { y: [0, 1], yCount: 1 }, colour: 'lit' }),
+    plot(t('nodes.curves.outputs'), node => node.outputs.map((value, i) => [node.model?.outputs[i]?.name ?? `${i}`, value]), {}),
+    plot(t('nodes.curves.inputs'), node => node.inputs.map((value, i) => [node.model?.inputs[i]?.name ?? `${i}`, value]), {}),
+    plot(t('nodes.curves.channels'), node => node.channels.map(one => [one.name, one.value]), {}),
+  ]
+  const seconds = () => performance.now() / 1000
+  const start = () => {
+    const take = node => plots.forEach(one => one.take(node, seconds()))
+    const known = store.nodes.get(uid)
+    if (known) take(known)
+    const stop = [
+      listen('node', said => said.uid === uid && take(said)),
+      listen('state', said => said.nodes.filter(node => node.uid === uid).forEach(take)),
+    ]
+    const timer = setInterval(() => document.hidden || plots.forEach(one => one.draw(seconds())), REDRAW)
+    return () => {
+      clearInterval(timer)
+      stop.forEach(end => end())
+    }
+  }
+  return { element: h('div', { class: 'curves' }, ...plots.map(one => one.element)), start }
+}

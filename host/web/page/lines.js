@@ -1,0 +1,52 @@
+/** The lines, each with its health. */
+
+import { post } from './api.js'
+import { chips, facts, sayings } from './parts.js'
+import { action, tokenWanted } from './deeds.js'
+import { h, keyed, say } from './svg.js'
+import { ended, store } from './store.js'
+import { number, t } from './words.js'
+
+const TONES = { up: 'good', searching: '', gone: 'bad' }
+
+export function lines() {
+  const element = h('div', { class: 'lines-grid' })
+  const draw = keyed(element, line => line.id, lineCard)
+  return { element, draw: () => draw([...store.lines.values()]) }
+}
+
+function lineCard({ id }) {
+  const title = h('h3')
+  const states = chips()
+  const trouble = sayings('bad')
+  const health = facts()
+  const told = h('p', { class: 'small muted', role: 'status' })
+  const look = action(t('nodes.line.look'), async () => {
+    say(told, '')
+    const { result } = await ended(await post(`/api/lines/${id}/search`))
+    say(told, t('nodes.line.looked', { found: result.found }))
+  })
+  const element = h('article', { class: 'card line-card' },
+    h('header', {}, title, states.element), trouble.element, health.element, look.element, told)
+  const update = line => {
+    say(title, t('nodes.line.name', { id: line.id, port: line.port }))
+    states.set([
+      [t(`nodes.line.${line.state}`), TONES[line.state]],
+      ...(line.simulated ? [[t('nodes.line.simulated'), '']] : []),
+    ])
+    trouble.set(line.trouble ? line.trouble.split('; ') : [])
+    const share = count => (line.requests ? ` (${number((100 * count) / line.requests, 2)} %)` : '')
+    health.set([
+      [t('nodes.line.settings'), line.baud ? `${line.baud} ${line.format}` : '–'],
+      [t('nodes.line.found'), line.found],
+      [t('nodes.line.cycle'), `${number(line.cycle_seconds * 1000, 3)} ms`],
+      [t('nodes.line.requests'), line.requests],
+      [t('nodes.line.timeouts'), line.timeouts + (line.timeouts ? share(line.timeouts) : '')],
+      [t('nodes.line.damaged'), line.damaged + (line.damaged ? share(line.damaged) : '')],
+    ])
+    const searching = [...store.jobs.values()].some(job =>
+      job.kind === 'search' && ['waiting', 'running'].includes(job.state))
+    look.set(tokenWanted() || (searching ? t('nodes.why.search') : ''))
+  }
+  return { element, update }
+}
