@@ -193,11 +193,16 @@ class Node(Client):
 
     def write_bytes(self, name: str, data: bytes, progress: Progress, step: str) -> None:
         """Fill the beginning of a row of bytes, as many registers a frame as Modbus allows."""
+        for done, frames in self.writing_bytes(name, data):
+            progress(step, done, frames)
+
+    def writing_bytes(self, name: str, data: bytes) -> Iterator[tuple[int, int]]:
+        """The same, a frame a step: how many are written now, of how many."""
         first, words = BY_NAME[name].address, bytes_registers(data)
         frames = range(0, len(words), WRITE_REGISTERS_MAX)
-        for done, at in enumerate(frames):
+        for done, at in enumerate(frames, 1):
             self.write(first + at, words[at : at + WRITE_REGISTERS_MAX])
-            progress(step, done + 1, len(frames))
+            yield done, len(frames)
 
     def read_image(self, length: int) -> bytes:
         """The running image, `length` bytes of it."""

@@ -33,11 +33,12 @@ from host.core.wire import (
 from host.errors import NeuronError
 from host.models.dense import dense_layers
 from host.models.quantise import quantise
+from host.models.report import Report
 from host.node.client import NodeError
 from host.node.identity import Strange, checked, known
 from host.node.node import Node
 from host.progress import Progress, silent
-from host.training.fit import epochs
+from host.training.fit import Diverged, epochs
 from host.training.plan import Plan
 from host.training.trained import Trained
 
@@ -95,17 +96,27 @@ class Learnt:
 
 def wish_of(trained: Trained) -> Wish:
     """To have a board learn what was learnt here."""
-    plan, fit = trained.plan, trained.fit
-    x, y = plan.samples.of("training")
+    fit = trained.fit
+    wish = _wish(trained.plan, trained.start, trained.model, trained.report)
     # Where an earlier epoch counts, the board ends there.
     earlier = fit.end is not fit.history[-1]
+    return replace(wish, config=replace(wish.config, epochs=fit.end.epoch + 1)) if earlier else wish
+
+
+def wish_to_diverge(plan: Plan, diverged: Diverged) -> Wish:
+    """To have a board diverge as we did: no model comes of that."""
+    return _wish(plan, list(diverged.start), *_blank(plan))
+
+
+def _wish(plan: Plan, start: list[float], model: Model, report: Report) -> Wish:
+    x, y = plan.samples.of("training")
     return Wish(
-        config=replace(plan.config, epochs=fit.end.epoch + 1) if earlier else plan.config,
+        config=plan.config,
         x=x,
         y=y,
-        start=trained.start,
-        ranges=trained.report.ranges,
-        model=replace(trained.model, names=Names(), release=0),
+        start=start,
+        ranges=report.ranges,
+        model=replace(model, names=Names(), release=0),
         led_threshold=plan.lamp.threshold,
         shared_outputs=plan.shared_outputs,
         weights=plan.samples.weights,
@@ -153,9 +164,27 @@ def check_room(plan: Plan) -> None:
     config, samples = plan.config, plan.samples
     rows, weighted = len(samples.parts["training"]), samples.weights is not None
     _require_room(config, rows, 1, weighted=weighted, scaled=plan.standardised)
-    blank = dense_layers(config, [0.0] * config.count)  # the self-test's rows do not depend on the weights
-    model, _ = quantise("", blank, samples.seen, ranges=plan.ranges, nearest_threshold=True)
+    model, _ = _blank(plan)
     _require_room(config, rows, len(model.vector_inputs), weighted=weighted, scaled=plan.standardised)
+
+
+def _blank(plan: Plan) -> tuple[Model, Report]:
+    """The model of weights that are all 0: the self-test's rows do not depend on them."""
+    layers = dense_layers(plan.config, [0.0] * plan.config.count)
+    return quantise("", layers, plan.samples.seen, ranges=plan.ranges, nearest_threshold=True)
+
+
+def require_fits(wish: Wish) -> None:
+    """NeuronError where no node takes this training."""
+    if max(wish.config.units) > UNITS_MAX:
+        raise NeuronError(f"a node takes at most {UNITS_MAX} units a layer")
+    _require_room(
+        wish.config,
+        len(wish.x),
+        len(wish.model.vector_inputs),
+        weighted=wish.weights is not None,
+        scaled=wish.scales is not None,
+    )
 
 
 def arena(wish: Wish) -> bytes:
@@ -222,7 +251,7 @@ def _upload(node: Node, wish: Wish, progress: Progress) -> None:
     node.write_values(**order(wish))
 
 
-def _read_parameters(node: Node, wish: Wish, at: int) -> NDArray[Any]:
+def read_parameters(node: Node, wish: Wish, at: int) -> NDArray[Any]:
     """The parameters as they stand in the board's memory."""
     real = np.dtype(wish.config.dtype).newbyteorder("<")
     size = wish.config.count * real.itemsize
@@ -256,17 +285,25 @@ class Companion:
         return not all(map(math.isfinite, (self.loss, *self.parameters)))
 
     def compare(self, board: Standing) -> None:
-        """NodeError unless the board had our bits after every epoch so far, or diverged where we did."""
+        """NodeError unless the board `agrees`."""
+        if not self.agrees(board):
+            raise NodeError(differs_in_words(board))
+
+    def agrees(self, board: Standing) -> bool:
+        """Whether the board had our bits after every epoch so far, or diverged where we did."""
         while self.epoch < board.epoch:
             self._chain, self.loss, self.parameters = next(self._epochs, (0, 0.0, []))
             self.epoch += 1
-        if board.state is Training.DIVERGED and self.diverged:
-            return
-        if board.epoch and self._chain != board.chain:
-            raise NodeError(
-                f"the board's parameters differ from ours in epoch {board.epoch} or before: "
-                "is its firmware of the same version?"
-            )
+        if board.state is Training.DIVERGED:
+            return self.diverged
+        return not board.epoch or self._chain == board.chain
+
+
+def differs_in_words(board: Standing) -> str:
+    return (
+        f"the board's parameters differ from ours in epoch {board.epoch} or before: "
+        "is its firmware of the same version?"
+    )
 
 
 class Watch:
@@ -278,6 +315,8 @@ class Watch:
         self._epoch, self._since = 0, time.monotonic()
 
     def look(self, board: Standing) -> None:
+        if board.state is Training.NONE:
+            raise NodeError("the training was lost: the node has started anew; its model is as it was")
         now = time.monotonic()
         if checked("TRAIN_EPOCH", board.epoch, 0, self._epochs) < self._epoch:
             raise NodeError(
@@ -293,6 +332,14 @@ class Watch:
             )
 
 
+def stopped_in_words(board: Standing) -> str:
+    return f"the training on the board was stopped after {board.epoch} epochs"
+
+
+def no_model_in_words(reason: Reason) -> str:
+    return f"the board could not make a model of what it learnt: {REASON_TEXT[reason]} ({reason.name})"
+
+
 def stop_on_board(node: Node) -> None:
     """End a training that is under way; the running model goes on."""
     node.command(Command.STOP, "stop training")
@@ -304,28 +351,18 @@ def train_on_board(node: Node, wish: Wish, progress: Progress = silent) -> Learn
     NodeError where the bits differ, or where the node refuses, diverges, stands still or is stopped by somebody else;
     the running model is not touched by any of it.
     """
-    if max(wish.config.units) > UNITS_MAX:
-        raise NeuronError(f"a node takes at most {UNITS_MAX} units a layer")
-    _require_room(
-        wish.config,
-        len(wish.x),
-        len(wish.model.vector_inputs),
-        weighted=wish.weights is not None,
-        scaled=wish.scales is not None,
-    )
+    require_fits(wish)
     _upload(node, wish, progress)
     companion, watch = Companion(wish), Watch(wish)
     node.command(Command.TRAIN, "train")
     try:
         while True:
             board = read_standing(node)
-            if board.state is Training.NONE:
-                raise NodeError("the training was lost: the node has started anew; its model is as it was")
+            watch.look(board)
             if board.state is Training.PAUSED:
                 raise NodeError(
                     f"the training on the board was paused after {board.epoch} epochs: does another master use it?"
                 )
-            watch.look(board)
             if board.state not in (Training.STOPPED, Training.REFUSED):
                 companion.compare(board)
             progress("train on the board", min(board.epoch, wish.config.epochs), wish.config.epochs)
@@ -344,13 +381,10 @@ def _learnt(node: Node, wish: Wish, board: Standing, companion: Companion) -> Le
     if board.state is Training.DIVERGED:
         raise NodeError(f"the training on the board diverged in epoch {board.epoch}: try a smaller --lr")
     if board.state is Training.STOPPED:
-        raise NodeError(f"the training on the board was stopped after {board.epoch} epochs")
+        raise NodeError(stopped_in_words(board))
     if board.state not in (Training.DONE, Training.CONVERGED):
-        reason = identity.reason
-        raise NodeError(
-            f"the board could not make a model of what it learnt: {REASON_TEXT[reason]} ({reason.name})"
-        )
-    theirs = _read_parameters(node, wish, board.parameters)
+        raise NodeError(no_model_in_words(identity.reason))
+    theirs = read_parameters(node, wish, board.parameters)
     ours = np.array(companion.parameters).astype(theirs.dtype)
     if theirs.tobytes() != ours.tobytes() or board.loss != companion.loss:
         raise NodeError("the board's final parameters differ from ours")
