@@ -113,7 +113,8 @@ class Browser:
         """What the console of every tab has said of errors, each once: a script's, and what was not loaded. A test
         that causes one takes it from here."""
         self.run("return 0")  # what the page has said before this has come then
-        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
+        driver: Any = self.driver
+        return [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
 
 
 def missing() -> str:
@@ -138,9 +139,8 @@ def browser(folder: Path, *, width: int = 1280, height: int = 800, language: str
     service = ChromeService(str(shutil.which("chromedriver")), env={**os.environ, "HOME": str(folder)})
     driver = Chrome(options, service)
     try:
-        driver.command_executor.client_config.timeout = (
-            2 * PATIENCE
-        )  # for the driver, which is as patient as this:
+        executor: Any = driver.command_executor
+        executor.client_config.timeout = 2 * PATIENCE  # for the driver, which is as patient as this:
         driver.set_page_load_timeout(PATIENCE)
         driver.set_script_timeout(PATIENCE)
         opened = Browser(driver)

@@ -60,7 +60,8 @@ class HopNode(RingNode):
         super().__init__(number=number)
         self.coils: set[str] = set()
         self.bits: set[str] = set()
-        self.sequence, self.running, self.image = 0, None, b""
+        self.running: Model | None = None
+        self.sequence, self.image = 0, b""
         self.windows = self.windows_missed = 0
         self.hop: dict[str, Any] = {}
         self.bus = [0, 0]
@@ -81,7 +82,9 @@ class HopNode(RingNode):
             self._decide(self.origin + senses.window - 1 + self.windows * senses.hop)
 
     def _decide(self, last: int) -> None:
+        assert self.running is not None
         senses = self.running.senses
+        assert senses is not None
         found, q = [], []
         for source in senses.sources:
             number, x = (
