@@ -21,26 +21,31 @@ from host.show.describe import as_lines
 from host.web.gateway import Gateway, Unknown
 from host.web.guard import App, Rules, guarded
 from host.web.live import stream
-from host.web.requests import deed_of, image_of, parsed, values_of, whole_of
+from host.web.requests import deed_of, image_of, only, parsed, values_of, whole_of
 from host.web.shapes import Json, in_a_line
 
 ROOM = Path(__file__).resolve().parent
 PAGE = ROOM / "page"
-BODY_MAX = 8 << 20
-"""Bytes of a request: a CSV file of 4 MiB, as JSON may write it, and what goes with it."""
+SCHEMA = ROOM / "schema.json"
+BODY_MAX = 24 << 20
+"""Bytes of a request: 16 MiB of recordings, as JSON writes them."""
 WORDS_MAX = 1 << 16
+ELSEWHERE = {
+    404: "there is nothing at this address: GET /api says what there is",
+    405: "this address takes no such request: GET /api says which",
+}
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 async def body_of(request: Request) -> Json:
     """A request's JSON object; NeuronError for anything else."""
-    data = b""
+    data = bytearray()
     async for part in request.stream():
         data += part
         if len(data) > BODY_MAX:
             raise HTTPException(413, f"more than {BODY_MAX} bytes: send less")
-    return parsed(data)
+    return parsed(bytes(data))
 
 
 async def result_of(future: Future[Any]) -> Any:
@@ -56,6 +61,8 @@ class Routes:
     def all(self) -> list[Route]:
         get: dict[str, Handler] = {
             "/": self.page,
+            "/api": self.index,
+            "/api/schema": self.schema,
             "/api/state": self.state,
             "/api/live": self.live,
             "/api/nodes/{uid}": self.node,
@@ -77,18 +84,32 @@ class Routes:
     # ------------------------------------------------------------------------------------------------------- to read
 
     async def page(self, request: Request) -> Response:
+        """The page, for people."""
         return FileResponse(PAGE / "index.html")
 
+    async def index(self, request: Request) -> Response:
+        """All addresses, with a line each."""
+        routes = [route for route in request.app.routes if isinstance(route, Route)]
+        return JSONResponse({"schema": "/api/schema", "addresses": [_address(route) for route in routes]})
+
+    async def schema(self, request: Request) -> Response:
+        """JSON Schema of all that is said and asked for here."""
+        return FileResponse(SCHEMA, media_type="application/schema+json")
+
     async def state(self, request: Request) -> Response:
+        """All that is known of lines, nodes, events, jobs and the broker."""
         return JSONResponse(self._gateway.hub.state())
 
     async def live(self, request: Request) -> Response:
+        """The state, then all news, as server-sent events."""
         return StreamingResponse(stream(self._gateway.hub, self._ending), media_type="text/event-stream")
 
     async def node(self, request: Request) -> Response:
+        """A node as it stands."""
         return JSONResponse(self._gateway.node(request.path_params["uid"]))
 
     async def job(self, request: Request) -> Response:
+        """A job: how far it is, or what came of it."""
         number = request.path_params["id"]
         job = self._gateway.hub.job(number)
         if job is None:
@@ -98,26 +119,44 @@ class Routes:
     # --------------------------------------------------------------------------------------------------------- to do
 
     async def token(self, request: Request) -> Response:
-        """Nothing but what the guard says of the token."""
+        """Nothing is done: whether the token is the right one."""
+        only(await body_of(request))
         return JSONResponse({})
 
     async def describe(self, request: Request) -> Response:
-        return JSONResponse({"lines": as_lines(image_of(await body_of(request)))})
+        """What an image file is, in words."""
+        said = await body_of(request)
+        only(said, "image")
+        return JSONResponse({"lines": as_lines(image_of(said))})
 
     async def search(self, request: Request) -> Response:
+        """Look for nodes on a line: a job."""
+        only(await body_of(request))
         return JSONResponse(self._gateway.search(request.path_params["line"]), 202)
 
     async def inputs(self, request: Request) -> Response:
-        values = values_of(await body_of(request))
-        return JSONResponse(await result_of(self._gateway.inputs(request.path_params["uid"], values)))
+        """Give a node a row of inputs; what it makes of it, and the frames that did it."""
+        said = await body_of(request)
+        only(said, "values")
+        future = self._gateway.inputs(request.path_params["uid"], values_of(said))
+        return JSONResponse(await result_of(future))
 
     async def cut(self, request: Request) -> Response:
-        words = whole_of(await body_of(request), "words", 0, WORDS_MAX)
+        """Have a simulated node's power fail in the middle of what it writes."""
+        said = await body_of(request)
+        only(said, "words")
+        words = whole_of(said, "words", 0, WORDS_MAX)
         return JSONResponse(self._gateway.cut(request.path_params["uid"], words), 202)
 
     async def deed(self, request: Request) -> Response:
+        """deploy, confirm, revert, rollback, acknowledge, override or identify: a job."""
         uid, kind = request.path_params["uid"], request.path_params["deed"]
         return JSONResponse(self._gateway.do(uid, kind, deed_of(kind, await body_of(request))), 202)
+
+
+def _address(route: Route) -> Json:
+    (does, *_) = (route.endpoint.__doc__ or "").splitlines() or [""]
+    return {"method": "POST" if "POST" in (route.methods or ()) else "GET", "path": route.path, "does": does}
 
 
 async def _expected(request: Request, error: Exception) -> Response:
@@ -127,7 +166,13 @@ async def _expected(request: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+    text = ELSEWHERE.get(error.status_code, error.detail)
+    return JSONResponse({"error": text}, error.status_code, error.headers)
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    """A fault of ours, whose trace the server writes."""
+    return JSONResponse({"error": "the gateway itself failed: it says why where it was started"}, 500)
 
 
 def make_app(gateway: Gateway, rules: Rules, ending: threading.Event, more: list[Route] | None = None) -> App:
@@ -135,6 +180,6 @@ def make_app(gateway: Gateway, rules: Rules, ending: threading.Event, more: list
     routes = [*(more or []), *Routes(gateway, ending).all()]
     app = Starlette(
         routes=[*routes, Mount("/page", StaticFiles(directory=PAGE))],
-        exception_handlers={NeuronError: _expected, HTTPException: _http},
+        exception_handlers={NeuronError: _expected, HTTPException: _http, Exception: _broken},
     )
     return guarded(app, rules)

@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import sys
+from typing import TypeGuard
 
 from host.core.wire import IMAGE_MAX
 from host.errors import NeuronError
@@ -31,12 +32,18 @@ def _no_number(name: str) -> float:
     raise ValueError(name)
 
 
+def only(said: Json, *keys: str) -> None:
+    """NeuronError where a request says anything else: it would be left undone in silence."""
+    if strange := [key for key in said if key not in keys]:
+        raise NeuronError(f"{strange[0][:40]!a} is not known here: give {' and '.join(keys) or 'nothing'}")
+
+
 def whole_of(said: Json, key: str, low: int, high: int, usual: int | None = None) -> int:
-    """A whole number of a request."""
+    """A whole number of a request, which may be written 2.0."""
     value = said.get(key, usual)
-    if type(value) is not int or not low <= value <= high:
+    if not _finite(value) or value % 1 or not low <= value <= high:
         raise NeuronError(f"{key} is to be a whole number of {low}..{high}")
-    return value
+    return int(value)
 
 
 def yes_of(said: Json, key: str) -> bool:
@@ -54,7 +61,7 @@ def values_of(said: Json) -> list[float]:
     return [float(value) for value in values]
 
 
-def _finite(value: object) -> bool:
+def _finite(value: object) -> TypeGuard[float]:
     """A float may be infinite, 1e999, and a whole number too large for one."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
@@ -76,9 +83,12 @@ def image_of(said: Json) -> bytes:
 def deed_of(kind: str, said: Json) -> Deed:
     """What a node is to do, by its name; NeuronError where it is not said well, Unknown where there is no such deed."""
     if kind == "deploy":
+        only(said, "image", "trial")
         return deploying(image_of(said), whole_of(said, "trial", 0, TRIAL_MAX, 0))
     if kind in SETTINGS:
+        only(said, "on")
         return setting(kind, yes_of(said, "on"))
     if kind in SIMPLE:
+        only(said)
         return SIMPLE[kind]
     raise Unknown(f"a node cannot be told to {kind}")

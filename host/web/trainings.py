@@ -18,7 +18,7 @@ from host.web.bits import bits
 from host.web.deeds import deploying
 from host.web.gateway import Gateway, Unknown
 from host.web.learning import Training, recipes
-from host.web.requests import TRIAL_MAX, whole_of
+from host.web.requests import TRIAL_MAX, only, whole_of
 from host.web.shapes import Json
 
 KEPT = 20
@@ -91,6 +91,7 @@ class Trainings:
     # ---------------------------------------------------------------------------------------------------- a training
 
     async def recipes(self, request: Request) -> Response:
+        """The articles' models, with their data."""
         return JSONResponse(await asyncio.to_thread(recipes))
 
     async def train(self, request: Request) -> Response:
@@ -105,17 +106,22 @@ class Trainings:
         return JSONResponse(training.as_dict(), 200 if future.done() else 202)
 
     async def training(self, request: Request) -> Response:
+        """A training, whatever came of it."""
         return JSONResponse(self._of(request).as_dict())
 
     async def cancel(self, request: Request) -> Response:
+        """End a training, soon."""
         training = self._of(request)
+        only(await body_of(request))
         training.cancel()
         return JSONResponse(training.as_dict())
 
     async def bits(self, request: Request) -> Response:
+        """A training's model with fewer bits a weight."""
         return JSONResponse(await asyncio.to_thread(bits, _trained(self._of(request))))
 
     async def image(self, request: Request) -> Response:
+        """The image file of a training's model."""
         training = self._of(request)
         name = f"training-{training.id}.img"
         return Response(
@@ -127,7 +133,9 @@ class Trainings:
     # ------------------------------------------------------------------------------------------------------- a node's
 
     async def deploy(self, request: Request) -> Response:
+        """A training's model onto a node: a job."""
         training, said = self._of(request), await body_of(request)
+        only(said, "uid", "trial")
         deed = deploying(_trained(training).image, whole_of(said, "trial", 0, TRIAL_MAX, 0))
         return JSONResponse(self._gateway.do(uid_of(said), "deploy", deed), 202)
 
