@@ -2,12 +2,14 @@
 
 python -m host.sim [--link PATH] [--tcp PORT] [--flash FILE] [--nodes 1,2,.. | --fresh N] [--pace] [--present]
                    [--signal FILE.csv|CHANNEL=GENERATOR,..] [--once] [--fast] [--hops]
+
+Type `cut 1 12` there, and the power of node 1 fails at the 12th word that it then keeps; `cut 1 0`: at once.
 """
 
 from __future__ import annotations
 
 import argparse
-import os.path
+import os
 import select
 import sys
 from collections.abc import Sequence
@@ -21,6 +23,7 @@ from host.errors import NeuronError, command, counted
 
 if TYPE_CHECKING:
     from host.boards.signals import Signal
+    from host.boards.simulated import Sim
 
 
 def _node_list(text: str) -> list[int]:
@@ -98,12 +101,38 @@ class Shown:
             _say(f"bus      socket://{rest}")
         elif kind == "hop":
             _say(f"hop {self._addresses.get(name, name)} {more}")
+        elif kind == "power":
+            _say(f"{node}   {'has power again' if more == 'on' else 'has lost its power'}")
+        elif kind == "cut":
+            if more != "0":
+                _say(f"{node}   loses its power at word {more} of its flash from now")
         elif kind == "ended":
             _say(f"{node}   its signal has ended")
         elif kind == "note":
             print(f"note: {rest}", file=sys.stderr)
         else:
             _say(f"{kind}     {rest}")
+
+
+def _typed() -> str:
+    """What somebody has typed. Nothing is read in the background, where that would stop us."""
+    with suppress(ValueError, AttributeError, OSError):  # no stream, or no terminal of ours
+        terminal = sys.stdin.fileno()
+        if os.tcgetpgrp(terminal) == os.getpgrp() and select.select([terminal], [], [], 0)[0]:
+            return os.read(terminal, 256).decode(errors="replace")
+    return ""
+
+
+def _obey(sim: Sim, line: str) -> None:
+    """Cut the power as the line says; what it does not say as it should is told."""
+    match line.split():
+        case ["cut", number, words] if number.isdecimal() and words.isdecimal():
+            try:
+                sim.cut(int(number), int(words))
+            except NeuronError as error:
+                print(f"note: {error}", file=sys.stderr)
+        case [_, *_]:
+            print(f"note: {line.strip()!r} is not understood; it is: cut NODE WORDS", file=sys.stderr)
 
 
 def _require_reader() -> None:
@@ -120,7 +149,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
         prog=program("sim"),
         description="Run a simulated node until Ctrl-C and show its lamp. Every command of neuron485,\n"
-        "and any Modbus client, can talk to it on the port that it prints.",
+        "and any Modbus client, can talk to it on the port that it prints. Type `cut 1 12`,\n"
+        "and the power of node 1 fails at the 12th word that it then keeps; `cut 1 0`: at once.",
         epilog="generators, in raw values of 0..4095, of a digital channel 0 and 1:\n" + generators_help(),
     )
     parser.add_argument(
@@ -189,6 +219,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say("         Ctrl-C ends it")
         while sim.running:
             sim.wait(lambda sim: False, timeout=INTERRUPT_SECONDS)
+            _obey(sim, _typed())
             _require_reader()
     if args.fast and sim.exit_status == 0:
         return 0

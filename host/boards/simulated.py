@@ -30,6 +30,12 @@ START_TIMEOUT = 60.0
 """Seconds for the simulation to start, or to end: no machine needs so long, however busy."""
 ANSWER_TIMEOUT = 60.0
 """Seconds for one answer of a node of our own: it is there, and only as late as this computer is busy."""
+OFF_SECONDS = 0.5
+"""How long the power is gone when it is cut: long enough to be seen."""
+CUT_MAX = 999_999_999
+"""Of operations and milliseconds; firmware/port/native/commands.c takes so many digits."""
+LINES_MAX = 1000
+"""Of what a simulation said, so much is kept: one may run for months."""
 NODES_MAX = 32
 """Nodes on one simulated bus, as on a real one without repeaters; firmware/port/native/bus.c has room for them."""
 INTERRUPT_SECONDS = 0.2
@@ -54,8 +60,8 @@ def build() -> Path:
 
 class Sim:
     """A running simulation; files: descriptors that its program inherits. `port` is the pty, `tcp` a host:port or None,
-    `leds` the lamps by the addresses that the nodes were started with, of fresh nodes by their numbers, and `uids` what
-    these have for UIDs; `lines` what it said, but for windows."""
+    `leds` the lamps by the addresses that the nodes were started with, of fresh nodes by their numbers, `uids` what
+    these have for UIDs, and `powered` whether they have power; `lines` what it said last, but for windows."""
 
     def __init__(
         self,
@@ -68,8 +74,10 @@ class Sim:
         self.tcp: str | None = None
         self.leds: dict[int, bool] = {}
         self.uids: dict[int, str] = {}
+        self.powered = dict.fromkeys(nodes, True)
         self.lines: list[str] = []
         self._nodes = nodes
+        self._cuts = 0  # commands that it has taken
         self._on_line = on_line
         # Not a lock: a Ctrl-C could leave it held, and the reader, which must go on, would wait for it for ever.
         self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -109,7 +117,7 @@ class Sim:
         kind, _, rest = line.partition(" ")
         self._on_line(line)  # first: what has been waited for has been shown
         if kind != "hop":  # there is no end of them
-            self.lines.append(line)
+            self.lines = [*self.lines[1 - LINES_MAX :], line]
         if kind == "bus":
             self.port = rest
         elif kind == "tcp":
@@ -120,6 +128,11 @@ class Sim:
         elif kind == "uid":
             number, _, uid = rest.partition(" ")
             self.uids = {**self.uids, int(number): uid}
+        elif kind == "power":
+            number, _, level = rest.partition(" ")
+            self.powered = {**self.powered, int(number): level == "on"}
+        elif kind == "cut":
+            self._cuts += 1
         self._tell()
 
     def _tell(self) -> None:
@@ -144,6 +157,21 @@ class Sim:
             assert self._process.stderr is not None
             why = self._process.stderr.read().strip()
             raise NeuronError(f"the simulated node did not start: {why or 'it said nothing'}")
+
+    def cut(self, number: int, operations: int = 0, seconds: float = OFF_SECONDS) -> None:
+        """Have a node's power fail in the middle of that operation of its flash, a word programmed or a sector erased,
+        counted from now and 1, if it comes to that; 0: at once. It is gone for so many seconds, in milliseconds."""
+        if number not in self._nodes:
+            raise NeuronError(f"there is no simulated node {number}")
+        if not (0 <= operations <= CUT_MAX and 0 <= 1000 * seconds <= CUT_MAX):
+            raise NeuronError(f"no power is cut at word {operations} for {seconds:g} s: 0 is at once")
+        assert self._process.stdin is not None
+        taken = self._cuts
+        with suppress(OSError, ValueError):  # it has ended, or is being ended
+            self._process.stdin.write(f"cut {number} {operations} {round(1000 * seconds)}\n")
+            self._process.stdin.flush()
+        if not self.wait(lambda sim: sim._cuts > taken):
+            raise NeuronError(f"the power of node {number} was not cut: its simulation has ended")
 
     @property
     def running(self) -> bool:

@@ -5,8 +5,9 @@
  * ends the simulation with a message and exit status 3; but for the answers to a search, see pair.h. Standard output,
  * a line each: `bus PATH`, `tcp HOST:PORT`, `uid NAME UID` of a fresh node, `node NAME BAUD FORMAT`, `address NAME
  * ADDRESS` where it is another than before, `led NAME on|off`, `hop NAME JSON` for a window that was decided, `ended
- * NAME` with its signal, `note TEXT`, and `fault TEXT`. A node's name is the address that it was started with; of
- * fresh nodes, which are all started with the same, its number. */
+ * NAME` with its signal, `cut NAME WORDS` once that command is in force (commands.h), `power NAME off|on`, `note
+ * TEXT`, and `fault TEXT`. A node's name is the address that it was started with; of fresh nodes, which are all started
+ * with the same, its number. */
 #define _GNU_SOURCE
 #define _DARWIN_C_SOURCE
 #include <errno.h>
@@ -21,9 +22,11 @@
 #include <sys/prctl.h>
 #endif
 
+#include "port/native/commands.h"
 #include "port/native/events.h"
 #include "port/native/master.h"
 #include "port/native/pair.h"
+#include "port/native/power.h"
 #include "port/native/say.h"
 #include "port/native/waiting.h"
 
@@ -89,17 +92,81 @@ static const char *format_name(enum wire_format format)
 
 static void start_node(struct member *member);
 
-static bool restart_node(struct member *member)
+/* Its process has gone, or is about to. Answers its status. */
+static int end_node(struct member *member)
 {
     int status;
     close(member->events);
+    member->events = -1;
     if (waitpid(member->process, &status, 0) != member->process)
         status = 0;
     member->process = 0;
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != EVENT_EXIT_RESET)
+    return status;
+}
+
+/* There is no process: what it has yet said is lost. */
+static void without_power(struct member *member)
+{
+    pair_leave(&bus.pair, member);
+    power_lost((unsigned)(member - bus.pair.members));
+    member->on_at = clock_us() + member->off_us;
+    say("power %u off", member->address);
+    say("led %u off", member->address);
+}
+
+/* True in a new node process. */
+static bool after_node(struct member *member)
+{
+    const int status = end_node(member);
+    switch (WIFEXITED(status) ? WEXITSTATUS(status) : 0) {
+    case EVENT_EXIT_RESET:
+        start_node(member);
+        return member->process == 0;
+    case EVENT_EXIT_POWER:
+        without_power(member);
+        return false;
+    default:
         fault(member, "its process has ended");
-    start_node(member);
-    return member->process == 0; /* true in the new node */
+    }
+}
+
+static void obey(const struct command *command)
+{
+    unsigned index = 0;
+    while (index < bus.pair.count && bus.pair.members[index].address != command->node)
+        index++;
+    if (index == bus.pair.count) {
+        fprintf(stderr, "error: cut: there is no node %u\n", command->node);
+        return;
+    }
+    struct member *member = &bus.pair.members[index];
+    member->off_us = (uint64_t)command->off_ms * 1000u;
+    power_cut_in(index, command->operations);
+    if (command->operations == 0) {
+        if (member->process > 0) {
+            kill(member->process, SIGKILL);
+            end_node(member);
+        }
+        without_power(member);
+    }
+    say("cut %u %u", command->node, command->operations);
+}
+
+/* Of those that are due. True in a new node process. */
+static bool power_on(unsigned *index)
+{
+    for (unsigned i = 0; i < bus.pair.count; i++) {
+        struct member *member = &bus.pair.members[i];
+        if (member->on_at > clock_us())
+            continue;
+        say("power %u on", member->address);
+        start_node(member);
+        if (member->process == 0) {
+            *index = i;
+            return true;
+        }
+    }
+    return false;
 }
 
 /* `broken`: a rule of the bus, or NULL. */
@@ -124,7 +191,7 @@ static bool handle_node(struct member *member)
     struct event_direction direction;
     const uint8_t told = member->line.address;
     if (!events_get(member->events, &message))
-        return restart_node(member);
+        return after_node(member);
     switch (message.type) {
     case EVENT_LINE:
         memcpy(&member->line, message.payload, sizeof member->line);
@@ -193,24 +260,21 @@ static void start_node(struct member *member)
             if (others[i] >= 0)
                 close(others[i]);
         for (unsigned i = 0; i < bus.pair.count; i++)
-            if (&bus.pair.members[i] != member)
+            if (&bus.pair.members[i] != member && bus.pair.members[i].process > 0)
                 close(bus.pair.members[i].events);
         member->events = ends[1];
         return;
     }
     close(ends[1]);
     member->events = ends[0];
-    member->direction = (struct event_direction){.listening = true};
     member->line = (struct port_line){
         .baud = WIRE_DEFAULT_BAUD,
         .silence_us = 2006,
         .address = member->line.address ? member->line.address : first_address(member),
     };
-    member->silent_at = member->sent_at = FOREVER;
+    member->on_at = FOREVER;
     member->ended = false;
-    member->reply_size = 0;
-    member->joined = false;
-    pair_had_turn(&bus.pair, member);
+    pair_leave(&bus.pair, member);
 }
 
 /* ------------------------------------------------------------------------------------------------- rounds */
@@ -249,6 +313,8 @@ static uint64_t next_event(void)
             next = member->sent_at;
         if (member->silent_at < next)
             next = member->silent_at;
+        if (member->on_at < next)
+            next = member->on_at;
     }
     return next;
 }
@@ -306,8 +372,7 @@ static bool round_of_the_bus(unsigned *index)
         waiting_for(&waiting, bus.pair.members[i].events);
     wait_for(&waiting);
 
-    char ignored[64];
-    if (bus.options->until_eof && waiting_readable(&waiting, 0) && read(0, ignored, sizeof ignored) <= 0)
+    if (bus.options->until_eof && waiting_readable(&waiting, 0) && !commands_read(0, obey))
         leave(0);
     bool heard = false;
     if (waiting_readable(&waiting, master->pty)) {
@@ -329,7 +394,7 @@ static bool round_of_the_bus(unsigned *index)
             return true;
         }
     run_due(heard);
-    return false;
+    return power_on(index);
 }
 
 int bus_run(const struct options *options, unsigned *index)

@@ -48,8 +48,9 @@ bool events_write(int fd, const uint8_t *bytes, size_t size);
 bool events_put(int fd, enum event type, const void *payload, size_t size);
 bool events_get(int fd, struct event_message *message);
 
-/* How a node process leaves to be started again, as by its reset vector. */
+/* How a node process leaves to be started again, as by its reset vector, and how it leaves when its power fails. */
 #define EVENT_EXIT_RESET 75
+#define EVENT_EXIT_POWER 76
 
 /* How the simulation is run, from the command line. */
 struct options {
@@ -63,7 +64,7 @@ struct options {
     bool present;       /* someone is at all of the boards */
     bool fresh;         /* all nodes have the default address, and UIDs as if of different chips */
     bool pace;          /* characters take their time */
-    bool until_eof;     /* end when standard input is closed */
+    bool until_eof;     /* take commands from standard input, and end when it is closed */
     uint8_t nodes[32];  /* their default addresses; of fresh ones, their numbers */
     unsigned node_count;
 };

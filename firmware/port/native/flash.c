@@ -12,6 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/pcg32.h"
+#include "port/native/power.h"
+
 #define FLASH_SIZE (PORT_SECTORS * PORT_SECTOR_SIZE)
 #define OLD_FLASH_SIZE (PORT_TRUST_A * PORT_SECTOR_SIZE) /* of the versions before there was trust */
 #define ERASE_US 250000u /* typical for 16 KiB, STM32F407 data sheet, table 41 */
@@ -147,18 +150,38 @@ bool port_supply_good(void)
     return true;
 }
 
+/* Which bits have landed when the power fails: the same ones each time that it does so here. */
+static struct pcg32 *draw(enum port_sector sector, uint32_t offset)
+{
+    static struct pcg32 random;
+    pcg32_seed(&random, offset, sector);
+    return &random;
+}
+
 void port_flash_program(enum port_sector sector, uint32_t offset, uint32_t word)
 {
     uint8_t *cell = flash.bytes + sector * PORT_SECTOR_SIZE + offset;
     uint32_t kept;
     memcpy(&kept, cell, sizeof kept);
+    const bool torn = power_fails();
+    if (torn)
+        word |= pcg32_next(draw(sector, offset));
     kept &= word; /* NOR flash: programming only clears bits */
     memcpy(cell, &kept, sizeof kept);
+    if (torn)
+        power_off();
 }
 
 void port_flash_erase(enum port_sector sector)
 {
-    memset(flash.bytes + sector * PORT_SECTOR_SIZE, 0xFF, PORT_SECTOR_SIZE);
+    uint8_t *bytes = flash.bytes + sector * PORT_SECTOR_SIZE;
+    if (power_fails()) {
+        struct pcg32 *random = draw(sector, PORT_SECTOR_SIZE);
+        for (uint32_t i = 0; i < PORT_SECTOR_SIZE; i++)
+            bytes[i] |= (uint8_t)pcg32_next(random);
+        power_off();
+    }
+    memset(bytes, 0xFF, PORT_SECTOR_SIZE);
     flash.erase_end_us = clock_us() + (flash.pace ? ERASE_US : 0);
 }
 

@@ -21,6 +21,8 @@ void pair_tell(const struct member *member, enum event type, const void *payload
 
 static void hear(struct member *member, const uint8_t *bytes, size_t size, bool readable)
 {
+    if (member->process == 0)
+        return;
     pair_tell(member, readable ? EVENT_BYTES : EVENT_DAMAGED, bytes, size);
     member->silent_at = clock_us() + member->line.silence_us;
 }
@@ -182,10 +184,24 @@ static void deliver_joined(struct pair *pair)
         if (member->joined)
             baud = member->line.baud;
     }
+    if (baud == 0)
+        return; /* the only one has left meanwhile */
     const bool whole = collide(pair, bytes, &size);
     spread(pair, bytes, size, baud, whole);
     for (unsigned i = 0; i < pair->count; i++)
         pair->members[i].joined = false;
+}
+
+void pair_leave(struct pair *pair, struct member *member)
+{
+    const bool joined = member->joined;
+    member->direction = (struct event_direction){.listening = true};
+    member->silent_at = member->sent_at = FOREVER;
+    member->reply_size = 0;
+    member->joined = false;
+    pair_had_turn(pair, member);
+    if (joined)
+        deliver_joined(pair);
 }
 
 /* A reply is heard once the node has let go of the bus: a node that does not is caught before its reply is. */

@@ -19,7 +19,7 @@
 #define FOREVER UINT64_MAX
 
 struct member {
-    pid_t process;
+    pid_t process;   /* 0: it has no power */
     int events;      /* the socket to the node */
     uint8_t address; /* the name it goes by here; line.address is the one in force */
     struct port_line line;
@@ -28,9 +28,11 @@ struct member {
     uint64_t sent_at;   /* when its last stop bit leaves, FOREVER: nothing is leaving */
     uint8_t reply[EVENT_PAYLOAD_MAX];
     size_t reply_size;
-    bool asked;  /* a call has reached it, and it has not had its turn yet */
-    bool joined; /* its reply answers the call, and is carried with those of the others */
-    bool ended;  /* its signal has */
+    bool asked;      /* a call has reached it, and it has not had its turn yet */
+    bool joined;     /* its reply answers the call, and is carried with those of the others */
+    bool ended;      /* its signal has */
+    uint64_t on_at;  /* when its power comes back, FOREVER: it is there */
+    uint64_t off_us; /* how long it is gone when it fails */
 };
 
 struct pair {
@@ -60,6 +62,9 @@ void pair_end_silences(struct pair *pair, uint64_t now);
 const char *pair_transmit(struct pair *pair, struct member *member, const struct event_message *message);
 const char *pair_direct(struct pair *pair, struct member *member, struct event_direction direction);
 void pair_had_turn(struct pair *pair, struct member *member);
+
+/* A node has no more to do with the wires: it starts, or its power has failed, in the middle of whatever it said. */
+void pair_leave(struct pair *pair, struct member *member);
 
 /* Somebody drives the wires, or may be about to answer a call. */
 bool pair_taken(const struct pair *pair);

@@ -19,6 +19,7 @@
 #include "port/native/converter.h"
 #include "port/native/events.h"
 #include "port/native/flash.h"
+#include "port/native/power.h"
 
 #define HELP                                                                                                 \
     "A simulated node. usage: %s [--nodes 1,2,..] [--link PATH] [--tcp PORT] [--flash FILE] [--pace] "       \
@@ -35,7 +36,6 @@ static struct {
     bool asked; /* the bus waits to hear that this node has had its turn */
     bool lit, lit_known;
     uint8_t uid[WIRE_UID_BYTES];
-    uint32_t *kept; /* PORT_KEPT_WORDS a node, in memory that the bus keeps too */
     struct port_part firmware;
     uint64_t start_us;
 } port;
@@ -108,16 +108,6 @@ static void parse_options(struct options *options, int argc, char **argv)
 
 /* -------------------------------------------------------------------------------------------------- board */
 
-static void share_kept(void)
-{
-    const size_t size = sizeof *port.kept * PORT_KEPT_WORDS * port.options.node_count;
-    port.kept = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (port.kept == MAP_FAILED) {
-        perror("error: no memory for the simulated nodes");
-        exit(2);
-    }
-}
-
 /* The program's own file; it may have been started by a name that is none, which leaves the firmware unknown. */
 static void find_firmware(const char *path)
 {
@@ -151,7 +141,7 @@ void port_init(int argc, char **argv)
     unsigned index;
     parse_options(&port.options, argc, argv);
     flash_share(&port.options);
-    share_kept();
+    power_share(&port.options);
     find_firmware(argv[0]);
     converter_open(&port.options);
     port.events = bus_run(&port.options, &index); /* the parent stays in there; each node comes out of it */
@@ -161,7 +151,7 @@ void port_init(int argc, char **argv)
     make_uid(port.options.nodes[index]);
     converter_start(port.events);
     flash_open(&port.options, index, port.events);
-    port.kept += PORT_KEPT_WORDS * index;
+    power_open(index);
 }
 
 static _Noreturn void broke(const char *rule)
@@ -228,7 +218,8 @@ uint8_t port_default_address(void)
 
 const struct port_start *port_start(void)
 {
-    static const struct port_start start = {.cause = WIRE_START_POWER};
+    static struct port_start start;
+    start.cause = power_stayed() ? WIRE_START_SOFTWARE : WIRE_START_POWER;
     return &start;
 }
 
@@ -240,7 +231,7 @@ uint8_t *port_arena(void)
 
 uint32_t *port_kept(void)
 {
-    return port.kept;
+    return power_kept();
 }
 
 bool port_on_crystal(void)
@@ -260,7 +251,7 @@ void port_led(bool lit)
 
 bool port_present(void)
 {
-    return port.options.present;
+    return port.options.present && !power_stayed();
 }
 
 struct port_part port_firmware(unsigned part)
@@ -278,7 +269,7 @@ void port_aside(void (*work)(void *context), void *context, void (*meanwhile)(vo
 
 _Noreturn void port_reset(void)
 {
-    exit(EVENT_EXIT_RESET);
+    power_stays();
 }
 
 /* -------------------------------------------------------------------------------------------------- RS485 */
