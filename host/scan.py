@@ -128,10 +128,10 @@ def _wait(port: str, bus: Bus) -> float:
 def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     bus, speak = bus_of(args), _speak(args)
-    with open_port(args.port) as port:
+    with open_port(args.port) as line:
         if args.lamp is not None:
-            return _blink(args, port, bus, speak)
-        return _scan(args, port, bus, speak)
+            return _blink(args, line.port, bus, speak)
+        return _scan(args, line.port, bus, speak)
 
 
 def _speak(args: argparse.Namespace) -> Speak:

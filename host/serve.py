@@ -16,6 +16,7 @@ from host.boards.opening import SIMULATED, open_port
 from host.cli.bus import bus_of
 from host.cli.key import key_of
 from host.cli.serving import parse, require_libraries
+from host.core.wire import DEFAULT_ADDRESS
 from host.errors import command
 from host.show.terminal import console
 
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
 
     from host.node.fleet import Fleet
     from host.node.link import Link
+    from host.web.gateway import Cut
     from host.web.hub import Hub
     from host.web.owner import Owner
 
+SIGNAL = ["pump:5"]
+"""What a simulated node hears: a pump that is off, runs, and runs with a worn bearing, 5 s each, as in lesson 7."""
 SIMULATED_TIMEOUT = 5.0
 """Seconds for an answer of a node that is a process, as late as this computer is busy."""
 
@@ -88,11 +92,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     with ExitStack() as stack:
         listener = stack.enter_context(listening(args.http.host, args.http.port))
         port = listener.getsockname()[1]
+        lines = [stack.enter_context(open_port(given, signal=SIGNAL)) for given in args.ports]
         owners = [
-            _owner(args, hub, number, given, stack.enter_context(open_port(given)), fleet)
-            for number, (given, fleet) in enumerate(zip(args.ports, fleets, strict=True), 1)
+            _owner(args, hub, number, given, line.port, fleet)
+            for number, (given, line, fleet) in enumerate(zip(args.ports, lines, fleets, strict=True), 1)
         ]
-        gateway = Gateway(hub, owners, signer)
+        cuts: dict[str, Cut] = {
+            str(number): partial(line.sim.cut, DEFAULT_ADDRESS)
+            for number, line in enumerate(lines, 1)
+            if line.sim
+        }
+        gateway = Gateway(hub, owners, signer, cuts)
         rules = Rules(token, port, args.allow_remote, None if args.allow_remote else frozenset(LOOPBACK))
         out = console()
         out.print(f"the page:  {args.http.url(port)}#token={token}")

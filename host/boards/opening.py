@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from host.core.wire import DEFAULT_ADDRESS, DEFAULT_BAUD, DEFAULT_FORMAT, Format
 from host.errors import NeuronError
 
 if TYPE_CHECKING:
+    from host.boards.simulated import Sim
     from host.node.node import Node
 
 SIMULATED = {"sim": "a simulated node", "renode": "the board in Renode"}
@@ -74,21 +75,34 @@ def open_node(
         yield node
 
 
+class Opened(NamedTuple):
+    """A port that can be opened as a line. sim: the simulation behind it, if that is one of ours."""
+
+    port: str
+    sim: Sim | None = None
+
+
 @contextmanager
-def open_port(port: str) -> Iterator[str]:
-    """A port that can be opened as a line, for whatever PORT_HELP says; a simulated node lives as long as that."""
+def open_port(port: str, *, signal: Sequence[str] = ()) -> Iterator[Opened]:
+    """A line for whatever PORT_HELP says; a simulated node lives as long as that. signal: what its channels see, by
+    generators as --signal of host.sim takes them."""
     if port == "sim":
         from host.boards.simulated import simulate
 
-        with simulate(fresh=True) as sim:
-            yield sim.port
+        made = None
+        if signal:
+            from host.boards.signals import generated
+
+            made = generated(signal)
+        with simulate(fresh=True, signal=made) as sim:
+            yield Opened(sim.port, sim)
     elif port == "renode":
         from host.boards.renode import emulate
 
         with emulate() as board:
-            yield board.port
+            yield Opened(board.port)
     else:
-        yield port
+        yield Opened(port)
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from host.web.owner import Owner
 from host.web.poller import Polled
 from host.web.shapes import Json, in_a_line
 
-Cut = Callable[[int, int], None]
-"""cut(address, words): the power of a simulated node fails at its words-th flash operation from now."""
+Cut = Callable[[int], None]
+"""cut(words): the power of the simulated node on a line fails at its words-th flash operation from now; 0: at once."""
 
 
 class Unknown(NeuronError):
@@ -79,7 +79,7 @@ class Gateway:
         node = self.node(uid)
         if node["line"] not in self._cuts:
             raise NeuronError("only a simulated node's power can be cut from here: pull the plug yourself")
-        self._cuts[node["line"]](node["address"], words)
+        self._cuts[node["line"]](words)
         return {}
 
     def search(self, line: str) -> Json:

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from host.boards.opening import open_node
+from host.boards.opening import open_node, open_port
 from host.boards.simulated import CUT_MAX, SOURCES, build, simulate
 from host.compiler import ROOT, c_sources
 from host.core.fixed import Int64
 from host.core.hashes import hash_of
 from host.core.image import encode
-from host.core.wire import BY_NAME, DEFAULT_BAUD, DEFAULT_FORMAT, Command, Start, Table
+from host.core.wire import BY_NAME, DEFAULT_ADDRESS, DEFAULT_BAUD, DEFAULT_FORMAT, Command, Start, Table
 from host.errors import NeuronError
 from host.node.client import NoAnswer
 from host.node.identity import Identity
@@ -275,3 +275,18 @@ def test_somebody_types_it() -> None:
         process.communicate()
         os.close(ours)
         os.close(theirs)
+
+
+# -------------------------------------------------------------------------------------------------------- its port
+
+
+def test_a_simulated_node_behind_a_port_hears_a_signal_and_loses_its_power() -> None:
+    with open_port("sim", signal=["a0=constant:485"]) as line, open_node(line.port) as node:
+        assert line.sim is not None
+        assert node.identity().uid == line.sim.uids[DEFAULT_ADDRESS]
+        node.write_values(SAMPLE_RATE=1000, SAMPLE_CHANNELS=1)
+        while node.read_value("SAMPLES_HEAD") == 0:
+            pass
+        assert node.read_value("SAMPLES")[0] == 485
+        line.sim.cut(DEFAULT_ADDRESS, 0, FOREVER)
+        assert line.sim.powered == {DEFAULT_ADDRESS: False}
