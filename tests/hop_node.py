@@ -96,10 +96,12 @@ class HopNode(RingNode):
         self.hop = {"sample": last, "features": found, "inputs": q, "outputs": self._outputs(q)}
 
     def _outputs(self, q: list[int]) -> list[int]:
-        return infer(self.running, np.array([q], dtype=np.int16))[0].tolist()
+        assert self.running is not None
+        return list(infer(self.running, np.array([q], dtype=np.int16))[0].tolist())
 
     @property
     def decided(self) -> bool:
+        assert self.running is not None
         y = self.hop["outputs"] if self.hop else self._outputs(self.bus)
         return bool(led(self.running, np.array([y], dtype=np.int16))[0])
 
