@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
@@ -12,12 +13,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from host.errors import NeuronError
+from host.progress import Progress
 from host.training.trained import Trained
 from host.web.app import Handler, body_of
+from host.web.beside import beside
 from host.web.bits import bits
 from host.web.deeds import deploying
 from host.web.gateway import Gateway, Unknown
 from host.web.learning import Training, recipes
+from host.web.poller import Polled
 from host.web.requests import TRIAL_MAX, only, whole_of
 from host.web.shapes import Json
 
@@ -73,6 +77,7 @@ class Trainings:
             "/api/trainings": self.train,
             "/api/trainings/{id}/cancel": self.cancel,
             "/api/trainings/{id}/deploy": self.deploy,
+            "/api/trainings/{id}/board": self.board,
         }
         return [
             *(Route(path, handler, methods=["GET"]) for path, handler in get.items()),
@@ -138,6 +143,24 @@ class Trainings:
         only(said, "uid", "trial")
         deed = deploying(_trained(training).image, whole_of(said, "trial", 0, TRIAL_MAX, 0))
         return JSONResponse(self._gateway.do(uid_of(said), "deploy", deed), 202)
+
+    async def board(self, request: Request) -> Response:
+        """Have a node train beside us; each epoch that was compared is told by a message `board`."""
+        training, uid = self._of(request), uid_of(await body_of(request))
+
+        def work(polled: Polled, progress: Progress) -> Generator[float, None, Json]:
+            assert polled.node is not None
+            lines: list[str] = []
+            for step in beside(polled.node, training):
+                progress(step["step"], step["done"], step["total"])
+                if step["frame"] is not None:
+                    told = {"training": training.id, "uid": uid, **step["frame"]}
+                    self._gateway.hub.say("board", told)
+                lines += filter(None, [step["text"]])
+                yield 0.0
+            return {"lines": lines}
+
+        return JSONResponse(self._gateway.begin(uid, "train", work), 202)
 
 
 def uid_of(said: Json) -> str:
