@@ -13,7 +13,7 @@ from typing import Any
 
 from host.core.wire import HOP_MAX, LAYERS_MAX, UNITS_MAX, WINDOW_MAX, WINDOW_MIN
 from host.data.windows import Windowing
-from host.errors import NeuronError, listed
+from host.errors import NeuronError
 from host.training.options import Options, conflict
 from host.training.plan import Plan, algorithm_of
 from host.training.recipes import ALGORITHMS, DTYPES, HIDDEN_ACTIVATIONS, RECIPES
@@ -33,17 +33,17 @@ WORK_MAX = 10**9
 """Products of epochs, samples and parameters: some seconds."""
 
 
-def _wrong(field: str, value: object, what: str) -> NeuronError:
+def wrong(field: str, value: object, what: str) -> NeuronError:
     return NeuronError(f"{field}: {json.dumps(value)[:40]} is {what}")
 
 
 # --------------------------------------------------------------------------------------------------- the fields
 
 
-def _whole(low: int, high: int) -> Callable[[str, Any], int]:
+def whole(low: int, high: int) -> Callable[[str, Any], int]:
     def check(field: str, value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise _wrong(field, value, f"not a whole number of {low}..{high}")
+            raise wrong(field, value, f"not a whole number of {low}..{high}")
         return value
 
     return check
@@ -51,53 +51,53 @@ def _whole(low: int, high: int) -> Callable[[str, Any], int]:
 
 def _number(field: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= 1e300:
-        raise _wrong(field, value, "not a finite number")
+        raise wrong(field, value, "not a finite number")
     return float(value)
 
 
-def _positive(field: str, value: Any) -> float:
+def positive(field: str, value: Any) -> float:
     found = _number(field, value)
     if found <= 0:
-        raise _wrong(field, value, "not above 0")
+        raise wrong(field, value, "not above 0")
     return found
 
 
-def _one_of(*names: str) -> Check:
+def one_of(*names: str) -> Check:
     def check(field: str, value: Any) -> str:
         if value not in names:
-            raise _wrong(field, value, f"none of {', '.join(names)}")
+            raise wrong(field, value, f"none of {', '.join(names)}")
         return str(value)
 
     return check
 
 
-def _word(field: str, value: Any) -> str:
+def word(field: str, value: Any) -> str:
     if not isinstance(value, str) or not value.isprintable() or not value.strip():
-        raise _wrong(field, value, "no name")
+        raise wrong(field, value, "no name")
     return value
 
 
-def _list(each: Check, least: int, most: int, what: str) -> Check:
+def list_of(each: Check, least: int, most: int, what: str) -> Check:
     def check(field: str, value: Any) -> list[Any]:
         if not isinstance(value, list) or not least <= len(value) <= most:
-            raise _wrong(field, value, f"not a list of {what}")
+            raise wrong(field, value, f"not a list of {what}")
         return [each(field, part) for part in value]
 
     return check
 
 
-_words = _list(_word, 1, NAMES_MAX, "names")
+_words = list_of(word, 1, NAMES_MAX, "names")
 
 
 def _targets(field: str, value: Any) -> list[str]:
-    found: list[str] = [_word(field, value)] if isinstance(value, str) else _words(field, value)
+    found: list[str] = [word(field, value)] if isinstance(value, str) else _words(field, value)
     return found
 
 
 def _text(most: int) -> Check:
     def check(field: str, value: Any) -> bytes:
         if not isinstance(value, str):
-            raise _wrong(field, value, "no text")
+            raise wrong(field, value, "no text")
         try:
             data = value.encode()
         except UnicodeEncodeError:
@@ -115,21 +115,21 @@ def _text(most: int) -> Check:
 
 def _file_name(field: str, value: Any) -> str:
     """The last part of a path of any system."""
-    name = re.split(r"[/\\]", _word(field, value))[-1]
+    name = re.split(r"[/\\]", word(field, value))[-1]
     if not name.strip(". ") or len(name) > NAME_MAX:
-        raise _wrong(field, value, "no name of a file")
+        raise wrong(field, value, "no name of a file")
     return name
 
 
 def _recordings(field: str, value: Any) -> dict[str, bytes]:
     """Each by its name."""
     found: dict[str, bytes] = {}
-    for one in _list(lambda _, one: one, 1, FILES_MAX, f"recordings, {FILES_MAX} at most")(field, value):
+    for one in list_of(lambda _, one: one, 1, FILES_MAX, f"recordings, {FILES_MAX} at most")(field, value):
         if not isinstance(one, dict) or set(one) != {"name", "text"}:
-            raise _wrong(field, one, "no recording with a name and a text")
+            raise wrong(field, one, "no recording with a name and a text")
         name = _file_name(field, one["name"])
         if not name.lower().endswith(".csv"):
-            raise _wrong(field, name, "no name that ends in .csv")
+            raise wrong(field, name, "no name that ends in .csv")
         if name in found:
             raise NeuronError(
                 f"{field}: two are named {name}: its windows would be learnt from and judged by"
@@ -140,33 +140,33 @@ def _recordings(field: str, value: Any) -> dict[str, bytes]:
 
 
 def _window(field: str, value: Any) -> int:
-    found = _whole(WINDOW_MIN, WINDOW_MAX)(field, value)
+    found = whole(WINDOW_MIN, WINDOW_MAX)(field, value)
     if found & (found - 1):
-        raise _wrong(field, value, f"no power of two of {WINDOW_MIN}..{WINDOW_MAX} scans")
+        raise wrong(field, value, f"no power of two of {WINDOW_MIN}..{WINDOW_MAX} scans")
     return found
 
 
 FIELDS: dict[str, Check] = {
-    "model": _one_of(*RECIPES),
-    "layers": _list(
-        _whole(1, UNITS_MAX), 2, LAYERS_MAX + 1, f"units, those of 1..{LAYERS_MAX} layers behind"
+    "model": one_of(*RECIPES),
+    "layers": list_of(
+        whole(1, UNITS_MAX), 2, LAYERS_MAX + 1, f"units, those of 1..{LAYERS_MAX} layers behind"
     ),
-    "activation": _one_of(*HIDDEN_ACTIVATIONS),
-    "algorithm": _one_of(*OFFERED),
-    "rate": _positive,
-    "epochs": _whole(1, EPOCHS_MAX),
-    "batch_size": _whole(1, BATCH_MAX),
-    "start": _list(_number, 1, NAMES_MAX, "parameters"),
-    "seed": _whole(0, SEED_MAX),
-    "tries": _whole(1, TRIES_MAX),
-    "dtype": _one_of(*DTYPES),
+    "activation": one_of(*HIDDEN_ACTIVATIONS),
+    "algorithm": one_of(*OFFERED),
+    "rate": positive,
+    "epochs": whole(1, EPOCHS_MAX),
+    "batch_size": whole(1, BATCH_MAX),
+    "start": list_of(_number, 1, NAMES_MAX, "parameters"),
+    "seed": whole(0, SEED_MAX),
+    "tries": whole(1, TRIES_MAX),
+    "dtype": one_of(*DTYPES),
     "csv": _text(CSV_BYTES),
     "name": _file_name,
     "target": _targets,
     "drop": _words,
     "recordings": _recordings,
     "window": _window,
-    "hop": _whole(1, HOP_MAX),
+    "hop": whole(1, HOP_MAX),
     "features": _words,
 }
 """Every field of a Request."""
@@ -174,15 +174,20 @@ OF_A_FILE = ("name", "target", "drop")
 OF_RECORDINGS = ("window", "hop", "features")
 
 
-def checked(request: object) -> dict[str, Any]:
-    """The fields that are there, each as FIELDS takes it."""
+def fields_of(request: object, fields: dict[str, Check], what: str, like: str) -> dict[str, Any]:
+    """The fields that are there and not null, each as its check takes it. what: is asked for; like: an example."""
     if not isinstance(request, dict):
-        raise NeuronError('a training is asked for by an object like {"model": "and"}')
-    if strange := [str(field) for field in request if field not in FIELDS]:
-        raise NeuronError(f"{strange[0][:40]!a} is no field of a training, which has {listed([*FIELDS], 30)}")
-    if "model" not in request:
+        raise NeuronError(f"{what} is asked for by an object like {like}")
+    if strange := [str(field) for field in request if field not in fields]:
+        raise NeuronError(f"{strange[0][:40]!a} is no field of {what}, which has {', '.join(fields)}")
+    return {field: fields[field](field, value) for field, value in request.items() if value is not None}
+
+
+def _training_of(request: object) -> dict[str, Any]:
+    """The fields of a Request."""
+    found = fields_of(request, FIELDS, "a training", '{"model": "and"}')
+    if "model" not in found:
         raise NeuronError(f"model is missing: one of {', '.join(RECIPES)}")
-    found = {field: FIELDS[field](field, value) for field, value in request.items() if value is not None}
     files, recorded = "csv" in found, "recordings" in found
     if files and recorded:
         raise NeuronError("csv and recordings: give one of them")
@@ -201,14 +206,21 @@ def checked(request: object) -> dict[str, Any]:
 def options_of(request: object) -> Iterator[Options]:
     """The options of a request (host.web.shown.Request), while the context lasts: its files are gone behind it.
     NeuronError, as host.train words it, for what is wrong with it or with the files."""
-    found = checked(request)
+    found = _training_of(request)
+    with own_folder() as folder:
+        options = _options(found, folder)
+        if problem := conflict(options, algorithm_of(options)):
+            raise NeuronError(problem)
+        yield options
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """A folder for files, gone behind the context. What fails in it names its files without their folder."""
     with tempfile.TemporaryDirectory() as folder:
         real = os.path.realpath(folder)
         try:
-            options = _options(found, Path(real))
-            if problem := conflict(options, algorithm_of(options)):
-                raise NeuronError(problem)
-            yield options
+            yield Path(real)
         except NeuronError as error:
             error.args = (str(error).replace(real + os.sep, ""),)
             raise

@@ -81,7 +81,7 @@ class Training:
         self._ended = threading.Event()
 
     def run(self) -> None:
-        """Train. What may be expected to fail is not raised: `state` and `error` say it."""
+        """Train. What may be expected to fail is not raised: `state` and `error` say it. A fault of ours is."""
         self.state = "running"
         try:
             with options_of(self._request) as options:
@@ -97,6 +97,12 @@ class Training:
             self.error, self.state = str(error), "cancelled"
         except NeuronError as error:
             self.error, self.state = str(error), "refused"
+        except Exception:
+            self.error, self.state = (
+                "a fault of this program, whose log says more: try another request",
+                "refused",
+            )
+            raise
 
     def cancel(self) -> None:
         """End it, soon. What has come to its end stays as it is."""

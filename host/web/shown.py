@@ -13,6 +13,8 @@ EPOCHS_MAX = 100_000
 TRIES_MAX = 20
 CSV_BYTES, RECORDINGS_BYTES = 4 << 20, 16 << 20
 """Of a file, and of all recordings together."""
+SCANS_MAX = 200_000
+"""Of a recording."""
 FRAMES_MAX = 120
 """Epochs of a training that are shown one by one, the start not counted."""
 LOSSES_MAX = 500
@@ -319,6 +321,17 @@ class BoardFrame(TypedDict):
     loss: float | None
     parameters: list[float]
     equal: bool
+
+
+class RecordRequest(TypedDict, total=False):
+    """What a page asks of a recording, of at most SCANS_MAX scans; all but `label` and `rate` must be there. seconds:
+    above 0; channels: of a0..a7 and d0..d3; label: of all scans, a word; rate: scans/s, 1..10000, where it is missing
+    that at which the node samples for its model."""
+
+    seconds: float
+    channels: list[str]
+    label: str
+    rate: int
 
 
 class RecordStep(TypedDict):
