@@ -8,10 +8,9 @@ gateway is open to other computers.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 SAFE = {"GET", "HEAD"}
@@ -27,6 +26,8 @@ HEADERS = {
     "cache-control": "no-store",
 }
 """Of every answer."""
+ONCE = ("host", "origin", "sec-fetch-site", "authorization")
+"""Headers that are looked at here: of two, another may look at the other."""
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -44,13 +45,16 @@ class Rules:
     remote: bool = False
     hosts: frozenset[str] | None = frozenset(LOOPBACK)
 
-    def refusal(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, str] | None:
-        """Status and reason where a request may not be; headers by their names in lower case."""
+    def refusal(self, method: str, path: str, given: Sequence[tuple[str, str]]) -> tuple[int, str] | None:
+        """Status and reason where a request may not be. given: its headers, names in lower case."""
+        headers, names = dict(given), [name for name, _ in given]
+        if twice := [name for name in ONCE if names.count(name) > 1]:
+            return 400, f"there are two headers {twice[0]}: send one"
         host = headers.get("host", "")
         if not self._is_us(host):
             return 421, f"this gateway is not called {host!r}: use the address that it printed at its start"
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and origin.lower() not in (f"http://{host}".lower(), f"https://{host}".lower()):
             return 403, "this request comes from another site's page"
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return 403, "this request comes from another site's page"
@@ -78,6 +82,9 @@ def guarded(app: App, rules: Rules) -> App:
     from starlette.responses import JSONResponse
 
     async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
+            return
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
@@ -88,7 +95,7 @@ def guarded(app: App, rules: Rules) -> App:
                 message["headers"] = [*message.get("headers", []), *own]
             await send(message)
 
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         refused = rules.refusal(scope["method"], scope["path"], headers)
         if refused is None:
             await app(scope, receive, answer)
