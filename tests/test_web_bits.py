@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from host.compiler import ROOT
 from host.core.image import decode, encode
 from host.core.infer import infer, led, quantise_inputs, self_test
 from host.core.wire import Activation
@@ -20,7 +21,7 @@ from host.web.bits import bits, sure
 from host.web.learning import Training
 from tests import recordings
 
-IRIS = Path("host/lessons/iris.csv").read_text()
+IRIS = (ROOT / "host" / "lessons" / "iris.csv").read_text()
 TWO = "".join(f"{n % 7},{n * n % 11},{n % 7 * 2 > n * n % 11:d}\n" for n in range(30))
 REQUESTS: dict[str, dict[str, Any]] = {
     "wx": {"model": "wx"},

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from host import train as command
+from host.compiler import ROOT
 from host.core.fixed import VALUE_MAX
 from host.core.image import image_crc
 from host.data.dataset import BUILT_IN
@@ -24,7 +25,7 @@ from host.web.shown import TrainingJson
 from tests import recordings
 from tests.training import run
 
-IRIS = Path("host/lessons/iris.csv")
+IRIS = ROOT / "host" / "lessons" / "iris.csv"
 
 
 def trained(**request: Any) -> Training:
@@ -436,6 +437,17 @@ def test_one_that_waits_says_so_and_one_that_is_cancelled_ends() -> None:
     assert seen == ["running"]
     assert (page["state"], page["error"]) == ("cancelled", "cancelled: somebody has ended this training")
     assert (page["done"], page["total"], page["frames"]) == (10, 100_000, [])
+
+
+def test_a_fault_of_ours_is_raised_and_the_training_is_not_left_running(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    training = Training("1", {"model": "wx"})
+    monkeypatch.setattr(learning, "train", lambda plan, progress: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        training.run()
+    assert training.as_dict()["state"] == "refused"
+    assert "a fault of this program" in training.as_dict()["error"]
 
 
 def test_what_has_ended_is_not_cancelled_any_more() -> None:

@@ -30,7 +30,7 @@ def test_nothing_is_an_empty_object() -> None:
     "values", ["1", None, {}, [True], ["1"], [None], [[1]], [float("1e999")], [float("nan")], [10**400]]
 )
 def test_values_are_finite_numbers(values: Any) -> None:
-    with pytest.raises(NeuronError, match="finite numbers"):
+    with pytest.raises(NeuronError, match="finite number"):
         values_of({"values": values})
 
 
@@ -61,8 +61,8 @@ def test_simple_deeds_need_nothing_more(kind: str) -> None:
     [
         ("identify", {}, "on is to be true or false"),
         ("override", {"on": 1}, "on is to be true or false"),
-        ("deploy", {"image": "", "trial": -1}, "trial is to be a whole number"),
-        ("deploy", {"image": "", "trial": True}, "trial is to be a whole number"),
+        ("deploy", {"image": "", "trial": -1}, "is not a whole number of 0..65535"),
+        ("deploy", {"image": "", "trial": True}, "is not a whole number of 0..65535"),
         ("explode", {}, "cannot be told to explode"),
     ],
 )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,73 +16,17 @@ from host.errors import NeuronError
 from host.training.options import Options, conflict
 from host.training.plan import Plan, algorithm_of
 from host.training.recipes import ALGORITHMS, DTYPES, HIDDEN_ACTIVATIONS, RECIPES
+from host.web.fields import NAMES_MAX, Check, fields_of, list_of, number, one_of, positive, whole, word, wrong
 from host.web.shown import CSV_BYTES, EPOCHS_MAX, RECORDINGS_BYTES, TRIES_MAX
-
-Check = Callable[[str, Any], Any]
-"""check(field, value) -> what is taken of it; NeuronError says what is wrong."""
 
 OFFERED = tuple(name for name in ALGORITHMS if name != "grid")
 """Algorithms that walk, so that there is something to be seen."""
 FILES_MAX = 20
 NAME_MAX = 100
-NAMES_MAX = 1000
 BATCH_MAX = 10**9
 SEED_MAX = 2**32 - 1
 WORK_MAX = 10**9
 """Products of epochs, samples and parameters: some seconds."""
-
-
-def wrong(field: str, value: object, what: str) -> NeuronError:
-    return NeuronError(f"{field}: {json.dumps(value)[:40]} is {what}")
-
-
-# --------------------------------------------------------------------------------------------------- the fields
-
-
-def whole(low: int, high: int) -> Callable[[str, Any], int]:
-    def check(field: str, value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise wrong(field, value, f"not a whole number of {low}..{high}")
-        return value
-
-    return check
-
-
-def _number(field: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= 1e300:
-        raise wrong(field, value, "not a finite number")
-    return float(value)
-
-
-def positive(field: str, value: Any) -> float:
-    found = _number(field, value)
-    if found <= 0:
-        raise wrong(field, value, "not above 0")
-    return found
-
-
-def one_of(*names: str) -> Check:
-    def check(field: str, value: Any) -> str:
-        if value not in names:
-            raise wrong(field, value, f"none of {', '.join(names)}")
-        return str(value)
-
-    return check
-
-
-def word(field: str, value: Any) -> str:
-    if not isinstance(value, str) or not value.isprintable() or not value.strip():
-        raise wrong(field, value, "no name")
-    return value
-
-
-def list_of(each: Check, least: int, most: int, what: str) -> Check:
-    def check(field: str, value: Any) -> list[Any]:
-        if not isinstance(value, list) or not least <= len(value) <= most:
-            raise wrong(field, value, f"not a list of {what}")
-        return [each(field, part) for part in value]
-
-    return check
 
 
 _words = list_of(word, 1, NAMES_MAX, "names")
@@ -156,7 +99,7 @@ FIELDS: dict[str, Check] = {
     "rate": positive,
     "epochs": whole(1, EPOCHS_MAX),
     "batch_size": whole(1, BATCH_MAX),
-    "start": list_of(_number, 1, NAMES_MAX, "parameters"),
+    "start": list_of(number, 1, NAMES_MAX, "parameters"),
     "seed": whole(0, SEED_MAX),
     "tries": whole(1, TRIES_MAX),
     "dtype": one_of(*DTYPES),
@@ -172,15 +115,6 @@ FIELDS: dict[str, Check] = {
 """Every field of a Request."""
 OF_A_FILE = ("name", "target", "drop")
 OF_RECORDINGS = ("window", "hop", "features")
-
-
-def fields_of(request: object, fields: dict[str, Check], what: str, like: str) -> dict[str, Any]:
-    """The fields that are there and not null, each as its check takes it. what: is asked for; like: an example."""
-    if not isinstance(request, dict):
-        raise NeuronError(f"{what} is asked for by an object like {like}")
-    if strange := [str(field) for field in request if field not in fields]:
-        raise NeuronError(f"{strange[0][:40]!a} is no field of {what}, which has {', '.join(fields)}")
-    return {field: fields[field](field, value) for field, value in request.items() if value is not None}
 
 
 def _training_of(request: object) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from host.data.recording import is_label
 from host.errors import NeuronError, counted
 from host.node.node import Node
 from host.node.samples import sampled
-from host.web.asked import Check, fields_of, list_of, one_of, own_folder, positive, whole, word, wrong
+from host.web.asked import own_folder
+from host.web.fields import Check, fields_of, list_of, one_of, positive, whole, word, wrong
 from host.web.shown import SCANS_MAX, RecordStep
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import sys
-from typing import TypeGuard
 
 from host.core.wire import IMAGE_MAX
 from host.errors import NeuronError
 from host.web.deeds import SETTINGS, SIMPLE, Deed, deploying, setting
+from host.web.fields import NAMES_MAX, list_of, number, whole
 from host.web.gateway import Unknown
 from host.web.shapes import Json
 
@@ -39,11 +38,8 @@ def only(said: Json, *keys: str) -> None:
 
 
 def whole_of(said: Json, key: str, low: int, high: int, usual: int | None = None) -> int:
-    """A whole number of a request, which may be written 2.0."""
-    value = said.get(key, usual)
-    if not _finite(value) or value % 1 or not low <= value <= high:
-        raise NeuronError(f"{key} is to be a whole number of {low}..{high}")
-    return int(value)
+    """A whole number of a request."""
+    return whole(low, high)(key, said.get(key, usual))
 
 
 def yes_of(said: Json, key: str) -> bool:
@@ -55,15 +51,10 @@ def yes_of(said: Json, key: str) -> bool:
 
 def values_of(said: Json) -> list[float]:
     """Inputs of a request: finite numbers."""
-    values = said.get("values")
-    if not isinstance(values, list) or not all(map(_finite, values)):
-        raise NeuronError("values is to be a list of finite numbers, an input each")
-    return [float(value) for value in values]
-
-
-def _finite(value: object) -> TypeGuard[float]:
-    """A float may be infinite, 1e999, and a whole number too large for one."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    found: list[float] = list_of(number, 0, NAMES_MAX, "finite numbers, an input each")(
+        "values", said.get("values")
+    )
+    return found
 
 
 def image_of(said: Json) -> bytes:
