@@ -14,7 +14,7 @@ from host.core.wire import IMAGE_MAX, Command, Reason, State
 from host.errors import NeuronError
 from host.node.client import NodeError
 from host.node.identity import Identity, Running, in_words
-from host.node.node import Node
+from host.node.node import Node, Refused
 from host.node.trusted import trial_left
 from host.progress import Progress, silent
 
@@ -29,6 +29,9 @@ PROVING = "prove; the lamp follows"
 
 ROTTEN = {Reason.ROTTEN_MODEL, Reason.ROTTEN_RUNNING}
 """A newer model is damaged: to write the one that runs once more is what mends it."""
+
+GONE = {Reason.MAGIC, Reason.NOT_VERIFIED}
+"""Refusals of an image that stood in the stage before: the node has lost it, as it does with its power."""
 
 INPUTS_ALONG = 4
 """So many inputs are read along with the answer to a command; more of them would hold it up."""
@@ -136,7 +139,15 @@ class Meant:
             if identity.reason is not Reason.NONE or not once_more:
                 break
             node.doubt()
-            self.give(node)
+            try:
+                self.give(node)
+            except Refused as error:
+                if error.reason not in GONE:
+                    raise
+                raise NodeError(
+                    f"the node did not {self.doing}: it has started again meanwhile, as when its power fails, and "
+                    f"still runs {_running(identity)}; try again"
+                ) from error
         why = "" if identity.reason is Reason.NONE else f"{in_words(identity.reason, identity.detail)}; "
         raise NodeError(
             f"the node did not {self.doing}: {why}it still runs {_running(identity)} "

@@ -24,14 +24,14 @@ from host.core.hashes import hash_of
 from host.core.image import encode
 from host.core.wire import BY_NAME, DEFAULT_ADDRESS, DEFAULT_BAUD, DEFAULT_FORMAT, Command, Start, Table
 from host.errors import NeuronError
-from host.node.client import NoAnswer
+from host.node.client import NoAnswer, NodeError
 from host.node.identity import Identity
 from host.node.link import Link, open_link
 from host.node.node import Node, Refused
 from host.node.search import EVERYBODY, Heard, asking, search
 from host.node.staging import deploy, stage
 from tests.e2e.conftest import Processes
-from tests.e2e.scenario import AND, OR, answering_within, largest, restart, running
+from tests.e2e.scenario import AND, OR, answering_within, crc_of, largest, restart, running
 from tests.patience import PATIENCE, growing
 from tests.programs import COMPILERS, SANITIZE, program
 
@@ -96,6 +96,17 @@ def test_a_cut_at_any_word_leaves_the_old_model_or_the_new() -> None:
     commit = taken.index(True)
     assert commit >= len(new) // 4
     assert all(taken[commit:])
+
+
+def test_a_deploy_says_that_the_power_has_failed() -> None:
+    with simulate() as sim, open_node(sim.port) as node:
+        deploy(node, encode(AND))
+        sim.cut(1, 12, 0)
+        lost = f", as when its power fails, and still runs CRC-32 {crc_of(AND):08x}; try again$"
+        with pytest.raises(NodeError, match=lost):
+            deploy(node, encode(OR))
+        deploy(node, encode(OR))
+        assert running(node) == encode(OR)
 
 
 def left(start: Path, operation: int, image: bytes) -> Int64:
