@@ -36,7 +36,7 @@ LEVELS = 255
 
 
 class Request(TypedDict, total=False):
-    """What a page asks of a training; only `model` must be there. A field that is missing, or null, is as the recipe says.
+    """What a page asks of a training; only `model` must be there. What is missing, or null, is as the recipe says.
 
     model: key of a Recipe; layers: units of an mlp, inputs first; activation: "relu", "tanh" or "sigmoid", of an mlp's
     layers between; algorithm: one of Recipe.algorithms; rate: above 0; epochs: 1..EPOCHS_MAX; batch_size: samples a
