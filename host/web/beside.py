@@ -1,4 +1,4 @@
-"""A training on a node, beside ours: it pauses at every frame, and there its bits are compared."""
+"""A training on a node, beside ours: its bits are compared at every frame, where it pauses, and on the way."""
 
 from __future__ import annotations
 
@@ -80,10 +80,11 @@ def _followed(node: Node, wish: Wish, stops: list[int]) -> Iterator[BoardStep]:
         watch.look(board)
         if board.state is Training.STOPPED:
             raise NodeError(onboard.stopped_in_words(board))
-        if board.state is Training.RUNNING:
+        agrees = companion.agrees(board)
+        if board.state is Training.RUNNING and agrees:
             yield _step(TRAINING, board.epoch, total)
             continue
-        frame = _frame(node, wish, board, companion)
+        frame = _frame(node, wish, board, companion, agrees)
         text = _in_words(node, board) if frame["equal"] else onboard.differs_in_words(board)
         yield _step(TRAINING, board.epoch, total, frame, text)
         if not frame["equal"] or board.state is not Training.PAUSED:
@@ -93,9 +94,9 @@ def _followed(node: Node, wish: Wish, stops: list[int]) -> Iterator[BoardStep]:
         yield _step(TRAINING, board.epoch, total)
 
 
-def _frame(node: Node, wish: Wish, board: Standing, companion: Companion) -> BoardFrame:
-    """What the node has now, beside what we had then."""
-    equal, parameters = companion.agrees(board), list[float]()
+def _frame(node: Node, wish: Wish, board: Standing, companion: Companion, equal: bool) -> BoardFrame:
+    """What the node has now, beside what we had then. equal: so far."""
+    parameters = list[float]()
     diverged = board.state is Training.DIVERGED
     if not diverged:  # what is not a number has no bits to compare
         equal = equal and board.loss == companion.loss

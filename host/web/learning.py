@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from host.errors import NeuronError, counted
 from host.show.report import LOSS_NAMES
@@ -129,9 +129,7 @@ class Training:
         state = self.state
         done, total = self._done
         model = self._request.get("model") if isinstance(self._request, dict) else None
-        found: dict[str, Any] = {
-            **nothing(),
-            **(self._shown if state in ("trained", "diverged") else {}),
+        stands = {
             "id": self.id,
             "state": state,
             "error": self.error,
@@ -139,7 +137,8 @@ class Training:
             "total": total,
             "model": model if isinstance(model, str) else "",
         }
-        return found  # type: ignore[return-value]
+        known = self._shown if state in ("trained", "diverged") else {}
+        return cast(TrainingJson, {**nothing(), **known, **stands})
 
     def _show(self, plan: Plan) -> dict[str, Any]:
         rate = f"rate {plan.config.rate:g}"
