@@ -312,10 +312,10 @@ class BoardStep(TypedDict):
 
 
 class BoardFrame(TypedDict):
-    """What a node had after so many epochs. epoch: of one of the training's frames, or where it ended; loss: the node's,
-    as Frame's, null where it is not finite; parameters: as read from the node, [] for more than PARAMETERS_MAX or where
-    they are not finite; equal: they, the loss, and the parameters of every epoch before are ours, bit for bit. After
-    one that is not equal nothing follows."""
+    """What a node had after so many epochs. epoch: of one of the training's frames, or where it ended; loss: the
+    node's, as Frame's, null where it is not finite; parameters: as read from the node, [] for more than PARAMETERS_MAX
+    or where they are not finite; equal: they, the loss, and the parameters of every epoch before are ours, bit for bit.
+    After one that is not equal nothing follows."""
 
     epoch: int
     loss: float | None
