@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SIGNAL = ["pump:5"]
 """What a simulated node hears: a pump that is off, runs, and runs with a worn bearing, 5 s each, as in lesson 7."""
-SIMULATED_TIMEOUT = 5.0
+SIMULATED_TIMEOUT = 1.0
 """Seconds for an answer of a node that is a process, as late as this computer is busy."""
 
 
@@ -73,6 +73,17 @@ def _owner(
     )
 
 
+class Power:
+    """Tells the owner of a simulated line, once there is one, of its power."""
+
+    owner: Owner | None = None
+
+    def __call__(self, line: str) -> None:
+        kind, _, rest = line.partition(" ")
+        if kind == "power" and self.owner is not None:
+            self.owner.power(rest.endswith(" on"))
+
+
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
@@ -92,16 +103,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     with ExitStack() as stack:
         listener = stack.enter_context(listening(args.http.host, args.http.port))
         port = listener.getsockname()[1]
-        lines = [stack.enter_context(open_port(given, signal=SIGNAL)) for given in args.ports]
-        owners = [
-            _owner(args, hub, number, given, line.port, fleet)
-            for number, (given, line, fleet) in enumerate(zip(args.ports, lines, fleets, strict=True), 1)
-        ]
-        cuts: dict[str, Cut] = {
-            str(number): partial(line.sim.cut, DEFAULT_ADDRESS)
-            for number, line in enumerate(lines, 1)
-            if line.sim
-        }
+        owners: list[Owner] = []
+        cuts: dict[str, Cut] = {}
+        for number, (given, fleet) in enumerate(zip(args.ports, fleets, strict=True), 1):
+            power = Power()
+            line = stack.enter_context(open_port(given, signal=SIGNAL, on_line=power))
+            owners.append(_owner(args, hub, number, given, line.port, fleet))
+            power.owner = owners[-1]
+            if line.sim:
+                cuts[str(number)] = partial(line.sim.cut, DEFAULT_ADDRESS)
         gateway = Gateway(hub, owners, signer, cuts)
         rules = Rules(token, port, args.allow_remote, None if args.allow_remote else frozenset(LOOPBACK))
         out = console()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -83,9 +83,11 @@ class Opened(NamedTuple):
 
 
 @contextmanager
-def open_port(port: str, *, signal: Sequence[str] = ()) -> Iterator[Opened]:
+def open_port(
+    port: str, *, signal: Sequence[str] = (), on_line: Callable[[str], None] = lambda line: None
+) -> Iterator[Opened]:
     """A line for whatever PORT_HELP says; a simulated node lives as long as that. signal: what its channels see, by
-    generators as --signal of host.sim takes them."""
+    generators as --signal of host.sim takes them; on_line: told what the simulation says."""
     if port == "sim":
         from host.boards.simulated import simulate
 
@@ -94,7 +96,7 @@ def open_port(port: str, *, signal: Sequence[str] = ()) -> Iterator[Opened]:
             from host.boards.signals import generated
 
             made = generated(signal)
-        with simulate(fresh=True, signal=made) as sim:
+        with simulate(fresh=True, signal=made, on_line=on_line) as sim:
             yield Opened(sim.port, sim)
     elif port == "renode":
         from host.boards.renode import emulate

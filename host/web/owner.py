@@ -67,7 +67,7 @@ class Owner:
     ) -> None:
         self.number, self.port = number, port
         self._hub, self._open, self._members, self._waits = hub, open_line, members, waits
-        self._simulated = simulated
+        self._simulated, self._powered = simulated, True
         self._jobs: deque[_Job] = deque()
         self._running: dict[str | None, _Job] = {}
         self._stop = False
@@ -94,6 +94,14 @@ class Owner:
         """Have this done to a node: `work(polled)`, or what the generator that it returns returns. The future has its
         result, or NeuronError."""
         return self._add(_Job(kind, uid, work))
+
+    def power(self, on: bool) -> None:
+        """The simulated nodes of this line have lost their power, or have it again."""
+        self._powered = on
+        self.own("POWER_ON" if on else "POWER_OFF", f"{self.port} has {'power again' if on else 'no power'}", None)
+        self._say_line()
+        for polled in self._poller.nodes.values() if on else ():
+            polled.changed, polled.retry = True, 0.0  # there is news
 
     def search(self) -> Future[Any]:
         """Look for nodes; how many there are."""
@@ -249,6 +257,7 @@ class Owner:
             "state": self._state,
             "trouble": self._trouble or poller.trouble,
             "simulated": self._simulated,
+            "powered": self._powered if self._simulated else None,
             "baud": link.baud if link else None,
             "format": link.line_format.name[1:] if link else None,
             "rounds": poller.rounds,
