@@ -22,7 +22,13 @@ from tests.e2e.scenario import AND, NAND
 from tests.test_web_owner import Rig, ended, rig
 from tests.web_client import SCHEMA, Client, addresses, asking, assert_holds, refusals
 
-NOT_JSON = {"GET /", "GET /api/schema", "GET /api/live", "GET /api/trainings/{id}/image"}
+NOT_JSON = {
+    "GET /",
+    "GET /api/schema",
+    "GET /api/live",
+    "GET /api/trainings/{id}/image",
+    "GET /api/recordings/{id}",
+}
 IMAGE = base64.b64encode(encode(AND)).decode()
 NODE = "/api/nodes/{uid}"
 
@@ -38,6 +44,8 @@ def test_the_schema_is_one_and_names_all_addresses_there_are() -> None:
 
 
 NAMES = {"Frame": "Epoch", "TrainingJson": "Training", "Request": "TrainingRequest"}
+NEEDED = {"TrainingRequest": {"model"}, "RecordRequest": {"seconds", "channels"}}
+"""Fields without which a request is refused."""
 SHAPES = {NAMES.get(name, name): one for name, one in vars(shown).items() if typing.is_typeddict(one)}
 """What the learner's page is given; that which never leaves the gateway is not in the schema."""
 
@@ -46,7 +54,7 @@ SHAPES = {NAMES.get(name, name): one for name, one in vars(shown).items() if typ
 def test_trainings_have_in_the_schema_the_fields_that_they_have(name: str) -> None:
     law, shape = SCHEMA["$defs"][name], SHAPES[name]
     assert set(law["properties"]) == set(typing.get_type_hints(shape))
-    assert set(law.get("required", [])) == (shape.__required_keys__ or {"model"})
+    assert set(law.get("required", [])) == NEEDED.get(name, shape.__required_keys__)
 
 
 def test_the_index_is_made_of_the_routes_and_each_has_a_line() -> None:
@@ -117,7 +125,7 @@ def as_text(image: bytes) -> str:
 
 def test_every_answer_and_every_message_hold() -> None:
     with rig() as here, here.hub.listening(lambda: None) as box:
-        with asking(Gateway(here.hub, [here.owner], cuts={"1": lambda address, words: None})) as client:
+        with asking(Gateway(here.hub, [here.owner], cuts={"1": lambda words: None})) as client:
             visit(here, client)
             client.ask("GET /api")
         here.line.nodes[1].off = True

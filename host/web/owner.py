@@ -98,7 +98,9 @@ class Owner:
     def power(self, on: bool) -> None:
         """The simulated nodes of this line have lost their power, or have it again."""
         self._powered = on
-        self.own("POWER_ON" if on else "POWER_OFF", f"{self.port} has {'power again' if on else 'no power'}", None)
+        self.own(
+            "POWER_ON" if on else "POWER_OFF", f"{self.port} has {'power again' if on else 'no power'}", None
+        )
         self._say_line()
         for polled in self._poller.nodes.values() if on else ():
             polled.changed, polled.retry = True, 0.0  # there is news

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from host.errors import NeuronError
+from host.node.keyed import obeyed
 from host.progress import Progress
 from host.training.trained import Trained
 from host.web.app import Handler, body_of
@@ -22,6 +23,7 @@ from host.web.deeds import deploying
 from host.web.gateway import Gateway, Unknown
 from host.web.learning import Training, recipes
 from host.web.poller import Polled
+from host.web.recorded import record
 from host.web.requests import TRIAL_MAX, only, whole_of
 from host.web.shapes import Json
 
@@ -63,7 +65,7 @@ class Trainings:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._trainings = Shelf[Training]("training")
+        self._trainings, self._recordings = Shelf[Training]("training"), Shelf[str]("recording")
         self._worker = ThreadPoolExecutor(1, "training")
 
     def routes(self) -> list[Route]:
@@ -72,12 +74,14 @@ class Trainings:
             "/api/trainings/{id}": self.training,
             "/api/trainings/{id}/bits": self.bits,
             "/api/trainings/{id}/image": self.image,
+            "/api/recordings/{id}": self.recording,
         }
         post: dict[str, Handler] = {
             "/api/trainings": self.train,
             "/api/trainings/{id}/cancel": self.cancel,
             "/api/trainings/{id}/deploy": self.deploy,
             "/api/trainings/{id}/board": self.board,
+            "/api/nodes/{uid}/record": self.record,
         }
         return [
             *(Route(path, handler, methods=["GET"]) for path, handler in get.items()),
@@ -146,7 +150,9 @@ class Trainings:
 
     async def board(self, request: Request) -> Response:
         """Have a node train beside us; each epoch that was compared is told by a message `board`."""
-        training, uid = self._of(request), uid_of(await body_of(request))
+        training, said = self._of(request), await body_of(request)
+        only(said, "uid")
+        uid = uid_of(said)
 
         def work(polled: Polled, progress: Progress) -> Generator[float, None, Json]:
             assert polled.node is not None
@@ -161,6 +167,35 @@ class Trainings:
             return {"lines": lines}
 
         return JSONResponse(self._gateway.begin(uid, "train", work), 202)
+
+    # -------------------------------------------------------------------------------------------------- a recording
+
+    async def record(self, request: Request) -> Response:
+        """Have a node's channels recorded: a job, whose result names the recording."""
+        said, uid = await body_of(request), request.path_params["uid"]
+        number = self._recordings.number()
+
+        def work(polled: Polled, progress: Progress) -> Generator[float, None, Json]:
+            assert polled.node is not None
+            lines: list[str] = []
+            for step in record(obeyed(polled.node, self._gateway.signer, changes=False), said):
+                progress("record", step["done"], step["total"])
+                lines += step["lines"]
+                if step["text"]:
+                    self._recordings.put(number, step["text"])
+                yield step["pause"]
+            return {"lines": lines, "recording": number}
+
+        return JSONResponse(self._gateway.begin(uid, "record", work), 202)
+
+    async def recording(self, request: Request) -> Response:
+        """A recording's file, as host.record writes it."""
+        number = request.path_params["id"]
+        return Response(
+            self._recordings.take(number),
+            media_type="text/csv; charset=utf-8",
+            headers={"content-disposition": f'attachment; filename="recording-{number}.csv"'},
+        )
 
 
 def uid_of(said: Json) -> str:
