@@ -67,7 +67,7 @@ def test_the_articles_models_are_offered_with_their_data_and_their_ways() -> Non
     network = offered["mlp"]
     assert (network["layers"], network["start"], network["seed"]) == ([2, 4, 1], [], 0)
     assert network["parameters"][:3] == ["h1 x1", "h1 x2", "h2 x1"]
-    assert network["parameters"][-5:] == ["y h1", "y h2", "y h3", "y h4", "y b"]
+    assert network["parameters"][-5:] == ["y h1", "y h2", "y h3", "y h4", "y bias"]
     assert all(recipe["boundary"] for recipe in offered.values())
 
 

@@ -106,8 +106,8 @@ def samples_of(plan: Plan) -> Samples:
 
 
 def names_of(config: Config, data: Dataset) -> list[str]:
-    """Of each parameter; none for more than PARAMETERS_MAX. Of a network "h2 x1" is what h2 weighs x1 with, "h2 b" its
-    bias."""
+    """Of each parameter; none for more than PARAMETERS_MAX. Of a network "h2 x1" is what h2 weighs x1 with, "h2 bias"
+    its bias."""
     if config.count > PARAMETERS_MAX:
         return []
     if config.units[1:] == (1,):
@@ -117,7 +117,7 @@ def names_of(config: Config, data: Dataset) -> list[str]:
         hidden = [f"{'h' * depth}{number + 1}" for number in range(outputs)]
         units = list(data.outputs_named) if depth == len(config.activation) else hidden
         names += [f"{unit} {name}" for unit in units for name in before]
-        names += [f"{unit} b" for unit in units if config.bias]
+        names += [f"{unit} bias" for unit in units if config.bias]
         before = units
     return names
 
