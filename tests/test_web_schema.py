@@ -117,6 +117,10 @@ def visit(here: Rig, client: Client) -> None:
     begun = client.ask("POST /api/trainings/{id}/deploy", {"uid": uid}, id="1")
     assert not ended(here, begun)["error"]
     client.ask("POST /api/trainings/{id}/deploy", {"uid": uid}, 400, id="2")
+    begun = client.ask("POST /api/trainings/{id}/board", {"uid": uid}, id="1")
+    assert not ended(here, begun)["error"]
+    begun = client.ask("POST /api/nodes/{uid}/record", {"seconds": 1, "channels": ["a9"]}, uid=uid)
+    assert "a9" in ended(here, begun)["error"]
 
 
 def as_text(image: bytes) -> str:
