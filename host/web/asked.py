@@ -22,12 +22,12 @@ from host.web.shown import CSV_BYTES, EPOCHS_MAX, RECORDINGS_BYTES, TRIES_MAX
 OFFERED = tuple(name for name in ALGORITHMS if name != "grid")
 """Algorithms that walk, so that there is something to be seen."""
 FILES_MAX = 20
-NAME_MAX = 100
+NAME_MAX = 200
+"""Bytes of a file's name: no system takes more than 255."""
 BATCH_MAX = 10**9
 SEED_MAX = 2**32 - 1
 WORK_MAX = 10**9
 """Products of epochs, samples and parameters: some seconds."""
-
 
 _words = list_of(word, 1, NAMES_MAX, "names")
 
@@ -59,7 +59,7 @@ def _text(most: int) -> Check:
 def _file_name(field: str, value: Any) -> str:
     """The last part of a path of any system."""
     name = re.split(r"[/\\]", word(field, value))[-1]
-    if not name.strip(". ") or len(name) > NAME_MAX:
+    if not name.strip(". ") or len(name.encode()) > NAME_MAX:
         raise wrong(field, value, "no name of a file")
     return name
 
