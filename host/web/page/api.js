@@ -52,7 +52,8 @@ export async function blob(path) {
   return (await ask(path, {})).blob()
 }
 
-/** A POST's JSON, likewise; given: a token other than the page's. Where the page's own will not do, app.js asks for one. */
+/** A POST's JSON, likewise; given: a token other than the page's. Where the page's own will not do, app.js asks for one
+ * that does. */
 export async function post(path, body = {}, given = undefined) {
   const options = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }
   try {
@@ -68,8 +69,8 @@ export function base64(bytes) {
   return btoa(Array.from(new Uint8Array(bytes), byte => String.fromCharCode(byte)).join(''))
 }
 
-/** Listen for ever. take(kind, said) has each message, stands(error) how the stream stands: null when it has begun, else
- * the Error that ended it, after which it is tried again. What it answers, called, tries at once. */
+/** Listen for ever. take(kind, said) has each message, stands(error) how the stream stands: null when it has begun,
+ * else the Error that ended it, after which it is tried again. What it answers, called, tries at once. */
 export function live(take, stands) {
   let wake = () => {}
   const forever = async () => {
@@ -97,7 +98,8 @@ async function listen(take, begun) {
   const silent = () => ending.abort(new Refused('the gateway does not answer', 0))
   let timer = setTimeout(silent, SILENCE)
   try {
-    const reader = (await ask('/api/live', { signal: ending.signal })).body.pipeThrough(new TextDecoderStream()).getReader()
+    const { body } = await ask('/api/live', { signal: ending.signal })
+    const reader = body.pipeThrough(new TextDecoderStream()).getReader()
     begun()
     for (let text = ''; ;) {
       const { done, value } = await reader.read()

@@ -33,14 +33,15 @@ function route() {
 
 function header() {
   const other = Object.keys(LANGUAGES).find(name => name !== language())
-  holder = h('button', { type: 'button', class: 'quiet', id: 'token', onclick: askToken })
+  const tool = (id, props, ...text) => h('button', { type: 'button', class: 'quiet', id, ...props }, ...text)
+  holder = tool('token', { onclick: askToken })
   document.getElementById('top').append(
     h('nav', { 'aria-label': t('common.pages') },
       ...Object.keys(PAGES).map(name => h('a', { href: `#${name}` }, t(`common.page.${name}`)))),
     h('div', { class: 'tools' },
       holder,
-      h('button', { type: 'button', class: 'quiet', id: 'language', lang: other, onclick: () => speak(other) }, LANGUAGES[other]),
-      h('button', { type: 'button', class: 'quiet', id: 'theme', onclick: otherTheme }, t('common.theme'))))
+      tool('language', { lang: other, onclick: () => speak(other) }, LANGUAGES[other]),
+      tool('theme', { onclick: otherTheme }, t('common.theme'))))
   sayToken()
 }
 

@@ -25,7 +25,8 @@ export function statesOf(node) {
   const left = trialOf(node)
   return [
     ...(left ? [[t('nodes.trial.left', { left }), 'warn']] : []),
-    ...node.states.filter(name => name !== 'TRIAL').map(name => [known(`nodes.is.${name}`, name), GRAVE.includes(name) ? 'bad' : 'warn']),
+    ...node.states.filter(name => name !== 'TRIAL')
+      .map(name => [known(`nodes.is.${name}`, name), GRAVE.includes(name) ? 'bad' : 'warn']),
     ...(node.busy ? [[t('nodes.busy', { kind: kindOf(node.busy) }), '']] : []),
     ...(node.locked ? [[t('nodes.locked'), '']] : []),
     ...(node.keyed ? [[t('nodes.keyed'), '']] : []),
@@ -41,8 +42,10 @@ export function placeOf(node) {
 
 /** All that a search finds it by. */
 export function textOf(node) {
-  const words = [node.name, node.uid, placeOf(node), t(`nodes.state.${node.state}`), ...statesOf(node).map(one => one[0])]
-  return [...words, node.model?.name, node.model?.crc32, node.model?.hash, node.class].join(' ').toLowerCase()
+  const { model } = node
+  const states = statesOf(node).map(([text]) => text)
+  const words = [node.name, node.uid, placeOf(node), t(`nodes.state.${node.state}`), ...states, node.class]
+  return [...words, model?.name, model?.crc32, model?.hash].join(' ').toLowerCase()
 }
 
 export function nodeCard({ uid }) {

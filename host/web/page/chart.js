@@ -9,9 +9,10 @@ const TOP = 10
 const BOTTOM = 28
 
 /** A chart: {element, draw(series, axes)}.
- * series: [{name, xs, ys, colour: 0..5 or 'lit', step: hold each value until the next, dots: true}], drawn in their order; what is
- * not finite is a gap. axes: {x: [low, high], y: [low, high], log: y by its logarithm, xTick: number -> text, yCount: of
- * round numbers}, each as the data has it where it is not given. The label says to those who do not see it what it shows. */
+ * series: [{name, xs, ys, colour: 0..5 or 'lit', step: hold each value until the next, dots: true}], drawn in their
+ * order; what is not finite is a gap. axes: {x: [low, high], y: [low, high], log: y by its logarithm, xTick: number ->
+ * text, yCount: of round numbers}, each as the data has it where it is not given. The label says what it shows to those
+ * who do not see it. */
 export function lineChart({ label, height = 180, legend = true }) {
   const picture = s('svg', { role: 'img', 'aria-label': label, height, class: 'lines' })
   const names = h('ul', { class: 'legend', hidden: !legend })
@@ -48,7 +49,8 @@ function drawn(series, axes, width, height) {
     ...up.map(at => s('line', { class: 'grid', x1: LEFT, x2: width - RIGHT, y1: y(at), y2: y(at) })),
     ...up.map(at => s('text', { class: 'tick', x: LEFT - 6, y: y(at) + 4, 'text-anchor': 'end' },
       number(axes.log ? 10 ** at : at))),
-    ...across.map(at => s('text', { class: 'tick', x: x(at), y: height - 6, 'text-anchor': at === right ? 'end' : 'middle' },
+    ...across.map(at => s('text',
+      { class: 'tick', x: x(at), y: height - 6, 'text-anchor': at === right ? 'end' : 'middle' },
       axes.xTick ? axes.xTick(at) : number(at))),
     ...series.flatMap((one, place) => {
       const colour = `series-${one.colour ?? place % 6}`

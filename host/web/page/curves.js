@@ -74,13 +74,17 @@ function plot(title, read, options) {
   return { element, take, draw }
 }
 
+function named(node, side) {
+  return node[side].map((value, place) => [node.model?.[side][place]?.name ?? String(place + 1), value])
+}
+
 /** The curves of a node: {element, start()}, which answers what stops them. */
 export function curves(uid) {
   const plots = [
     plot(t('nodes.curves.lamp'), node => [[t('nodes.lamp'), litOf(node)]],
       { height: 80, legend: false, axes: { y: [0, 1], yCount: 1 }, colour: 'lit' }),
-    plot(t('nodes.curves.outputs'), node => node.outputs.map((value, i) => [node.model?.outputs[i]?.name ?? `${i}`, value]), {}),
-    plot(t('nodes.curves.inputs'), node => node.inputs.map((value, i) => [node.model?.inputs[i]?.name ?? `${i}`, value]), {}),
+    plot(t('nodes.curves.outputs'), node => named(node, 'outputs'), {}),
+    plot(t('nodes.curves.inputs'), node => named(node, 'inputs'), {}),
     plot(t('nodes.curves.channels'), node => node.channels.map(one => [one.name, one.value]), {}),
   ]
   const seconds = () => performance.now() / 1000

@@ -28,17 +28,18 @@ export function kindOf(kind) {
   return known(`nodes.job.${kind}`, kind)
 }
 
-/** A button: {element, set(why)}; why: the reason for which it cannot be pressed, '' where it can. What run() throws is
- * said beside it. */
+/** A button: {element, set(why)}; why: the reason for which it cannot be pressed, '' where it can. It keeps the focus
+ * even then, so that the keyboard's user finds it again. What run() throws is said beside it. */
 export function action(text, run, look = '') {
   let [why, asking] = ['', false]
   const button = h('button', { type: 'button', class: look }, text)
   const wrong = h('span', { class: 'wrong small', role: 'alert', lang: 'en' })
   const stand = () => {
-    button.disabled = Boolean(why) || asking
+    button.setAttribute('aria-disabled', Boolean(why) || asking)
     button.title = why
   }
   button.addEventListener('click', async () => {
+    if (why || asking) return
     asking = true
     stand()
     say(wrong, '')
@@ -51,6 +52,7 @@ export function action(text, run, look = '') {
       stand()
     }
   })
+  stand()
   const set = reason => {
     why = reason
     stand()
@@ -61,7 +63,8 @@ export function action(text, run, look = '') {
 /** Some buttons, and why none of them can be pressed: set(why). */
 export function actions(...buttons) {
   const why = h('p', { class: 'small muted why' })
-  const element = h('div', { class: 'actions' }, h('div', { class: 'buttons' }, ...buttons.map(one => one.element)), why)
+  const row = h('div', { class: 'buttons' }, ...buttons.map(one => one.element))
+  const element = h('div', { class: 'actions' }, row, why)
   const set = reason => {
     say(why, reason)
     why.hidden = !reason

@@ -11,14 +11,16 @@ const TRIAL_MOST = 65535
 /** {element, set(why)}: why nothing can be deployed now; '' where it can. */
 export function deployment(uid) {
   let [image, file, why, turn] = ['', null, '', 0]
-  const input = h('input', { id: 'image', type: 'file', class: 'unseen', accept: '.img', onchange: () => choose(input.files[0]) })
+  const input = h('input', { id: 'image', type: 'file', class: 'unseen', accept: '.img' })
   const name = h('span', { class: 'muted' }, t('nodes.deploy.drop'))
-  const drop = h('div', { class: 'drop' }, input, h('label', { class: 'button', for: 'image' }, t('nodes.deploy.choose')), name)
+  const drop = h('div', { class: 'drop' },
+    input, h('label', { class: 'button', for: 'image' }, t('nodes.deploy.choose')), name)
   const wrong = h('p', { class: 'wrong', role: 'alert', lang: 'en' })
   const inside = h('pre', { lang: 'en', tabindex: 0, 'aria-label': t('nodes.deploy.inside') })
   const keep = h('input', { type: 'radio', name: 'how', id: 'how-keep', checked: true, onchange: how })
   const trial = h('input', { type: 'radio', name: 'how', id: 'how-trial', onchange: how })
-  const seconds = h('input', { type: 'number', id: 'trial-seconds', min: 1, max: TRIAL_MOST, value: TRIAL_SECONDS, oninput: how })
+  const seconds = h('input',
+    { type: 'number', id: 'trial-seconds', min: 1, max: TRIAL_MOST, value: TRIAL_SECONDS, oninput: how })
   const send = action(t('nodes.deploy.send'), go, 'main')
   const buttons = actions(send)
   const ready = h('div', { class: 'stack', hidden: true },
@@ -29,6 +31,7 @@ export function deployment(uid) {
         seconds, h('label', { for: 'trial-seconds' }, t('nodes.deploy.seconds')))),
     buttons.element)
 
+  input.addEventListener('change', () => choose(input.files[0]))
   drop.addEventListener('dragover', event => {
     event.preventDefault()
     drop.classList.add('over')

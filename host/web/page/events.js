@@ -27,7 +27,8 @@ function row(event, uid) {
   const day = new Date(event.time * 1000)
   return {
     element: h('li', {},
-      h('time', { class: 'number muted small', datetime: day.toISOString(), title: day.toLocaleString() }, clock(event.time)),
+      h('time', { class: 'number muted small', datetime: day.toISOString(), title: day.toLocaleString() },
+        clock(event.time)),
       chip(known(`nodes.kind.${event.kind}`, event.kind), TONES[event.kind] ?? ''),
       h('span', {}, who ? h('a', { href: `#nodes/${event.uid}` }, who) : null, who ? ' ' : null,
         h('span', { lang: 'en' }, event.text))),

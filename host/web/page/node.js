@@ -124,8 +124,9 @@ function deeds(uid) {
     action(t('nodes.do.revert'), () => tell('revert')))
   const banner = h('div', { class: 'trial stack', hidden: true }, left, trial.element)
   const deploy = deployment(uid)
-  const rollback = action(t('nodes.do.rollback'), async () => {
-    if (await sure(t('nodes.do.rollback'), t('nodes.rollback.sure', { name: name() }), t('nodes.do.rollback'))) await tell('rollback')
+  const back = t('nodes.do.rollback')
+  const rollback = action(back, async () => {
+    if (await sure(back, t('nodes.rollback.sure', { name: name() }), back)) await tell('rollback')
   })
   const set = state => store.nodes.get(uid)?.states.includes(state) ?? false
   const identify = action(t('nodes.do.identify'), () => tell('identify', { on: !set('IDENTIFY') }))
@@ -147,7 +148,8 @@ function deeds(uid) {
     jobs.update()
   }
   return {
-    element: section('deeds-title', t('nodes.deploy'), banner, deploy.element, h('h3', {}, t('nodes.do')), others.element, jobs.element),
+    element: section('deeds-title', t('nodes.deploy'), banner, deploy.element,
+      h('h3', {}, t('nodes.do')), others.element, jobs.element),
     update,
   }
 }

@@ -6,7 +6,7 @@ const JOBS_KEPT = 50
 export const store = {
   /** The gateway's own: version, wire, and `ahead`, by how many seconds its clock is. */
   gateway: null,
-  /** uid -> Node, id -> Line, id -> Job, as /api/state has them; a node's `heard`: when, by this computer's clock, s. */
+  /** uid -> Node, id -> Line, id -> Job, as /api/state has them; a node's `heard`: when, seconds of this computer's. */
   nodes: new Map(),
   lines: new Map(),
   jobs: new Map(),

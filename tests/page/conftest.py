@@ -1,0 +1,120 @@
+"""A gateway for each test, and one browser for all of them, which is told anew what its user likes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from host.compiler import ROOT
+from host.core.image import Model, encode
+from tests.browser import Browser, browser
+from tests.e2e.conftest import _nothing_left, processes  # noqa: F401 # nothing may stay
+
+Json = dict[str, Any]
+LIVE = "/api/live - Failed to load resource"
+"""What the console says when a test's gateway has ended before its page."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A gateway. address: of its page, without the token."""
+
+    process: subprocess.Popen[str]
+    address: str
+    token: str
+
+    @property
+    def page(self) -> str:
+        """With the token, as it is printed."""
+        return f"{self.address}#token={self.token}"
+
+    def ask(self, path: str, body: Json | None = None) -> Any:
+        """A GET, or a POST of the body."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Authorization": f"Bearer {self.token}"}
+        with urllib.request.urlopen(urllib.request.Request(self.address + path, data, headers)) as answer:
+            return json.load(answer)
+
+    def nodes(self) -> list[Json]:
+        nodes: list[Json] = self.ask("api/state")["nodes"]
+        return nodes
+
+    def end(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait()
+
+
+@contextmanager
+def serving(*arguments: str, http: str = "127.0.0.1:0") -> Iterator[Served]:
+    """python -m host.serve of a port, until then."""
+    command = [sys.executable, "-m", "host.serve", *arguments, "--http", http]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        try:
+            assert process.stdout is not None
+            address, token = process.stdout.readline().split()[-1].split("#token=")
+            yield Served(process, address, token)
+        finally:
+            process.send_signal(signal.SIGINT)
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    """Of a simulated node."""
+    with serving("sim") as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="session")
+def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("browser")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def tab(window: Browser, tmp_path: Path) -> Iterator[Browser]:
+    """The browser's only tab, of a user who likes it light and speaks English."""
+    window.scheme("light")
+    window.size(1280, 800)
+    yield window
+    errors = [error for error in window.errors() if LIVE not in error]
+    first, *others = window.driver.window_handles
+    for other in others:
+        window.go_to(other)
+        window.driver.close()
+    window.go_to(first)
+    window.open("about:blank")
+    assert not errors, errors
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Function, call: pytest.CallInfo[None]) -> Any:
+    """A test that fails says where a picture of the page is, as it was then."""
+    report = yield
+    tab, folder = item.funcargs.get("tab"), item.funcargs.get("tmp_path")
+    if report.when == "call" and report.failed and isinstance(tab, Browser) and isinstance(folder, Path):
+        picture = folder / "failed.png"
+        tab.picture(picture)
+        report.sections.append(("The page", f"{tab.driver.current_url}, seen in {picture}"))
+    return report
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Callable[[Model], str]:
+    """The file of a model."""
+
+    def write(model: Model) -> str:
+        path = tmp_path / f"{model.name}.img"
+        path.write_bytes(encode(model))
+        return str(path)
+
+    return write
