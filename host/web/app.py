@@ -102,6 +102,8 @@ class Routes:
 
     async def live(self, request: Request) -> Response:
         """The state, then all news, as server-sent events."""
+        if request.method == "HEAD":
+            return Response(media_type="text/event-stream")
         return StreamingResponse(stream(self._gateway.hub, self._ending), media_type="text/event-stream")
 
     async def node(self, request: Request) -> Response:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from host.web.hub import Hub
 from host.web.shapes import Json
@@ -23,7 +24,7 @@ async def stream(hub: Hub, ending: threading.Event) -> AsyncIterator[str]:
     loop, news = asyncio.get_running_loop(), asyncio.Event()
 
     def wake() -> None:
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # the loop may end at any moment
             loop.call_soon_threadsafe(news.set)
 
     with hub.listening(wake) as box:

@@ -30,6 +30,9 @@ ROUND_SECONDS = 0.05
 LINE_SECONDS = 1.0
 """How a line does is said as often."""
 
+WAITING_MOST = 100
+"""Jobs that have not begun."""
+FULL = f"{WAITING_MOST} jobs wait for this line already: ask again when some are done"
 ENDING = "the gateway is ending: start it again"
 
 Work = Callable[[Polled], Any]
@@ -113,6 +116,8 @@ class Owner:
         with self._news:
             if self._stop:
                 job.future.set_exception(NeuronError(ENDING))
+            elif len(self._jobs) >= WAITING_MOST:
+                job.future.set_exception(NeuronError(FULL))
             else:
                 self._jobs.append(job)
             self._news.notify()
