@@ -208,3 +208,39 @@ def test_bodies_are_refused_by_the_app_where_the_schema_refuses_them(named: str)
         for body in bad:
             assert refusals(law, body), body
             client.ask(f"POST {address}", body, 400, **names)
+
+
+def test_trainings_are_refused_where_the_schema_refuses_them() -> None:
+    """What is said of it then is a training too, that is refused."""
+    law = SCHEMA["requests"]["POST /api/trainings"]
+    rows = "x,y\n" + "".join(f"{x},{2 * x}\n" for x in range(20))
+    good = (
+        {"rate": None, "epochs": 3.0, "seed": None},
+        {"model": "mlp", "layers": [2, 3, 1], "activation": "tanh", "seed": 1, "tries": 2, "epochs": 2},
+        {"model": "wxb", "csv": rows, "name": "rows.csv", "target": "y", "epochs": 2, "dtype": "float32"},
+        {"model": "wxb", "csv": rows, "target": ["y"], "start": [0, 0.5], "epochs": 2, "algorithm": "batch"},
+    )
+    bad = (
+        *({"model": model} for model in (None, "or", 1)),
+        *({"epochs": epochs} for epochs in (0, 1.5, "1", True, 10**6)),
+        *({"rate": rate} for rate in (0, -1, "1", 10**400)),
+        *({"model": "mlp", "layers": layers} for layers in ([2], [0, 1], [2, 65, 1], 2, [2, "1"])),
+        *({"seed": seed} for seed in (-1, 2**32)),
+        *({"tries": 21}, {"dtype": "float16"}, {"algorithm": "grid"}, {"activation": "step"}, {"more": 1}),
+        *({"csv": 1}, {"csv": rows, "target": []}, {"csv": rows, "drop": "x"}, {"csv": rows, "name": " "}),
+        *(
+            {"recordings": []},
+            {"recordings": [{"name": "a.txt", "text": ""}]},
+            {"recordings": [{"name": "a.csv"}]},
+        ),
+        *({"window": 3}, {"hop": 0}, {"features": []}, {"start": []}, {"start": [10**400]}),
+    )
+    with asking(Gateway(Hub(), [])) as client:
+        for wish in good:
+            assert not refusals(law, {"model": "and"} | wish), wish
+            assert client.ask("POST /api/trainings", {"model": "and"} | wish)["state"] == "trained", wish
+        for wish in bad:
+            assert refusals(law, {"model": "and"} | wish), wish
+            assert client.ask("POST /api/trainings", {"model": "and"} | wish)["state"] == "refused", wish
+        assert refusals(law, {})
+        assert client.ask("POST /api/trainings", {})["state"] == "refused"
