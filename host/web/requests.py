@@ -9,7 +9,7 @@ import json
 from host.core.wire import IMAGE_MAX
 from host.errors import NeuronError
 from host.web.deeds import SETTINGS, SIMPLE, Deed, deploying, setting
-from host.web.fields import NAMES_MAX, list_of, number, whole
+from host.web.fields import NAMES_MAX, list_of, number, whole, wrong
 from host.web.gateway import Unknown
 from host.web.shapes import Json
 
@@ -40,6 +40,16 @@ def only(said: Json, *keys: str) -> None:
 def whole_of(said: Json, key: str, low: int, high: int, usual: int | None = None) -> int:
     """A whole number of a request."""
     return whole(low, high)(key, said.get(key, usual))
+
+
+def share_of(said: Json, key: str) -> float | None:
+    """A part of a whole, None where nothing is said of it."""
+    if key not in said:
+        return None
+    share = number(key, said[key])
+    if not 0 <= share <= 1:
+        raise wrong(key, share, "not a share of 0..1")
+    return share
 
 
 def yes_of(said: Json, key: str) -> bool:

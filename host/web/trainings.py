@@ -24,7 +24,7 @@ from host.web.gateway import Gateway, Unknown
 from host.web.learning import Training, recipes
 from host.web.poller import Polled
 from host.web.recorded import record
-from host.web.requests import TRIAL_MAX, only, whole_of
+from host.web.requests import TRIAL_MAX, only, share_of, whole_of
 from host.web.shapes import Json
 
 KEPT = 20
@@ -142,10 +142,11 @@ class Trainings:
     # ------------------------------------------------------------------------------------------------------- a node's
 
     async def deploy(self, request: Request) -> Response:
-        """A training's model onto a node: a job."""
-        training, said = self._of(request), await body_of(request)
-        only(said, "uid", "trial")
-        deed = deploying(_trained(training).image, whole_of(said, "trial", 0, TRIAL_MAX, 0))
+        """A training's model onto a node: a job. allow_changed: as the option of host.train."""
+        trained, said = _trained(self._of(request)), await body_of(request)
+        only(said, "uid", "trial", "allow_changed")
+        trained.changed.require(share_of(said, "allow_changed"))
+        deed = deploying(trained.image, whole_of(said, "trial", 0, TRIAL_MAX, 0))
         return JSONResponse(self._gateway.do(uid_of(said), "deploy", deed), 202)
 
     async def board(self, request: Request) -> Response:
