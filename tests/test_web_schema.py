@@ -25,6 +25,7 @@ from tests.web_client import SCHEMA, Client, addresses, asking, assert_holds, re
 NOT_JSON = {
     "GET /",
     "GET /api/schema",
+    "GET /metrics",
     "GET /api/live",
     "GET /api/trainings/{id}/image",
     "GET /api/recordings/{id}",

@@ -21,6 +21,7 @@ from host.show.describe import as_lines
 from host.web.gateway import Gateway, Unknown
 from host.web.guard import App, Rules, guarded
 from host.web.live import stream
+from host.web.metrics import exposed
 from host.web.requests import deed_of, image_of, only, parsed, values_of, whole_of
 from host.web.shapes import Json, in_a_line
 
@@ -61,6 +62,7 @@ class Routes:
     def all(self) -> list[Route]:
         get: dict[str, Handler] = {
             "/": self.page,
+            "/metrics": self.metrics,
             "/api": self.index,
             "/api/schema": self.schema,
             "/api/state": self.state,
@@ -86,6 +88,11 @@ class Routes:
     async def page(self, request: Request) -> Response:
         """The page, for people."""
         return FileResponse(PAGE / "index.html")
+
+    async def metrics(self, request: Request) -> Response:
+        """What is known, for Prometheus."""
+        text, kind = exposed(self._gateway.hub, request.headers.get("accept", ""))
+        return Response(text, headers={"content-type": kind})
 
     async def index(self, request: Request) -> Response:
         """All addresses, with a line each."""

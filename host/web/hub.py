@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -69,6 +69,7 @@ class Hub:
         self._nodes: dict[str, Json] = {}
         self._jobs: dict[str, Json] = {}
         self._events: deque[Json] = deque(maxlen=EVENTS_KEPT)
+        self._counts = Counter[str]()
         self._broker: Json | None = None
         self._mailboxes: list[Mailbox] = []
 
@@ -107,6 +108,11 @@ class Hub:
         with self._lock:
             return list(self._events)
 
+    def event_counts(self) -> dict[str, int]:
+        """How many there have been since the start, by their kind."""
+        with self._lock:
+            return dict(self._counts)
+
     def job(self, number: str) -> Json | None:
         with self._lock:
             return self._jobs.get(number)
@@ -129,6 +135,7 @@ class Hub:
     def say_event(self, said: Json) -> None:
         with self._lock:
             self._events.append(said)
+            self._counts[said["kind"]] += 1
             self._tell("event", said)
 
     def say_job(self, said: Json) -> None:
