@@ -95,7 +95,8 @@ def test_a_node_is_told_as_it_is() -> None:
         here.gateway.inputs(uid, [1.0, 1.0]).result(PATIENCE)
         here.until(lambda state: state["nodes"][0]["led"] and state["nodes"][0]["outputs"] == [1])
         here.line.nodes[1].off = True
-        state = here.until(lambda state: state["nodes"][1]["state"] == "lost")
+        here.until(lambda state: state["nodes"][1]["state"] == "lost")
+        state = here.until(lambda state: state["lines"][0]["timeouts"])
         said = samples(here.hub)
     node, line = state["nodes"][0], state["lines"][0]
     assert [matching(said, "node_up", uid=one) for one in here.uids] == [[1], [0]]
