@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import re
 import signal
 import socket
 import threading
@@ -178,6 +179,20 @@ def test_what_is_not_there_and_what_is_not_taken_say_where_to_look() -> None:
                 continue
             status, body = answered(method, path)
             assert (status, "GET /api says" in line_of(body)) == (405, True), (method, path)
+
+
+@pytest.mark.parametrize(
+    "name", ["a\nb", "\r\nSet-Cookie: a=b", "\0", "é", "x" * 5000, "..", "%2e%2e", "\u2028", "0"]
+)
+def test_names_of_nothing_are_unknown_in_a_line(name: str) -> None:
+    for address in addresses(NOBODY):
+        method, path = address.split(" ")
+        if "{" in path:
+            status, body = answered(
+                method, re.sub(r"{(?!deed)\w+}", lambda _: name, path).format(deed="confirm")
+            )
+            assert status in (400, 404), address
+            assert line_of(body)
 
 
 def test_head_is_an_answer_without_a_body_that_ends() -> None:

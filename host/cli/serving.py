@@ -14,7 +14,7 @@ from host.cli.key import add_key_options
 from host.cli.parser import Parser, file_name, program
 from host.errors import NeuronError
 
-LIBRARIES = ("starlette", "uvicorn")
+LIBRARIES = ("prometheus_client", "starlette", "uvicorn")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -93,6 +93,6 @@ def require_libraries() -> None:
     missing = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:
         raise NeuronError(
-            f"{' and '.join(missing)} missing, which serve the page: {sys.executable} -m pip install "
+            f"{' and '.join(missing)} missing, to serve the page and /metrics: {sys.executable} -m pip install "
             "'neuron485[serve]' (in a clone: pip install '.[serve]')"
         )

@@ -170,7 +170,10 @@ def _address(route: Route) -> Json:
 
 async def _expected(request: Request, error: Exception) -> Response:
     status = 404 if isinstance(error, Unknown) else 400
-    return JSONResponse({"error": in_a_line(error)}, status)
+    line = "".join(
+        letter if letter.isprintable() else "?" for letter in in_a_line(error)
+    )  # it may quote a name
+    return JSONResponse({"error": line}, status)
 
 
 async def _http(request: Request, error: Exception) -> Response:
