@@ -21,8 +21,8 @@ SEND = f"fieldset ~ .actions button{CAN}"
 LAMP = ".hero .lamp"
 JOB = ".job:first-child"
 CONFIRM, REVERT = (f".trial .action:nth-child({n}) button{CAN}" for n in (1, 2))
-IDENTIFY, ACKNOWLEDGE, OVERRIDE, ROLLBACK = (
-    f"h3 + .actions .action:nth-child({n}) button{CAN}" for n in (1, 2, 3, 4)
+IDENTIFY, ACKNOWLEDGE, OVERRIDE, ROLLBACK, CUT = (
+    f"h3 + .actions .action:nth-child({n}) button{CAN}" for n in (1, 2, 3, 4, 5)
 )
 HANDLE = "return document.activeElement.outerHTML"
 
@@ -126,6 +126,7 @@ def test_a_node_is_told_to_show_itself(tab: Browser, served: Served) -> None:
     tab.reads(".hero", "identifying")
     tab.click(f"{IDENTIFY}[aria-pressed=true]")
     tab.until(lambda: "identifying" not in tab.find(".hero").text)
+    assert not tab.all(OVERRIDE), "there is no channel to override"
     tab.click(ACKNOWLEDGE)
     tab.reads(JOB, "nothing was latched")
 
@@ -273,3 +274,12 @@ def test_all_of_it_with_the_keyboard_alone(
     tab.keys(Keys.ENTER)
     tab.reads("nav", "节点")
     assert runs(served, NAND)
+
+
+def test_a_model_outlives_a_plug_that_is_pulled(tab: Browser, served: Served, image: Image) -> None:
+    at_the_node(tab, served.page)
+    send(tab, served, image(NAND), NAND)
+    tab.click(CUT)
+    tab.reads(".events", "the node started")
+    tab.reads(LAMP, "lit")
+    tab.reads(".node", f"{crc_of(NAND):08x}")

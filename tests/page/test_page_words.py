@@ -16,7 +16,7 @@ from host.web.deeds import SETTINGS, SIMPLE
 FILES = ("common", "nodes", "learn")
 KEY = r"(?:common|nodes|learn)\.[\w.]+"
 COILS = [row.name for row in REGISTERS if row.table is Table.COIL and row.name != "ACKNOWLEDGE"]
-OWN = ["LOST", "BACK", "TROUBLE", "LINE_GONE", "LINE_BACK", "BROKER_GONE", "BROKER_BACK"]
+OWN = ["LOST", "BACK", "TROUBLE", "LINE_GONE", "LINE_BACK", "BROKER_GONE", "BROKER_BACK", "EVENTS_LOST"]
 
 
 @cache
@@ -72,7 +72,7 @@ def test_all_words_are_said() -> None:
     [
         ("nodes.is", [*STATES, *COILS]),
         ("nodes.kind", [*(kind.name for kind in EventKind if kind is not EventKind.NONE), *OWN]),
-        ("nodes.job", [*SIMPLE, *SETTINGS, "deploy", "inputs", "search"]),
+        ("nodes.job", [*SIMPLE, *SETTINGS, "deploy", "inputs", "record", "search", "train"]),
         ("nodes.state", ["ok", "waiting", "lost", "trouble"]),
     ],
 )

@@ -6,7 +6,7 @@ import { store } from './store.js'
 import { clock, known, t } from './words.js'
 
 const SHOWN = 40
-const TONES = { FAULT: 'bad', LOST: 'bad', TROUBLE: 'bad', LINE_GONE: 'bad', BROKER_GONE: 'bad', BUS_LOST: 'warn',
+const TONES = { FAULT: 'bad', LOST: 'bad', TROUBLE: 'bad', LINE_GONE: 'bad', BROKER_GONE: 'bad', EVENTS_LOST: 'bad', BUS_LOST: 'warn',
   CLIPPED: 'warn', GAP: 'warn', LATE: 'warn', BACK: 'good', LINE_BACK: 'good', BROKER_BACK: 'good' }
 
 /** uid: of whose events; null: all. */

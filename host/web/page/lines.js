@@ -1,4 +1,4 @@
-/** The lines, each with its health. */
+/** The lines, each with its health, and the broker beside them. */
 
 import { post } from './api.js'
 import { chips, facts, sayings } from './parts.js'
@@ -11,8 +11,8 @@ const TONES = { up: 'good', searching: '', gone: 'bad' }
 
 export function lines() {
   const element = h('div', { class: 'lines-grid' })
-  const draw = keyed(element, line => line.id, lineCard)
-  return { element, draw: () => draw([...store.lines.values()]) }
+  const draw = keyed(element, one => one.id ?? one.url, one => (one.url ? brokerCard() : lineCard(one)))
+  return { element, draw: () => draw([...store.lines.values(), ...(store.broker ? [store.broker] : [])]) }
 }
 
 function lineCard({ id }) {
@@ -33,6 +33,7 @@ function lineCard({ id }) {
     states.set([
       [t(`nodes.line.${line.state}`), TONES[line.state]],
       ...(line.simulated ? [[t('nodes.line.simulated'), '']] : []),
+      ...(line.powered === false ? [[t('nodes.line.unpowered'), 'bad']] : []),
     ])
     trouble.set(line.trouble ? line.trouble.split('; ') : [])
     const share = count => (line.requests ? ` (${number((100 * count) / line.requests, 2)} %)` : '')
@@ -47,6 +48,27 @@ function lineCard({ id }) {
     const searching = [...store.jobs.values()].some(job =>
       job.kind === 'search' && ['waiting', 'running'].includes(job.state))
     look.set(tokenWanted() || (searching ? t('nodes.why.search') : ''))
+  }
+  return { element, update }
+}
+
+/** Of MQTT. */
+function brokerCard() {
+  const states = chips()
+  const trouble = sayings('bad')
+  const health = facts()
+  const url = h('p', { class: 'small muted' })
+  const element = h('article', { class: 'card line-card' },
+    h('header', {}, h('h3', {}, t('nodes.broker')), states.element), url, trouble.element, health.element)
+  const update = broker => {
+    say(url, broker.url)
+    states.set([[t(`nodes.broker.${broker.state}`), TONES[broker.state]]])
+    trouble.set(broker.trouble ? [broker.trouble] : [])
+    health.set([
+      [t('nodes.broker.sent'), broker.sent],
+      [t('nodes.broker.queued'), broker.queued],
+      [t('nodes.broker.dropped'), broker.dropped],
+    ])
   }
   return { element, update }
 }

@@ -20,11 +20,11 @@ export function nodeView(uid) {
   const parts = [hero(uid, title), values(), deeds(uid), identity(uid)]
   const curve = curves(uid)
   const happened = events(uid)
+  const [shown, measured, told, known] = parts.map(part => part.element)
   const body = h('div', { class: 'node' },
-    parts[0].element,
-    section('curves-title', t('nodes.curves'), curve.element),
-    parts[1].element, parts[2].element, parts[3].element,
-    section('node-events-title', t('nodes.events'), happened.element))
+    h('div', { class: 'column' }, shown, section('curves-title', t('nodes.curves'), curve.element),
+      section('node-events-title', t('nodes.events'), happened.element)),
+    h('div', { class: 'column' }, told, measured, known))
   const element = h('div', { class: 'stack' },
     h('p', {}, h('a', { href: '#nodes' }, `← ${t('nodes.back')}`)), title, absent, body)
   const draw = () => {
@@ -64,7 +64,7 @@ function hero() {
     states.set([
       [t(`nodes.state.${node.state}`), TONES[node.state]],
       ...(node.class === null ? [] : [[node.class, '']]),
-      ...(node.decision === null ? [] : [[t(node.decision ? 'nodes.decision.on' : 'nodes.decision.off'), '']]),
+      ...(node.decision === null || !node.model ? [] : [[t(node.decision ? 'nodes.decision.on' : 'nodes.decision.off'), '']]),
       ...statesOf(node),
     ])
     const seen = node.seen ? t('nodes.seen', { time: clock(node.seen) }) : t('nodes.seen.never')
@@ -132,7 +132,8 @@ function deeds(uid) {
   const identify = action(t('nodes.do.identify'), () => tell('identify', { on: !set('IDENTIFY') }))
   const override = action(t('nodes.do.override'), () => tell('override', { on: !set('OVERRIDE') }))
   const acknowledge = action(t('nodes.do.acknowledge'), () => tell('acknowledge'))
-  const others = actions(identify, acknowledge, override, rollback)
+  const cut = action(t('nodes.do.cut'), () => tell('cut', { words: 0 }))
+  const others = actions(identify, acknowledge, override, rollback, cut)
   const jobs = jobsOf(uid)
   const update = node => {
     const why = whyNot(node)
@@ -142,6 +143,8 @@ function deeds(uid) {
     trial.set(why)
     deploy.set(why)
     others.set(why)
+    override.set(why || (node.model?.inputs.some(one => one.source) ? '' : t('nodes.why.bus')))
+    cut.element.hidden = !store.lines.get(node.line)?.simulated
     for (const [one, state] of [[identify, 'IDENTIFY'], [override, 'OVERRIDE']]) {
       one.element.firstChild.setAttribute('aria-pressed', node.states.includes(state))
     }

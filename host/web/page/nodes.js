@@ -21,6 +21,7 @@ export function mount(element) {
 
 /** rest: [] for all nodes, [uid] for one. */
 export function show([uid]) {
+  changed() // nothing has been drawn meanwhile
   if (one?.uid === uid) return
   const before = one?.uid
   one?.close()
@@ -42,7 +43,7 @@ function overview() {
   const draw = keyed(grid, node => node.uid, nodeCard)
   const happened = events(null)
   subscribe(() => {
-    if (root?.hidden) return
+    if (root.hidden || all?.hidden) return
     ports.draw()
     const wanted = filter.value.trim().toLowerCase()
     const nodes = [...store.nodes.values()].filter(node => !wanted || textOf(node).includes(wanted))

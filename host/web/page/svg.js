@@ -55,7 +55,7 @@ export function ticks(low, high, count = 5) {
   const rough = (high - low) / count
   if (!(rough > 0) || !Number.isFinite(rough)) return [low]
   const power = 10 ** Math.floor(Math.log10(rough))
-  const step = [1, 2, 5, 10].map(digit => digit * power).find(size => size >= rough * 0.999)
+  const step = [1, 2, 5, 10].map(digit => digit * power).find(size => size >= rough * 0.75)
   const found = []
   for (let at = Math.ceil(low / step); at * step <= high + step * 1e-9; at++) {
     found.push(Number((at * step).toPrecision(12)))
