@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from host.boards.opening import SIMULATED, open_port
 from host.cli.bus import bus_of
 from host.cli.key import key_of
-from host.cli.serving import parse, require_libraries
+from host.cli.serving import parse, require_libraries, token_of
 from host.core.wire import DEFAULT_ADDRESS
 from host.errors import command
 from host.show.terminal import console
@@ -88,8 +88,6 @@ class Power:
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     require_libraries()
-    import secrets
-
     from host.node.fleet import read_fleet
     from host.web.gateway import Gateway
     from host.web.guard import LOOPBACK, Rules
@@ -99,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     key = key_of(args)
     signer = key.open() if key else None
     fleets = [read_fleet(path) if path else None for path in args.fleet or [None] * len(args.ports)]
-    hub, token = Hub(), secrets.token_urlsafe(24)
+    hub, token = Hub(), token_of(args.token_file)
     with ExitStack() as stack:
         listener = stack.enter_context(listening(args.http.host, args.http.port))
         port = listener.getsockname()[1]
@@ -115,10 +113,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         gateway = Gateway(hub, owners, signer, cuts)
         rules = Rules(token, port, args.allow_remote, None if args.allow_remote else frozenset(LOOPBACK))
         out = console()
-        out.print(f"the page:  {args.http.url(port)}#token={token}")
-        out.print(
-            "           the token lets whoever has it change nodes; without it the page only shows them"
-        )
+        known = f"the token, of {args.token_file}," if args.token_file else "the token"
+        out.print(f"the page:  {args.http.url(port)}{'' if args.token_file else f'#token={token}'}")
+        out.print(f"           {known} lets whoever has it change nodes; without it the page only shows them")
         stack.enter_context(gateway.running())
         serve(gateway, rules, listener)
     return 0

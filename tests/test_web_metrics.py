@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import REGISTRY
@@ -23,6 +24,7 @@ from tests.test_web_guard import KNOWN, OPEN, PORT, TOKEN, asked
 from tests.test_web_owner import ended, rig
 from tests.web_client import asking, assert_holds
 
+PAGE = Path(__file__).parents[1] / "docs" / "gateway.md"
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 """By the name without what all have, and the labels."""
 
@@ -53,6 +55,12 @@ def samples(hub: Hub) -> Series:
 def matching(said: Series, series: str, /, **labels: str) -> list[float]:
     """The values of what has that name and, beside others, these labels."""
     return [value for (one, found), value in said.items() if one == series and found >= set(labels.items())]
+
+
+def documented() -> set[str]:
+    """The series that docs/gateway.md lists."""
+    table = PAGE.read_text(encoding="utf-8").partition("| `neuron485_` |")[2].partition("\n\n")[0]
+    return {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
 
 
 def a_node(**news: Any) -> Json:
@@ -118,6 +126,7 @@ def test_a_node_is_told_as_it_is() -> None:
     assert matching(said, "line_timeouts_total", line="1")[0] > 0
     assert matching(said, "events_total", kind="LOST") == [1]
     assert matching(said, "jobs", state="running") == [0]
+    assert {name for name, _ in said} == {name for name in documented() if not name.startswith("broker")}
 
 
 def test_counters_never_go_back_though_events_are_forgotten() -> None:
@@ -176,6 +185,7 @@ def test_a_broker_is_told_where_there_is_one() -> None:
         "broker_sent_messages_total": 1,
         "broker_dropped_messages_total": 2,
     }
+    assert set(told) < documented()
 
 
 def test_it_stands_behind_the_guard() -> None:

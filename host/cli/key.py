@@ -76,7 +76,7 @@ def passphrase_of(path: str, file: str | None, twice: bool = False) -> str:
     """The passphrase of a key's file: the first line of a file, or the variable's, or somebody is asked for it; twice:
     where it is a new one."""
     if file is not None:
-        return _first_line(file)
+        return first_line(file, "passphrase")
     given = os.environ.get(VARIABLE)
     if given is not None:
         return given
@@ -105,7 +105,8 @@ def ask(prompt: str) -> str:
         raise NeuronError("no passphrase was given") from None
 
 
-def _first_line(path: str) -> str:
+def first_line(path: str, what: str) -> str:
+    """Of a file that is to be its owner's alone; what: stands there."""
     try:
         with open(path, "rb") as file:
             exposed = os.name != "nt" and os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO)
@@ -113,8 +114,8 @@ def _first_line(path: str) -> str:
     except (OSError, ValueError) as error:
         raise NeuronError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if exposed:
-        warn([f"{path}, a passphrase, can be read or changed by others: chmod 600 {path}"])
+        warn([f"{path}, a {what}, can be read or changed by others: chmod 600 {path}"])
     try:
         return line.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:
-        raise NeuronError(f"{path} is no text in UTF-8: its first line shall be the passphrase") from None
+        raise NeuronError(f"{path} is no text in UTF-8: its first line shall be the {what}") from None

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import re
+import secrets
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from host.boards.opening import PORT_HELP
 from host.cli.bus import add_bus_options
-from host.cli.key import add_key_options
+from host.cli.key import add_key_options, first_line
 from host.cli.parser import Parser, file_name, program
 from host.errors import NeuronError
 
 LIBRARIES = ("prometheus_client", "starlette", "uvicorn")
+TOKEN_BYTES, TOKEN_MIN = 24, 16
+TOKEN = re.compile(rf"[A-Za-z0-9._~-]{{{TOKEN_MIN},}}")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -67,6 +71,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="let other computers come, who need the token to read too: --http 0.0.0.0:8485 --allow-remote",
     )
     parser.add_argument(
+        "--token-file",
+        type=file_name,
+        metavar="FILE",
+        help="its first line is the token, for those who cannot read what is printed, as Prometheus (default: a new "
+        "one at every start)",
+    )
+    parser.add_argument(
         "--fleet",
         type=file_name,
         action="append",
@@ -86,6 +97,19 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if len(set(args.ports)) < len(args.ports):
         parser.error("a port is given twice: a line has one master")
     return args
+
+
+def token_of(path: str | None) -> str:
+    """What lets whoever has it change nodes: the first line of a file, or a new one."""
+    if path is None:
+        return secrets.token_urlsafe(TOKEN_BYTES)
+    token = first_line(path, "token")
+    if TOKEN.fullmatch(token) is None:
+        raise NeuronError(
+            f"the first line of {path} is no token of {TOKEN_MIN} letters and digits or more: make one by python -c "
+            f"'import secrets; print(secrets.token_urlsafe({TOKEN_BYTES}))'"
+        )
+    return token
 
 
 def require_libraries() -> None:
