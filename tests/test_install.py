@@ -108,6 +108,7 @@ def test_every_command_is_there_and_says_its_name(bin_folder: Path, tmp_path: Pa
         "predict",
         "settings",
         "monitor",
+        "serve",
         "keys",
         "sim",
         "lesson",
