@@ -19,6 +19,7 @@ COMMANDS = (
     "predict",
     "settings",
     "monitor",
+    "serve",
     "keys",
     "sim",
     "lesson",

@@ -117,6 +117,6 @@ def require_libraries() -> None:
     missing = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:
         raise NeuronError(
-            f"{' and '.join(missing)} missing, to serve the page and /metrics: {sys.executable} -m pip install "
-            "'neuron485[serve]' (in a clone: pip install '.[serve]')"
+            f"the page and /metrics need {', '.join(missing)}: {sys.executable} -m pip install 'neuron485[serve]', in "
+            "a clone '.[serve]'"
         )
