@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import re
-import secrets
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -101,6 +100,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def token_of(path: str | None) -> str:
     """What lets whoever has it change nodes: the first line of a file, or a new one."""
+    import secrets
+
     if path is None:
         return secrets.token_urlsafe(TOKEN_BYTES)
     token = first_line(path, "token")
