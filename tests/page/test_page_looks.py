@@ -149,4 +149,4 @@ def test_a_flood_of_news_is_drawn_by_the_frame_and_bounded(tab: Browser, served:
     kept: dict[str, Any] = tab.run(FLOOD)
     assert kept.pop("drawn") <= 4
     assert kept == {"events": 300, "newest": 4999, "jobs": 50, "nodes": 1}
-    assert len(tab.all(".events li")) <= 40
+    assert len(tab.all(".events li")) == 15

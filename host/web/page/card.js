@@ -59,8 +59,9 @@ export function nodeCard({ uid }) {
   const states = chips()
   const trouble = h('p', { class: 'small bad', lang: 'en' })
   const element = h('article', { class: 'card node-card' },
-    picture.element, h('div', { class: 'who' }, h('h3', {}, link), place), state.element,
-    h('div', { class: 'what' }, model, hashes, states.element, trouble))
+    picture.element,
+    h('div', { class: 'what' },
+      h('header', {}, h('h3', {}, link), state.element), place, model, hashes, states.element, trouble))
   const update = node => {
     element.dataset.state = node.state
     picture.set(litOf(node))

@@ -22,12 +22,12 @@ export function dialog(title, fill) {
   })
 }
 
-/** Ask whether to do it; yes: what the button says that does. */
+/** Ask whether to do it; yes: what the button says that does. Enter alone does not. */
 export async function sure(title, text, yes) {
   return await dialog(title, close => [
     h('p', {}, text),
     h('div', { class: 'buttons' },
       h('button', { type: 'button', class: 'main', onclick: () => close(true) }, yes),
-      h('button', { type: 'button', onclick: () => close(false) }, t('common.cancel'))),
+      h('button', { type: 'button', autofocus: true, onclick: () => close(false) }, t('common.cancel'))),
   ]) === true
 }

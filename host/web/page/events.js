@@ -5,18 +5,17 @@ import { h, keyed } from './svg.js'
 import { store } from './store.js'
 import { clock, known, t } from './words.js'
 
-const SHOWN = 40
 const TONES = { FAULT: 'bad', LOST: 'bad', TROUBLE: 'bad', LINE_GONE: 'bad', BROKER_GONE: 'bad', EVENTS_LOST: 'bad', BUS_LOST: 'warn',
   CLIPPED: 'warn', GAP: 'warn', LATE: 'warn', BACK: 'good', LINE_BACK: 'good', BROKER_BACK: 'good' }
 
-/** uid: of whose events; null: all. */
-export function events(uid) {
+/** uid: of whose events; null: all. shown: how many at most. */
+export function events(uid, shown) {
   const list = h('ol', { class: 'events' })
   const none = h('p', { class: 'muted' }, t('nodes.events.none'))
   const draw = keyed(list, one => `${one.uid} ${one.number} ${one.time}`, one => row(one, uid))
   const update = () => {
     const mine = uid ? store.events.filter(one => one.uid === uid) : store.events
-    draw(mine.slice(-SHOWN).reverse())
+    draw(mine.slice(-shown).reverse())
     none.hidden = mine.length > 0
   }
   return { element: h('div', {}, list, none), update }

@@ -19,7 +19,7 @@ export function nodeView(uid) {
   const absent = h('p', { class: 'card', hidden: true }, t('nodes.absent', { uid }))
   const parts = [hero(uid, title), values(), deeds(uid), identity(uid)]
   const curve = curves(uid)
-  const happened = events(uid)
+  const happened = events(uid, 40)
   const [shown, measured, told, known] = parts.map(part => part.element)
   const body = h('div', { class: 'node' },
     h('div', { class: 'column' }, shown, section('curves-title', t('nodes.curves'), curve.element),
@@ -160,7 +160,7 @@ function deeds(uid) {
 /** Who it is, and what it runs. */
 function identity(uid) {
   const list = facts()
-  const [id, hash] = [copyable('UID', 24), copyable(t('nodes.hash'), 16)]
+  const [id, hash] = [copyable('UID', 24), copyable(t('nodes.hash'))]
   id.set(uid)
   const yes = value => (value === null ? '–' : t(value ? 'nodes.yes' : 'nodes.no'))
   const update = node => {

@@ -41,7 +41,7 @@ function overview() {
   const count = h('p', { class: 'small muted', role: 'status' })
   const grid = h('div', { class: 'nodes-grid' })
   const draw = keyed(grid, node => node.uid, nodeCard)
-  const happened = events(null)
+  const happened = events(null, 15)
   subscribe(() => {
     if (root.hidden || all?.hidden) return
     ports.draw()
