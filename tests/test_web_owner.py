@@ -15,7 +15,7 @@ import pytest
 from host.core.image import encode
 from host.errors import NeuronError
 from host.node.link import Link, PortError
-from host.web.deeds import deploying
+from host.web.deeds import SIMPLE, deploying
 from host.web.gateway import Gateway, Unknown
 from host.web.hub import EVENTS_KEPT, JOBS_KEPT, WAITING, Hub
 from host.web.owner import Owner
@@ -111,6 +111,16 @@ def test_a_deploy_is_a_job_and_the_node_says_what_runs() -> None:
         assert state["nodes"][0]["model"]["crc32"] == f"{done['result']['crc32']:08x}"
         assert state["nodes"][0]["model"]["sequence"] == 1
         assert state["nodes"][1]["model"] is None
+
+
+def test_what_runs_already_is_not_said_to_be_on_trial() -> None:
+    with rig() as here:
+        tried = ended(here, here.gateway.do(here.uids[0], "deploy", deploying(encode(AND), 60)))
+        assert tried["lines"][-1].startswith("on trial for 60 s")
+        ended(here, here.gateway.do(here.uids[0], "confirm", SIMPLE["confirm"]))
+        again = ended(here, here.gateway.do(here.uids[0], "deploy", deploying(encode(AND), 60)))
+        assert again["lines"][0].startswith("it ran there already: nothing was written")
+        assert not any("on trial" in line for line in again["lines"])
 
 
 def test_inputs_are_answered_by_the_node_with_the_frames_that_did_it() -> None:

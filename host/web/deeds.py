@@ -82,7 +82,7 @@ def deploying(image: bytes, trial: int) -> Deed:
             else deploy(node, image, progress=progress)
         )
         said = [*done.in_words(), *done.warnings]
-        if trial:
+        if trial and not done.already:
             said.append(f"on trial for {trial} s: confirm it, or the model of before comes back")
         return {"lines": said, **done.as_dict()}
 
