@@ -122,8 +122,8 @@ def visit(here: Rig, client: Client) -> None:
     client.ask("POST /api/trainings/{id}/deploy", {"uid": uid}, 400, id="2")
     begun = client.ask("POST /api/trainings/{id}/board", {"uid": uid}, id="1")
     assert not ended(here, begun)["error"]
-    begun = client.ask("POST /api/nodes/{uid}/record", {"seconds": 1, "channels": ["a9"]}, uid=uid)
-    assert "a9" in ended(here, begun)["error"]
+    begun = client.ask("POST /api/nodes/{uid}/record", {"seconds": 1, "channels": ["a0"]}, uid=uid)
+    assert "how often to sample" in ended(here, begun)["error"]
 
 
 def as_text(image: bytes) -> str:
@@ -179,6 +179,22 @@ BODIES: dict[str, tuple[list[Any], list[Any]]] = {
     f"POST {NODE}/cut": (
         each("words", 0, 7.0, 65536),
         [{}, {"words": 1, "landed": 1}, *each("words", -1, 65537, 1.5, "1", True, None, 10**400)],
+    ),
+    f"POST {NODE}/record": (
+        [{"seconds": 0.5, "channels": ["a0", "d3"], "label": "off duty", "rate": 1000.0}],
+        [
+            {},
+            {"seconds": 1},
+            {"channels": ["a0"]},
+            *({"seconds": seconds, "channels": ["a0"]} for seconds in (0, -1, "1", True, None, 10**400)),
+            *(
+                {"seconds": 1, "channels": channels}
+                for channels in ([], "a0", ["a8"], ["d4"], [0], ["A0"], None)
+            ),
+            *({"seconds": 1, "channels": ["a0"], "rate": rate} for rate in (0, 10001, 1.5, "1")),
+            *({"seconds": 1, "channels": ["a0"], "label": label} for label in ("", " ", "a,b", '"a"', 1)),
+            {"seconds": 1, "channels": ["a0"], "more": 1},
+        ],
     ),
     f"POST {NODE}/{{deed}} deploy": (
         [{"image": IMAGE, **trial} for trial in ({}, *each("trial", 0, 65535))],

@@ -37,13 +37,19 @@ FIELDS: dict[str, Check] = {
 """Every field of a RecordRequest."""
 
 
+def checked(request: object) -> dict[str, Any]:
+    """The fields of a RecordRequest; NeuronError for what is none."""
+    found = fields_of(request, FIELDS, "a recording", '{"seconds": 10, "channels": ["a0"]}')
+    if missing := [field for field in ("seconds", "channels") if field not in found]:
+        raise NeuronError(f"{missing[0]} is missing: a recording is of some channels, for some seconds")
+    return found
+
+
 def record(node: Node, request: object, now: Callable[[], float] = time.monotonic) -> Iterator[RecordStep]:
     """Record as a RecordRequest asks for it, a look at the node a step. The last step has the text, as host.record
     writes it; where the node fails on the way it is what had come by then, and says so. Whoever closes this gets
     nothing. A node that was not asked to sample before is not afterwards. now: the clock, s."""
-    found = fields_of(request, FIELDS, "a recording", '{"seconds": 10, "channels": ["a0"]}')
-    if missing := [field for field in ("seconds", "channels") if field not in found]:
-        raise NeuronError(f"{missing[0]} is missing: a recording is of some channels, for some seconds")
+    found = checked(request)
     label, lines, recorder = found.get("label"), list[str](), None
     with own_folder() as folder:
         path = folder / "recording.csv"

@@ -23,7 +23,7 @@ from host.web.deeds import deploying
 from host.web.gateway import Gateway, Unknown
 from host.web.learning import Training, recipes
 from host.web.poller import Polled
-from host.web.recorded import record
+from host.web.recorded import checked, record
 from host.web.requests import TRIAL_MAX, only, share_of, whole_of
 from host.web.shapes import Json
 
@@ -174,6 +174,7 @@ class Trainings:
     async def record(self, request: Request) -> Response:
         """Have a node's channels recorded: a job, whose result names the recording."""
         said, uid = await body_of(request), request.path_params["uid"]
+        checked(said)  # before there is a job
         number = self._recordings.number()
 
         def work(polled: Polled, progress: Progress) -> Generator[float, None, Json]:
