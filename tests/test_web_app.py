@@ -358,6 +358,17 @@ def test_a_gateway_that_ends_ends_its_streams(monkeypatch: pytest.MonkeyPatch) -
     assert gateway.hub._mailboxes == []
 
 
+def test_who_never_reads_does_not_keep_a_gateway_that_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "GRACE_SECONDS", 0.1)
+    gateway = Gateway(Hub(), [])
+    with served(gateway, monkeypatch) as (port, _), socket.create_connection(("127.0.0.1", port)) as deaf:
+        deaf.sendall(f"GET /api/live HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+        assert deaf.recv(1)
+        for _ in range(100):
+            gateway.hub.say_event(own_event("LOST", "x" * 100_000, None))
+    assert gateway.hub._mailboxes == []
+
+
 def test_what_is_said_on_the_wire_by_strangers(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
