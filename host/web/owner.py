@@ -185,12 +185,11 @@ class Owner:
     def _step_jobs(self, poller: Poller) -> None:
         with self._news:
             waiting, self._jobs = self._jobs, deque()
-        for job in waiting:
-            if job.uid in self._running:
-                with self._news:
+            for job in waiting:
+                if job.uid in self._running:
                     self._jobs.append(job)
-            elif job.future.set_running_or_notify_cancel():
-                self._running[job.uid] = job
+                elif job.future.set_running_or_notify_cancel():
+                    self._running[job.uid] = job
         for job in list(self._running.values()):
             if time.monotonic() >= job.due:
                 self._step(poller, job)
