@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -111,6 +112,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--port",
         help="run the scenarios on a real node at this port, address 1, instead of on simulated ones",
+    )
+    parser.addoption(
+        "--pictures",
+        type=Path,
+        metavar="FOLDER",
+        help="with tests/page: leave the README's pictures of the page there",
     )
 
 

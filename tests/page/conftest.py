@@ -109,6 +109,12 @@ def pytest_runtest_makereport(item: pytest.Function, call: pytest.CallInfo[None]
 
 
 @pytest.fixture
+def pictures(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Where pictures of the page go."""
+    return Path(request.config.getoption("--pictures") or tmp_path)
+
+
+@pytest.fixture
 def image(tmp_path: Path) -> Callable[[Model], str]:
     """The file of a model."""
 

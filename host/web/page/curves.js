@@ -2,12 +2,13 @@
 
 import { lineChart } from './chart.js'
 import { litOf } from './card.js'
-import { h } from './svg.js'
+import { h, say } from './svg.js'
 import { listen, store } from './store.js'
 import { t } from './words.js'
 
 const POINTS = 600
-const SECONDS = 60
+/** Seconds that are shown: the first that has room for all, else the last. */
+const SPANS = [15, 30, 60]
 const CURVES = 6
 const REDRAW = 200
 
@@ -49,10 +50,13 @@ function xTick(at) {
 /** A chart of some values of a node; read(node) -> [[name, value], ...]. */
 function plot(title, read, options) {
   const chart = lineChart({ label: title, ...options })
-  const element = h('figure', { hidden: true }, h('figcaption', {}, title), chart.element)
+  const caption = h('figcaption', {}, title)
+  const element = h('figure', { hidden: true }, caption, chart.element)
   let [ring, names] = [null, []]
   const take = (node, time) => {
-    const known = read(node).slice(0, CURVES)
+    const all = read(node)
+    const known = all.slice(0, CURVES)
+    if (all.length > CURVES) say(caption, t('nodes.curves.first', { title, count: CURVES, all: all.length }))
     const wanted = known.map(([name]) => name)
     if (known.length && wanted.join('\n') !== names.join('\n')) {
       names = wanted
@@ -62,14 +66,14 @@ function plot(title, read, options) {
     ring?.push(time, names.map((_, column) => (well ? Number(known[column][1] ?? NaN) : NaN)))
     element.hidden = !ring
   }
-  const draw = time => {
+  const draw = (time, span) => {
     if (!ring) return
     const series = names.map((name, column) => {
-      const [xs, ys] = ring.column(column, time - SECONDS)
+      const [xs, ys] = ring.column(column, time - span)
       const ago = [...xs.map(at => at - time), 0]
       return { name, xs: ago, ys: [...ys, ys.at(-1)], step: true, colour: options.colour ?? column }
     })
-    chart.draw(series, { ...options.axes, x: [-SECONDS, 0], xTick })
+    chart.draw(series, { ...options.axes, x: [-span, 0], xTick })
   }
   return { element, take, draw }
 }
@@ -96,7 +100,12 @@ export function curves(uid) {
       listen('node', said => said.uid === uid && take(said)),
       listen('state', said => said.nodes.filter(node => node.uid === uid).forEach(take)),
     ]
-    const timer = setInterval(() => document.hidden || plots.forEach(one => one.draw(seconds())), REDRAW)
+    const began = seconds()
+    const draw = () => {
+      const span = SPANS.find(room => seconds() - began < room) ?? SPANS.at(-1)
+      plots.forEach(one => one.draw(seconds(), span))
+    }
+    const timer = setInterval(() => document.hidden || draw(), REDRAW)
     return () => {
       clearInterval(timer)
       stop.forEach(end => end())
