@@ -80,6 +80,20 @@ def test_a_model_is_seen_before_it_is_sent_and_lights_the_lamp(
     assert tab.run(HANDLE).startswith('<a href="#nodes/'), "the focus is where it was"
 
 
+DROP = """
+const files = new DataTransfer()
+files.items.add(new File([Uint8Array.from(arguments[0])], 'dropped.img'))
+document.querySelector('.drop').dispatchEvent(new DragEvent('drop', { dataTransfer: files, cancelable: true }))
+"""
+
+
+def test_a_file_is_dropped(tab: Browser, served: Served) -> None:
+    at_the_node(tab, served.page)
+    tab.run(DROP, list(encode(OR)))
+    tab.reads(".drop", "dropped.img")
+    tab.reads("pre", f"or: image format 2, {len(encode(OR))} bytes")
+
+
 def test_a_trial_is_kept_or_taken_back(tab: Browser, served: Served, image: Image) -> None:
     at_the_node(tab, served.page)
     send(tab, served, image(AND), AND)
@@ -146,35 +160,6 @@ def test_what_is_refused_is_said_where_it_was_asked(
     assert "400" in "".join(tab.errors())
 
 
-def test_without_the_token_one_looks_and_with_it_one_acts(tab: Browser, served: Served) -> None:
-    at_the_node(tab, served.address)
-    tab.reads("h3 + .actions .why", "give it the token")
-    assert not tab.all(IDENTIFY)
-    tab.click("#token")
-    tab.find("#token-field").send_keys("wrong", Keys.ENTER)
-    tab.reads("dialog .wrong", "give the token that was printed when the gateway started")
-    assert "401" in "".join(tab.errors())
-    field = tab.find("#token-field")
-    field.clear()
-    field.send_keys(served.page, Keys.ENTER)
-    tab.click(IDENTIFY)
-    tab.reads(".hero", "identifying")
-    tab.run("location.reload()")
-    tab.click(f"{IDENTIFY}[aria-pressed=true]")
-    tab.until(lambda: "identifying" not in tab.find(".hero").text)
-
-
-def test_from_elsewhere_one_needs_it_to_look_too(tab: Browser) -> None:
-    with serving("sim", "--allow-remote") as served:
-        tab.open(served.address)
-        tab.click("#notices button")
-        assert not tab.all(".node-card")
-        tab.find("#token-field").send_keys(served.token, Keys.ENTER)
-        tab.click('nav a[href="#nodes"]')
-        tab.reads(".node-card", "answers")
-        assert "401" in "".join(tab.errors())
-
-
 def test_two_tabs_see_the_same(tab: Browser, served: Served, image: Image) -> None:
     at_the_node(tab, served.page)
     first = tab.driver.current_window_handle
@@ -203,25 +188,6 @@ def test_a_node_that_is_lost_and_comes_back(tab: Browser) -> None:
         tab.reads(".node-card", "answers")
         tab.reads(".node-card .lamp", "dark")
         tab.reads(".events", "node 1 answers again")
-
-
-def test_a_gateway_that_ends_and_begins_again(tab: Browser, served: Served) -> None:
-    at_the_node(tab, served.page)
-    tab.click('nav a[href="#nodes"]')
-    tab.reads(".node-card", "answers")
-    served.end()
-    tab.reads("#notices", "Out of touch with the gateway")
-    with serving("sim", http=served.address.removeprefix("http://").rstrip("/")) as again:
-        tab.until(lambda: "Out of touch" not in tab.all("#notices")[0].text)
-        (node,) = tab.until(again.nodes)
-        tab.until(lambda: tab.all(f'[data-uid="{node["uid"]}"]'))
-        tab.click(f".line-card button{CAN}")
-        tab.reads("#notices", "give the token that was printed when the gateway started")
-        tab.click("#notices button")
-        tab.find("#token-field").send_keys(again.token, Keys.ENTER)
-        tab.click(f".line-card button{CAN}")
-        tab.reads(".line-card", "1 found")
-    assert "401" in "".join(tab.errors())
 
 
 def test_nodes_are_filtered(tab: Browser, served: Served) -> None:

@@ -12,12 +12,13 @@ export const token = {
     sessionStorage.token = text
   },
   forget: () => sessionStorage.removeItem('token'),
-  /** Take it from the address, as the gateway prints it, and leave none of it there. */
+  /** Take it from the address, as the gateway prints it, and leave none of it there; whether it was there. */
   fromAddress() {
     const given = /^#token=(.+)$/.exec(location.hash)
-    if (!given) return
+    if (!given) return false
     token.set(decodeURIComponent(given[1]))
     history.replaceState(null, '', '#learn')
+    return true
   },
 }
 

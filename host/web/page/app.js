@@ -15,9 +15,9 @@ let holder = null
 
 /** Show what the address says: #learn, #nodes, or #nodes/UID. */
 function route() {
-  token.fromAddress()
+  if (token.fromAddress()) accepted()
   const [name, ...rest] = location.hash.slice(1).split('/')
-  const chosen = name in PAGES ? name : 'learn'
+  const chosen = Object.hasOwn(PAGES, name) ? name : 'learn'
   for (const page of Object.keys(PAGES)) {
     document.getElementById(page).hidden = page !== chosen
     const link = document.querySelector(`nav a[href="#${page}"]`)
@@ -82,6 +82,11 @@ async function askToken() {
   })
   if (!given) return
   token.set(given)
+  accepted()
+}
+
+/** There is another token. */
+function accepted() {
   sayToken()
   notice('token', '')
   retry()

@@ -16,7 +16,7 @@ export function lines() {
 }
 
 function lineCard({ id }) {
-  const title = h('h3')
+  const title = h('h2')
   const states = chips()
   const trouble = sayings('bad')
   const health = facts()
@@ -59,7 +59,7 @@ function brokerCard() {
   const health = facts()
   const url = h('p', { class: 'small muted' })
   const element = h('article', { class: 'card line-card' },
-    h('header', {}, h('h3', {}, t('nodes.broker')), states.element), url, trouble.element, health.element)
+    h('header', {}, h('h2', {}, t('nodes.broker')), states.element), url, trouble.element, health.element)
   const update = broker => {
     say(url, broker.url)
     states.set([[t(`nodes.broker.${broker.state}`), TONES[broker.state]]])

@@ -47,9 +47,13 @@ export function copyable(what, length = 12) {
   const button = h('button', { type: 'button', class: 'copy' }, t('nodes.copy'))
   const done = h('span', { class: 'small good', role: 'status' })
   button.addEventListener('click', async () => {
-    await navigator.clipboard.writeText(whole)
-    say(done, t('nodes.copied'))
-    setTimeout(() => say(done, ''), 2000)
+    try {
+      await navigator.clipboard.writeText(whole)
+      say(done, t('nodes.copied'))
+      setTimeout(() => say(done, ''), 2000)
+    } catch {
+      say(code, whole) // the browser will not: it is there to be copied by hand
+    }
   })
   const set = text => {
     whole = text
