@@ -6,11 +6,13 @@ import { h, say } from './svg.js'
 import { listen, store } from './store.js'
 import { t } from './words.js'
 
-const POINTS = 600
+/** A minute of news 20 times a second. */
+const POINTS = 1200
 /** Seconds that are shown: the first that has room for all, else the last. */
 const SPANS = [15, 30, 60]
 const CURVES = 6
-const REDRAW = 200
+/** Milliseconds between two drawings; who wants less to move has one a second. */
+const REDRAW = matchMedia('(prefers-reduced-motion: reduce)').matches ? 1000 : 200
 
 /** Rows of numbers with their times, the newest POINTS of them. */
 class Ring {
