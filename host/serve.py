@@ -18,7 +18,7 @@ from host.cli.key import key_of
 from host.cli.serving import parse, require_libraries, token_of
 from host.core.wire import DEFAULT_ADDRESS
 from host.errors import command
-from host.show.terminal import console
+from host.show.terminal import console, note
 
 if TYPE_CHECKING:
     import argparse
@@ -93,6 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from host.web.guard import LOOPBACK, Rules
     from host.web.hub import Hub
     from host.web.serving import listening, serve
+    from host.web.telling import telling
 
     key = key_of(args)
     signer = key.open() if key else None
@@ -116,6 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         known = f"the token, of {args.token_file}," if args.token_file else "the token"
         out.print(f"the page:  {args.http.url(port)}{'' if args.token_file else f'#token={token}'}")
         out.print(f"           {known} lets whoever has it change nodes; without it the page only shows them")
+        stack.enter_context(telling(hub, lambda text: note([text])))
         stack.enter_context(gateway.running())
         serve(gateway, rules, listener)
     return 0

@@ -19,8 +19,9 @@ from host.web.deeds import SIMPLE, deploying
 from host.web.gateway import Gateway, Unknown
 from host.web.hub import EVENTS_KEPT, JOBS_KEPT, WAITING, Hub
 from host.web.owner import Owner
-from host.web.poller import Polled, Poller
+from host.web.poller import NOBODY, Polled, Poller
 from host.web.shapes import Json, own_event
+from host.web.telling import telling
 from tests.e2e.scenario import AND
 from tests.fleet_line import FleetLine
 from tests.memory_fleet import InMemory, memory_fleet
@@ -241,6 +242,32 @@ def test_a_fault_of_ours_does_not_end_the_line(
         here.until(lambda state: any("ZeroDivisionError" in event["text"] for event in state["events"]))
         here.until(lambda state: state["lines"][0]["state"] == "up" and all_are(state, "ok"))
     assert "ZeroDivisionError: a bug" in capsys.readouterr().err
+
+
+def test_a_line_where_nobody_answers_says_what_to_check_and_is_searched_again() -> None:
+    with memory_fleet(1, flags=("-O1",)) as nodes:
+        (node,), line, hub = nodes, Line(nodes), Hub()
+        node.off = True
+        owner = Owner(hub, "1", "a line", line.open, members=None, waits=lambda link: (WAITS, WAITS))
+        gateway = Gateway(hub, [owner])
+        with gateway.running():
+            here = Rig(line, hub, owner, gateway)
+            state = here.until(lambda state: state["lines"] and state["lines"][0]["trouble"])
+            assert state["lines"][0]["trouble"] == NOBODY
+            assert [event["text"] for event in hub.events()] == [f"a line: {NOBODY}"]
+            node.off = False
+            state = here.until(lambda state: all_are(state, "ok"))
+            here.until(lambda state: state["lines"][0]["trouble"] == "")
+
+
+def test_what_happens_to_the_lines_is_told_where_there_is_no_page() -> None:
+    told: list[str] = []
+    hub = Hub()
+    with telling(hub, told.append):
+        hub.say_event(own_event("LOST", "node 1: no answer", "a"))
+        hub.say_event(own_event("BACK", "node 1 answers again", "a") | {"number": 4})
+        hub.say_event(own_event("LINE_GONE", "the line has gone", None))
+    assert told == ["node 1: no answer", "the line has gone"]
 
 
 def test_what_is_asked_of_nobody_is_unknown() -> None:

@@ -167,7 +167,9 @@ class Owner:
         self._fail_all(ENDING)  # while there is a line to end them on
 
     def _search(self, poller: Poller) -> int:
-        found = poller.search(self._search_wait)
+        before, found = poller.trouble, poller.search(self._search_wait)
+        if poller.trouble not in ("", before):
+            self.own("LINE_TROUBLE", f"{self.port}: {poller.trouble}", None)
         self._say_line()
         return found
 

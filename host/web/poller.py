@@ -35,6 +35,7 @@ DEAD_SHARE = 0.1
 IDENTITY_SECONDS = 5.0
 """What a node says of its faults is asked for as often, and when its discrete inputs say that there is news."""
 IMAGES_KEPT = 256
+NOBODY = "no node answers a search: check power, wiring (A/B), baud rate and parity; it is repeated"
 
 
 @dataclass
@@ -128,7 +129,7 @@ class Poller:
             "own (python -m host.scan PORT --assign 11)"
             for address in sorted(shared)
         ]
-        self.trouble = "; ".join(said)
+        self.trouble = "; ".join(said) if seen else NOBODY
         alone = [one for one in seen if not one.trouble and one.address not in shared]
         alone.sort(key=lambda one: one.address)
         self.adopt((one.uid, f"node {one.address}", one.address) for one in alone)
