@@ -8,7 +8,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -19,12 +19,15 @@ from tests.patience import PATIENCE, growing
 
 HOST = "127.0.0.1"
 MOSQUITTO = Path("/usr/sbin/mosquitto")
+MOSQUITTO_PASSWD = Path("/usr/bin/mosquitto_passwd")
 
 
 class Broker:
     """A broker that can be stopped and started again. In between its port answers that nobody listens there."""
 
-    def __init__(self, folder: Path, remembers: bool) -> None:
+    def __init__(
+        self, folder: Path, remembers: bool, users: dict[str, str], certificate: tuple[Path, Path] | None
+    ) -> None:
         # Bound and never listened to: it keeps the port from others, and lets the broker have it.
         self._kept = socket.socket()
         self._kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -34,11 +37,19 @@ class Broker:
         self._settings = folder / "mosquitto.conf"
         settings = [
             f"listener {self.port} {HOST}",
-            "allow_anonymous true",
+            f"allow_anonymous {str(not users).lower()}",
             f"persistence {str(remembers).lower()}",
         ]
         # Root must be told by name: Mosquitto becomes another user then, who may not write here.
         settings += [f"persistence_location {folder}/", f"user {getpass.getuser()}"]
+        if users:
+            passwords = folder / "passwords"
+            passwords.touch(mode=0o600)
+            for user, password in users.items():
+                subprocess.run([MOSQUITTO_PASSWD, "-b", passwords, user, password], check=True)
+            settings += [f"password_file {passwords}"]
+        if certificate is not None:
+            settings += [f"certfile {certificate[0]}", f"keyfile {certificate[1]}"]
         self._settings.write_text("\n".join(settings))
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -61,8 +72,12 @@ class Broker:
     def stop(self) -> None:
         """Ends when it is gone; every client has lost its connection."""
         assert self._process is not None
-        self._process.terminate()
-        self._process.wait(PATIENCE)
+        for seconds in growing(0.2):  # one that has just begun takes connections before it heeds signals
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
+                return
+        raise AssertionError("Mosquitto does not end")
 
     def close(self) -> None:
         if self._process is not None:
@@ -72,12 +87,19 @@ class Broker:
 
 
 @contextmanager
-def broker(folder: Path, *, remembers: bool = False) -> Iterator[Broker]:
+def broker(
+    folder: Path,
+    *,
+    remembers: bool = False,
+    users: dict[str, str] | None = None,
+    certificate: tuple[Path, Path] | None = None,
+) -> Iterator[Broker]:
     """A broker of the test's own, with what it writes in `folder`. remembers: what is retained, and the listeners with
-    a name, over a stop; else all is forgotten."""
+    a name, over a stop; else all is forgotten. users: who may come, and by which password; certificate: it and its key,
+    of a line that is secured."""
     if not os.access(MOSQUITTO, os.X_OK):
         pytest.skip("mosquitto is missing: apt-get install mosquitto")
-    made = Broker(folder, remembers)
+    made = Broker(folder, remembers, users or {}, certificate)
     try:
         made.start()
         yield made
@@ -130,10 +152,14 @@ class Listener:
 
 
 @contextmanager
-def listening(port: int, topic: str = "#", *, name: str = "") -> Iterator[Listener]:
+def listening(
+    port: int, topic: str = "#", *, name: str = "", user: tuple[str, str] | None = None
+) -> Iterator[Listener]:
     """Somebody who hears all of the topic, what is retained first. For who has a name the broker keeps, as far as it
-    remembers, what is published while he is away."""
+    remembers, what is published while he is away. user: and his password."""
     client = mqtt.Client(CallbackAPIVersion.VERSION2, name, clean_session=not name)
+    if user is not None:
+        client.username_pw_set(*user)
     client.reconnect_delay_set(0.05, 0.05)
     listener = Listener(client, topic)
     client.connect(HOST, port)
