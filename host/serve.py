@@ -3,6 +3,7 @@
 python -m host.serve sim                          a simulated node, and the page at http://127.0.0.1:8485
 python -m host.serve /dev/ttyUSB0                 all nodes that are found on a line
 python -m host.serve /dev/ttyUSB0 --fleet fleet.toml          those of a file, by their names there
+python -m host.serve /dev/ttyUSB0 --mqtt mqtt://broker        and all of it over MQTT, for Home Assistant and others
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from host.boards.opening import SIMULATED, open_port
+from host.cli.broker import broker_of
 from host.cli.bus import bus_of
 from host.cli.key import key_of
 from host.cli.serving import parse, require_libraries, token_of
@@ -87,7 +89,7 @@ class Power:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
-    require_libraries()
+    require_libraries(args.mqtt is not None)
     from host.node.fleet import read_fleet
     from host.web.gateway import Gateway
     from host.web.guard import LOOPBACK, Rules
@@ -97,6 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     key = key_of(args)
     signer = key.open() if key else None
+    broker = broker_of(args)
     fleets = [read_fleet(path) if path else None for path in args.fleet or [None] * len(args.ports)]
     hub, token = Hub(), token_of(args.token_file)
     with ExitStack() as stack:
@@ -118,6 +121,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         out.print(f"the page:  {args.http.url(port)}{'' if args.token_file else f'#token={token}'}")
         out.print(f"           {known} lets whoever has it change nodes; without it the page only shows them")
         stack.enter_context(telling(hub, lambda text: note([text])))
+        if broker:
+            from host.web.mqtt import Bridge
+
+            stack.enter_context(Bridge(gateway, broker).running())
         stack.enter_context(gateway.running())
         serve(gateway, rules, listener)
     return 0

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from host.boards.opening import PORT_HELP
+from host.cli.broker import add_broker_options
 from host.cli.bus import add_bus_options
 from host.cli.key import add_key_options, first_line
 from host.cli.parser import Parser, file_name, program
@@ -84,6 +85,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="the nodes of a line, as host.scan --save writes them (default: whoever is found); of several lines one "
         "each, in their order",
     )
+    add_broker_options(parser)
     add_bus_options(parser)
     add_key_options(parser)
     args = parser.parse_args(argv)
@@ -113,11 +115,12 @@ def token_of(path: str | None) -> str:
     return token
 
 
-def require_libraries() -> None:
-    """NeuronError where what serves the page is not installed."""
-    missing = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
+def require_libraries(mqtt: bool) -> None:
+    """NeuronError where what serves the page is not installed, or what speaks to a broker."""
+    wanted = [*LIBRARIES, *(["paho"] if mqtt else [])]
+    missing = [name for name in wanted if importlib.util.find_spec(name) is None]
     if missing:
         raise NeuronError(
-            f"the page and /metrics need {', '.join(missing)}: {sys.executable} -m pip install 'neuron485[serve]', in "
-            "a clone '.[serve]'"
+            f"the page, /metrics and MQTT need {', '.join(missing)}: {sys.executable} -m pip install "
+            "'neuron485[serve]', in a clone '.[serve]'"
         )

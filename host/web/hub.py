@@ -30,23 +30,26 @@ Message = tuple[str, Json]
 
 class Mailbox:
     """Messages that somebody has not taken yet. wake: called, from any thread, when there are some after there were
-    none; it must not wait."""
+    none; it must not wait. missed: events that an overflow has swallowed, since the start."""
 
     def __init__(self, hub: Hub, wake: Callable[[], None]) -> None:
         self._hub, self._wake = hub, wake
         self._lock = threading.Lock()
         self._waiting: dict[object, Message] = {}
         self._number = itertools.count()
-        self.overflows = 0
+        self.overflows = self.missed = 0
 
     def put(self, kind: str, said: Json) -> None:
         keys = {"node": "uid", "line": "id", "job": "id"}
         with self._lock:
             asleep = not self._waiting
             if len(self._waiting) >= WAITING:
+                self.missed += sum(each == "event" for each, _ in self._waiting.values())
                 self._waiting = {"all": ("state", {})}
                 self.overflows += 1
-            if "all" not in self._waiting:
+            if "all" in self._waiting:
+                self.missed += kind == "event"
+            else:
                 key = (kind, said[keys[kind]]) if kind in keys else next(self._number)
                 self._waiting.pop(key, None)  # the newest, and behind what was said before it
                 self._waiting[key] = kind, said
