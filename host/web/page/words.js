@@ -37,7 +37,7 @@ export function number(value, digits = 4) {
   if (value === null || value === undefined) return '–'
   if (!Number.isFinite(value)) return String(value)
   const size = Math.abs(value)
-  if (size >= 1e6 || (size > 0 && size < 1e-4)) return value.toExponential(2)
+  if (size >= 1e6 || (size > 0 && size < 1e-4)) return value.toExponential(2).replace(/(\.?0+)?e\+?/, 'e')
   return String(Number(value.toPrecision(digits)))
 }
 
