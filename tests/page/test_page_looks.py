@@ -44,7 +44,7 @@ while (texts.nextNode()) {
 """WCAG 2's contrast of all text that is to be seen, `seen` times: what is less than level AA wants is poor."""
 SEEN = f"let seen = 0; {CONTRAST} return [seen, poor]"
 WIDE = """
-const wide = one => one.getBoundingClientRect().right > innerWidth + 0.5
+const wide = one => !one.ownerSVGElement && one.getBoundingClientRect().right > innerWidth + 0.5
 return [document.documentElement.scrollWidth - innerWidth, ...Array.from(document.querySelectorAll('body *'))
   .filter(one => one.checkVisibility() && !one.closest('.unseen') && wide(one)).map(one => one.outerHTML.slice(0, 80))]
 """

@@ -83,7 +83,7 @@ def test_a_model_is_seen_before_it_is_sent_and_lights_the_lamp(
 DROP = """
 const files = new DataTransfer()
 files.items.add(new File([Uint8Array.from(arguments[0])], 'dropped.img'))
-document.querySelector('.drop').dispatchEvent(new DragEvent('drop', { dataTransfer: files, cancelable: true }))
+document.querySelector('#nodes .drop').dispatchEvent(new DragEvent('drop', { dataTransfer: files, cancelable: true }))
 """
 
 
