@@ -7,7 +7,7 @@ import { h, keyed, say } from './svg.js'
 import { ended, store } from './store.js'
 import { number, t } from './words.js'
 
-const TONES = { up: 'good', searching: '', gone: 'bad' }
+const TONES = { up: 'good', searching: '', gone: 'bad', refused: 'bad' }
 
 export function lines() {
   const element = h('div', { class: 'lines-grid' })
