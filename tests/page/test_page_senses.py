@@ -13,7 +13,7 @@ from host.lessons.pump import learnt
 from tests.browser import Browser
 from tests.e2e.sim_process import started
 from tests.page.conftest import serving
-from tests.page.test_page_nodes import LAMP, at_the_node, send
+from tests.page.test_page_nodes import LAMP, OVERRIDE, at_the_node, send
 
 SIMULATE = [sys.executable, "-m", "host.sim", "--signal", "pump:1"]
 CURVES = ["Lamp: lit or dark", "Outputs", "Inputs", "Channels, raw"]
@@ -26,6 +26,7 @@ def test_the_lamp_follows_a_pump(tab: Browser, image: Callable[[Model], str], pi
         at_the_node(tab, served.page)
         send(tab, served, image(pump), pump)
         tab.reads("table", "a0.crossings")
+        tab.find(OVERRIDE)
         for _ in range(3):
             tab.reads(LAMP, "lit")
             tab.reads(".hero", "worn")

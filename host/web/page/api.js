@@ -23,7 +23,7 @@ export const token = {
 }
 
 /** What was refused, or could not be asked. status: of HTTP, 0: the gateway does not answer. */
-export class Refused extends Error {
+class Refused extends Error {
   constructor(text, status) {
     super(text)
     this.status = status

@@ -117,7 +117,6 @@ function needToken(error) {
   notice('token', error.message, h('button', { type: 'button', onclick: askToken }, t('common.token.give')))
 }
 
-
 token.fromAddress()
 await loadWords()
 header()

@@ -28,7 +28,7 @@ export function kindOf(kind) {
   return known(`nodes.job.${kind}`, kind)
 }
 
-/** A button: {element, set(why)}; why: the reason for which it cannot be pressed, '' where it can. It keeps the focus
+/** A button: {element, button, set(why)}; why: the reason for which it cannot be pressed, '' where it can. It keeps the focus
  * even then, so that the keyboard's user finds it again. What run() throws is said beside it. */
 export function action(text, run, look = '') {
   let [why, asking] = ['', false]
@@ -54,10 +54,11 @@ export function action(text, run, look = '') {
   })
   stand()
   const set = reason => {
+    if (reason === why) return
     why = reason
     stand()
   }
-  return { element: h('span', { class: 'action' }, button, wrong), set }
+  return { element: h('span', { class: 'action' }, button, wrong), button, set }
 }
 
 /** Some buttons, and why none of them can be pressed: set(why). */

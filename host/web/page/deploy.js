@@ -10,7 +10,7 @@ const TRIAL_MOST = 65535
 
 /** {element, set(why)}: why nothing can be deployed now; '' where it can. */
 export function deployment(uid) {
-  let [image, file, why, turn] = ['', null, '', 0]
+  let [image, why, turn] = ['', '', 0]
   const input = h('input', { id: 'image', type: 'file', class: 'unseen', accept: '.img' })
   const name = h('span', { class: 'muted' }, t('nodes.deploy.drop'))
   const drop = h('div', { class: 'drop' },
@@ -45,13 +45,12 @@ export function deployment(uid) {
 
   async function choose(chosen) {
     const mine = ++turn
-    file = chosen ?? null
     ready.hidden = true
     say(wrong, '')
-    say(name, file ? file.name : t('nodes.deploy.drop'))
-    if (!file) return
+    say(name, chosen ? chosen.name : t('nodes.deploy.drop'))
+    if (!chosen) return
     try {
-      const bytes = base64(await file.arrayBuffer())
+      const bytes = base64(await chosen.arrayBuffer())
       const said = await post('/api/describe', { image: bytes })
       if (mine !== turn) return // another has been chosen since
       image = bytes

@@ -17,7 +17,7 @@ import { clock, number, t } from './words.js'
 export function nodeView(uid) {
   const title = h('h1', { tabindex: -1 })
   const absent = h('p', { class: 'card', hidden: true }, t('nodes.absent', { uid }))
-  const parts = [hero(uid, title), values(), deeds(uid), identity(uid)]
+  const parts = [hero(), values(), deeds(uid), identity(uid)]
   const curve = curves(uid)
   const happened = events(uid, 40)
   const [shown, measured, told, known] = parts.map(part => part.element)
@@ -143,10 +143,10 @@ function deeds(uid) {
     trial.set(why)
     deploy.set(why)
     others.set(why)
-    override.set(why || (node.model?.inputs.some(one => one.source) ? '' : t('nodes.why.bus')))
+    override.element.hidden = !node.model?.inputs.some(one => one.source)
     cut.element.hidden = !store.lines.get(node.line)?.simulated
     for (const [one, state] of [[identify, 'IDENTIFY'], [override, 'OVERRIDE']]) {
-      one.element.firstChild.setAttribute('aria-pressed', node.states.includes(state))
+      one.button.setAttribute('aria-pressed', node.states.includes(state))
     }
     jobs.update()
   }

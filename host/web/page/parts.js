@@ -3,9 +3,9 @@
 import { h, keyed, say } from './svg.js'
 import { t } from './words.js'
 
-/** A word in a frame. tone: '', good, warn, bad, lit. */
-export function chip(text, tone = '', lang = null) {
-  return h('span', { class: `chip ${tone}`, lang }, text)
+/** A word in a frame. tone: '', good, warn, bad. */
+export function chip(text, tone = '') {
+  return h('span', { class: `chip ${tone}` }, text)
 }
 
 /** A row of words: set([[text, tone], ...]). */
