@@ -50,6 +50,12 @@ def choose(tab: Browser, address: str, model: str) -> None:
     tab.click(f"input[value={model}]")
 
 
+def epochs(tab: Browser, count: int) -> None:
+    field = tab.find("#epochs-number")
+    field.clear()
+    field.send_keys(str(count))
+
+
 def train(tab: Browser) -> None:
     tab.click("#train")
     tab.find(WALK)
@@ -167,6 +173,7 @@ def test_a_csv_file_is_dropped_and_learnt(tab: Browser, served: Served) -> None:
     tab.reads(".drop", "iris.csv")
     tab.reads(".own table", "petal_width")
     assert tab.find("#target").get_property("value") == "species"
+    epochs(tab, 12)
     train(tab)
     tab.reads(WALK, "Learning species from 150 samples")
     tab.reads(f"{WALK} .verdict", "Equal bits")
@@ -176,11 +183,33 @@ def test_a_csv_file_is_dropped_and_learnt(tab: Browser, served: Served) -> None:
     tab.reads(".first", "broken.csv")
 
 
+OTHER = """
+return import('/page/store.js').then(({ store, take }) => {
+  const job = [...store.jobs.values()].find(one => one.kind === 'train')
+  const other = { job: job.id, training: '1', uid: job.uid, epoch: 20, loss: 0.5, parameters: [1, 2, 3], equal: false }
+  take('board', other)
+})
+"""
+"""As if the node had said at its end that its bits are others."""
+
+
+def test_other_bits_of_the_node_are_loud(tab: Browser, served: Served) -> None:
+    choose(tab, served.page, "and")
+    train(tab)
+    tab.reads(f"{WALK} .verdict", "the same bits after all 20 epochs")
+    tab.run(OTHER)
+    tab.reads(f"{WALK} .board[data-state=different] .verdict", "Not equal! After 20 epochs")
+    assert len(tab.all(f"{WALK} .strip .different")) == 1
+    tab.until(lambda: len(tab.all(".figures [data-same=false]")) == 4)
+    legible(tab)
+
+
 @pytest.mark.parametrize("model", ["wx", "mlp"])
 def test_every_model_walks_on_the_node_too(tab: Browser, served: Served, model: str) -> None:
     choose(tab, served.page, model)
+    epochs(tab, 12)
     train(tab)
-    tab.reads(f"{WALK} .verdict", "Equal bits")
+    tab.reads(f"{WALK} .verdict", "the same bits after all 12 epochs")
     assert not tab.all(f"{WALK} .strip .different")
 
 

@@ -2,12 +2,17 @@
  * ours. */
 
 import { post } from '../api.js'
+import { UNDER_WAY } from '../deeds.js'
 import { h, s, say } from '../svg.js'
 import { ended, listen, store, subscribe } from '../store.js'
 import { t } from '../words.js'
 
-/** news(): there is more of it. -> {element, start(training, uid), drop(), frame(index): of the node, or null; count():
- * so many frames are there, running()} */
+function stateOf(job) {
+  return job && store.jobs.get(job.id)?.state
+}
+
+/** news(): there is more of it. -> {element, start(training, uid), drop(), frame(index): what the node had then, or null,
+ * on(): whether it had any, count(): so many may be played} */
 export function board(news) {
   const strip = s('svg', { class: 'strip', preserveAspectRatio: 'none', role: 'img' })
   const said = h('p', { class: 'verdict', role: 'status' })
@@ -24,7 +29,7 @@ export function board(news) {
     const now = job && running() ? store.jobs.get(job.id) : null
     step.hidden = bar.hidden = !now
     if (!now) return
-    say(step, `${now.step}: ${now.done} / ${now.total}`)
+    say(step, now.step ? `${now.step}: ${now.done} / ${now.total}` : '')
     bar.value = now.total ? now.done / now.total : 0
   })
 
@@ -36,7 +41,7 @@ export function board(news) {
   })
 
   function running() {
-    return job !== null && !['done', 'failed'].includes(store.jobs.get(job.id)?.state)
+    return job !== null && UNDER_WAY.includes(stateOf(job))
   }
 
   function draw() {
@@ -94,11 +99,8 @@ export function board(news) {
     start,
     drop,
     frame: index => (training && had.get(training.frames[index].epoch)) ?? null,
-    /** Frames that may be played: with the node under way no more than it has. */
-    count: () => {
-      if (!training || error || (job && !running())) return Infinity
-      return 1 + training.frames.filter(frame => had.has(frame.epoch)).length
-    },
+    /** Frames that may be played: while the node trains no more than it has. */
+    count: () => (stateOf(job) === 'running' ? 1 + had.size : Infinity),
     on: () => training !== null && had.size > 0,
   }
 }

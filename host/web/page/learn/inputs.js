@@ -39,7 +39,7 @@ export function inputs() {
   const element = h('section', { class: 'card', id: 'inputs', hidden: true, 'aria-labelledby': 'inputs-title' },
     h('h2', { id: 'inputs-title' }, t('learn.inputs')), h('p', { class: 'muted' }, t('learn.inputs.text')), bus,
     h('div', { class: 'moving' }, h('div', { class: 'lit-by' }, light.element, output), controls),
-    trouble, rows, frames.element)
+    trouble, h('div', { class: 'columns' }, rows, frames.element))
   let shown = ''
   let values = []
   let handles = []
@@ -79,7 +79,7 @@ export function inputs() {
   function handle(input, place) {
     const name = ours() ? tried.inputs[place] : t('learn.inputs.input', { name: input.name })
     const moved = value => give(values.with(place, value))
-    const one = slider({ label: name, low: input.low, high: input.high, changed: moved })
+    const one = slider({ id: `input-${place}`, label: name, low: input.low, high: input.high, changed: moved })
     const turned = () => moved(values[place] > 0.5 ? 0 : 1)
     const turn = ours() && tried.binary[place]
       ? h('button', { type: 'button', role: 'switch', 'aria-label': name, onclick: turned })

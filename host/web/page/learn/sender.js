@@ -12,6 +12,8 @@ import { theNode, whyNot } from './chosen.js'
 export function sender() {
   const deploy = action(t('learn.deploy'), send, 'main')
   deploy.element.firstChild.id = 'deploy'
+  const anyway = h('input', { type: 'checkbox', id: 'anyway' })
+  const changed = h('div', { class: 'row' }, anyway, h('label', { for: 'anyway' }, t('learn.deploy.anyway')))
   const formula = h('p', { class: 'mono formula' })
   const size = h('p', { class: 'small muted' })
   const bar = h('progress', { max: 1, value: 0, 'aria-label': t('learn.deploy'), hidden: true })
@@ -19,7 +21,7 @@ export function sender() {
   const lines = sayings('')
   const element = h('section', { class: 'card', id: 'sender', hidden: true, 'aria-labelledby': 'sender-title' },
     h('h2', { id: 'sender-title' }, t('learn.deploy.title')), h('p', { class: 'muted' }, t('learn.deploy.text')),
-    formula, size, deploy.element, bar, step, lines.element)
+    formula, size, changed, deploy.element, bar, step, lines.element)
   let training = null
   let job = null
 
@@ -33,7 +35,9 @@ export function sender() {
 
   async function send() {
     lines.set([])
-    const begun = await post(`/api/trainings/${training.id}/deploy`, { uid: theNode().uid })
+    const begun = await post(`/api/trainings/${training.id}/deploy`, {
+      uid: theNode().uid, ...anyway.checked ? { allow_changed: 1 } : {},
+    })
     job = begun.id
     lines.set((await ended(begun)).lines)
   }
@@ -43,6 +47,8 @@ export function sender() {
     job = null
     lines.set([])
     element.hidden = of.image === null
+    anyway.checked = false
+    changed.hidden = !of.rows.some(row => row.changed)
     if (element.hidden) return
     say(formula, of.formula)
     say(size, t('learn.deploy.size', { bytes: of.image.bytes, crc: of.image.crc32, lamp: of.lamp }))

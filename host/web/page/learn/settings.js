@@ -12,8 +12,10 @@ const WILD = 1.3
 /** -> {element, set(choice), learnt(training): what is known by it, request(): what they say of a training} */
 export function settings() {
   const usual = t('learn.auto.short')
-  const rate = slider({ label: t('learn.rate'), low: 1e-4, high: 10, log: true, usual })
-  const epochs = slider({ label: t('learn.epochs'), low: 1, high: 10_000, log: true, whole: true, usual })
+  const rate = slider({ id: 'rate', label: t('learn.rate'), low: 1e-4, high: 10, log: true, usual })
+  const epochs = slider({
+    id: 'epochs', label: t('learn.epochs'), low: 1, high: 10_000, log: true, whole: true, usual,
+  })
   const algorithm = h('select', { id: 'algorithm', onchange: () => limit() })
   const seed = h('input', { id: 'seed', type: 'number', min: 0, step: 1 })
   const seeds = h('div', { class: 'row' },
@@ -39,7 +41,7 @@ export function settings() {
       h('option', { value: name }, name ? t(`learn.algorithm.${name}`) : t('learn.auto'))))
     algorithm.value = chosen.algorithm
     begin = chosen.start.length <= STARTS_MAX ? chosen.start.map((value, n) => {
-      const one = slider({ label: chosen.parameters[n], low: -3, high: 3 })
+      const one = slider({ id: `start-${n}`, label: chosen.parameters[n], low: -3, high: 3 })
       one.set(value)
       return one
     }) : []

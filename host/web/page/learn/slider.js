@@ -4,13 +4,12 @@ import { h } from '../svg.js'
 import { number } from '../words.js'
 
 const NOTCHES = 400
-let sliders = 0
 
-/** label: text; low, high: where the slider ends, which the number may pass; log: even steps are even factors; whole:
- * no fractions; usual: what stands in place of nothing; changed(value): somebody has moved it.
+/** id: of the slider, `id`-number is that of its number; label: text; low, high: where the slider ends, which the
+ * number may pass; log: even steps are even factors; whole: no fractions; usual: what stands in place of nothing;
+ * changed(value): somebody has moved it.
  * -> {element, get(): null where it says nothing, set(value), mark(value, text): a sign on its way, none for null} */
-export function slider({ label, low, high, log = false, whole = false, usual = ' ', changed = () => {} }) {
-  const id = `slider-${++sliders}`
+export function slider({ id, label, low, high, log = false, whole = false, usual = ' ', changed = () => {} }) {
   const [from, to] = log ? [Math.log(low), Math.log(high)] : [low, high]
   const share = value => Math.max(0, Math.min(1, ((log ? Math.log(value) : value) - from) / (to - from)))
   const at = place => {
@@ -22,7 +21,8 @@ export function slider({ label, low, high, log = false, whole = false, usual = '
   const typed = () => tell(box.valueAsNumber)
   const way = h('input', { type: 'range', min: 0, max: NOTCHES, id, 'aria-label': label, oninput: slid })
   const box = h('input', {
-    type: 'number', step: 'any', class: 'number', placeholder: usual, 'aria-labelledby': `${id}-label`, oninput: typed,
+    id: `${id}-number`, type: 'number', step: 'any', class: 'number', placeholder: usual,
+    'aria-labelledby': `${id}-label`, oninput: typed,
   })
   const sign = h('span', { class: 'sign', hidden: true, 'aria-hidden': 'true' })
   const element = h('div', { class: 'slider' },

@@ -12,11 +12,11 @@ export function walk() {
   const title = h('p', { class: 'muted' })
   const stopped = h('p', { class: 'small muted', lang: 'en' })
   const boom = h('p', { class: 'boom', role: 'status', hidden: true })
-  const doubts = h('ul', { class: 'doubts' })
+  const doubts = h('ul', { class: 'doubts', lang: 'en' })
   const log = h('input', { type: 'checkbox', id: 'log', onchange: () => drawn.forEach(one => one.log(log.checked)) })
   const places = h('div', { class: 'columns' })
   const numbers = h('div', {})
-  const report = h('pre', { class: 'mono scroll', tabindex: 0 })
+  const report = h('pre', { class: 'mono scroll', tabindex: 0, lang: 'en' })
   const reported = h('details', {}, h('summary', {}, t('learn.report')), report)
   const theirs = board(() => {
     plays.ready(theirs.count())
