@@ -56,7 +56,7 @@ class Broker:
     def start(self) -> None:
         """Ends when it takes connections."""
         with self._said.open("ab") as log:
-            command = [MOSQUITTO, "-c", self._settings]
+            command = [str(MOSQUITTO), "-c", str(self._settings)]
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         for seconds in growing(0.01):
             with socket.socket() as trial:
@@ -115,10 +115,14 @@ class Listener:
         self.messages: list[mqtt.MQTTMessage] = []
         self._changed = threading.Condition()
         self._subscribed = False
-        client.on_connect = lambda *_: client.subscribe(topic, qos=1)
+        self._topic = topic
+        client.on_connect = self._subscribe
         client.on_subscribe = self._note_subscribed
         client.on_disconnect = self._note_gone
         client.on_message = self._hear
+
+    def _subscribe(self, *_: object) -> None:
+        self.client.subscribe(self._topic, qos=1)
 
     def _note_subscribed(self, *_: object) -> None:
         with self._changed:
@@ -160,7 +164,7 @@ def listening(
     client = mqtt.Client(CallbackAPIVersion.VERSION2, name, clean_session=not name)
     if user is not None:
         client.username_pw_set(*user)
-    client.reconnect_delay_set(0.05, 0.05)
+    client.reconnect_delay_set(0.05, 0.05)  # type: ignore[arg-type] # parts of a second do as well
     listener = Listener(client, topic)
     client.connect(HOST, port)
     client.loop_start()

@@ -17,8 +17,18 @@ from host.core.wire import BAUD_MAX
 from host.errors import NeuronError
 from tests.elf.firmware import firmware_elf
 from tools.bench import __main__ as command
-from tools.bench import board, data, fleet, networks, pc, peers, wire
-from tools.bench.report import Part, board_part, data_part, fleet_part, markdown, pc_part, text, wire_part
+from tools.bench import board, data, fleet, gateway, networks, pc, peers, wire
+from tools.bench.report import (
+    Part,
+    board_part,
+    data_part,
+    fleet_part,
+    gateway_part,
+    markdown,
+    pc_part,
+    text,
+    wire_part,
+)
 from tools.firmware import flash_size, ram_size
 from tools.generate import fill
 
@@ -167,6 +177,39 @@ def test_the_page_has_the_fleet(rolled_out: fleet.Measured) -> None:
     assert fill(command.PAGE, {"fleet": part}).fresh(), "run python -m tools.bench --write fleet"
 
 
+# ------------------------------------------------------------------------------------------------- a gateway
+
+
+@pytest.mark.parametrize("count", [10, 32])
+def test_a_lamp_is_known_within_a_round(count: int) -> None:
+    one = gateway.polled(count)
+    assert one.late <= one.longest + 0.05
+    assert one.short < one.seconds
+
+
+def test_what_goes_to_a_broker_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, little in {
+        "FLIPS": 3,
+        "FLOOD_SECONDS": 0.1,
+        "THREE_SECONDS": 0.1,
+        "LINES": 1,
+        "NODES": 1,
+    }.items():
+        monkeypatch.setattr(gateway, name, little)
+    messages = gateway.messages()
+    assert 0 < messages.median <= messages.worst
+    assert messages.a_second > 0
+    assert len(gateway.gateways().rounds) == 1
+
+
+def test_without_a_broker_only_the_line_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "COUNTS", ())
+    monkeypatch.setattr(gateway, "MOSQUITTO", Path("/nowhere"))
+    part = gateway_part(gateway.measure())
+    assert part.lacks == [gateway.NO_BROKER]
+    assert part.figures["gateway"]["messages"] is None
+
+
 # ------------------------------------------------------------------------------------------------- what it prints
 
 
@@ -184,6 +227,11 @@ PC = pc.Pc(
 )
 ROLLED = fleet.Rollout(1.0, 1.5, 2.5, 35, 9999)
 FLEET = fleet.Measured(8192, ROLLED, ROLLED, ROLLED, ROLLED, 32.0)
+GATEWAY = gateway.Gateways(
+    [gateway.Rounds(100, 0.8, 0.5, 123.0, 0.9, 0.95)],
+    gateway.Messages(0.3, 4.0, 7000.0),
+    gateway.Three([5.0, 5.5, 6.0], 24.0),
+)
 DATA = data.Data("3.0", {"six decimals": {data.OURS: 0.5, data.PANDAS: 2.0}})
 
 
@@ -191,7 +239,7 @@ DATA = data.Data("3.0", {"six decimals": {data.OURS: 0.5, data.PANDAS: 2.0}})
 def kinds(counts: board.Counts, monkeypatch: pytest.MonkeyPatch) -> dict[str, Part]:
     """The command with what has been measured before."""
     parts = {"board": board_part(counts), "fleet": fleet_part(FLEET), "wire": wire_part(WIRE)}
-    parts |= {"pc": pc_part(PC), "data": data_part(DATA)}
+    parts |= {"pc": pc_part(PC), "data": data_part(DATA), "gateway": gateway_part(GATEWAY)}
     for kind in parts:
         monkeypatch.setitem(command.KINDS, kind, lambda update, kind=kind: parts[kind])
     return parts
@@ -213,6 +261,7 @@ def test_the_object(kinds: dict[str, Part], counts: board.Counts, capsys: pytest
         "request",
         "train",
         "fleet",
+        "gateway",
         "wire",
         "pc",
         "data",
@@ -224,6 +273,7 @@ def test_the_object(kinds: dict[str, Part], counts: board.Counts, capsys: pytest
     assert figures["train"] == {name: counts.train[name].instructions for name in ("sgd", "adam")}
     assert figures["wire"] == {"9600": 0.9, "115200": 0.8}
     assert figures["pc"]["wxb"]["float64"] == 2.0
+    assert figures["gateway"]["messages"] == 7000.0
     assert figures["data"] == {"six decimals": 0.25}
     assert printed.err == ""
 

@@ -18,26 +18,11 @@ from tests.e2e.conftest import _nothing_left, processes  # noqa: F401 # nothing 
 from tests.e2e.scenario import AND
 from tests.page.conftest import Served, serving
 from tests.patience import ANSWER
+from tests.web_samples import simulated_fleet, simulated_uid
 
 LINES = {"pc1": [1, 2], "pc2": [11, 12, 13], "pc3": [21]}
 """Addresses of the nodes on the line of each computer."""
 ALL = [address for addresses in LINES.values() for address in addresses]
-
-
-def uid(address: int) -> str:
-    """As a simulated node makes it of its address."""
-    return (b"simulated".ljust(11, b"\0") + bytes([address])).hex()
-
-
-def fleet(folder: Path, name: str) -> Path:
-    """The file of a line: nobody has to be found, however busy this computer is."""
-    file = folder / f"{name}.toml"
-    nodes = [
-        f'[[node]]\nuid = "{uid(address)}"\nname = "{name} {address}"\naddress = {address}\n'
-        for address in LINES[name]
-    ]
-    file.write_text("[fleet]\n" + "\n".join(nodes))
-    return file
 
 
 @contextmanager
@@ -47,7 +32,7 @@ def three(folder: Path, port: int) -> Iterator[dict[str, Served]]:
         gateways = {}
         for name, addresses in LINES.items():
             line = stack.enter_context(simulate(nodes=addresses)).port
-            options = ["--fleet", str(fleet(folder, name)), "--timeout", str(ANSWER)]
+            options = ["--fleet", str(simulated_fleet(folder, name, addresses)), "--timeout", str(ANSWER)]
             options += ["--mqtt", f"mqtt://{HOST}:{port}", "--mqtt-name", name, "--mqtt-commands"]
             gateways[name] = stack.enter_context(serving(line, *options))
         yield gateways
@@ -60,10 +45,10 @@ class Seen:
         self.listener = listener
 
     def topic(self, address: int, what: str) -> str:
-        return Topics("neuron485", "").node(uid(address), what)
+        return Topics("neuron485", "").node(simulated_uid(address), what)
 
     def config(self, address: int) -> Json:
-        said = self.listener.latest(f"homeassistant/device/neuron485/{uid(address)}/config")
+        said = self.listener.latest(f"homeassistant/device/neuron485/{simulated_uid(address)}/config")
         return dict(json.loads(said or "{}"))
 
     def available(self, address: int) -> bool:

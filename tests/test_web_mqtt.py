@@ -23,7 +23,7 @@ from host.web.topics import Topics
 from tests.broker import HOST, Broker, Listener, broker, listening
 from tests.patience import PATIENCE
 from tests.web_client import assert_holds
-from tests.web_samples import event, line, node, uid_of
+from tests.web_samples import event, line, model, node, uid_of
 
 TOPICS = Topics("neuron485", "pc1")
 UID = uid_of(1)
@@ -91,6 +91,12 @@ def own_events(listener: Listener, kind: str) -> list[str]:
 
 
 # -------------------------------------------------------------------------------------------------- what is said
+
+
+def test_what_is_made_up_here_is_such_as_a_gateway_says() -> None:
+    made = {"Node": node(), "Line": line(), "Event": event(1), "Model": model()}
+    for name, said in made.items():
+        assert_holds({"$ref": f"#/$defs/{name}"}, said)
 
 
 def test_who_comes_later_hears_how_all_stands(tmp_path: Path) -> None:

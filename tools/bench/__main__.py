@@ -1,9 +1,10 @@
 """How fast and how small we are, beside others.
 
-python -m tools.bench            all of it, in about three minutes
-python -m tools.bench board      what is counted on the board's ELF; likewise fleet, wire, pc, data
+python -m tools.bench            all of it, in about four minutes
+python -m tools.bench board      what is counted on the board's ELF; likewise fleet, gateway, wire, pc, data
 python -m tools.bench --json     one object on standard output
-python -m tools.bench --write    into docs/benchmarks.md; a part that lacks its peer, PyTorch or pandas, stays as it is
+python -m tools.bench --write    into docs/benchmarks.md; a part that lacks its peer, PyTorch, pandas or
+                                 Mosquitto, stays as it is
 """
 
 from __future__ import annotations
@@ -18,8 +19,18 @@ from rich.console import Console
 from host.errors import NeuronError, command
 from host.progress import Progress
 from host.show.terminal import progress, warn
-from tools.bench import board, data, fleet, pc, wire
-from tools.bench.report import Part, board_part, data_part, fleet_part, markdown, pc_part, text, wire_part
+from tools.bench import board, data, fleet, gateway, pc, wire
+from tools.bench.report import (
+    Part,
+    board_part,
+    data_part,
+    fleet_part,
+    gateway_part,
+    markdown,
+    pc_part,
+    text,
+    wire_part,
+)
 from tools.firmware import FirmwareError, build_firmware
 from tools.generate import fill
 
@@ -37,6 +48,10 @@ def _fleet(update: Progress) -> Part:
     return fleet_part(fleet.measure(update))
 
 
+def _gateway(update: Progress) -> Part:
+    return gateway_part(gateway.measure(update))
+
+
 def _wire(update: Progress) -> Part:
     return wire_part(wire.measure(update))
 
@@ -52,6 +67,7 @@ def _data(update: Progress) -> Part:
 KINDS: dict[str, Callable[[Progress], Part]] = {
     "board": _board,
     "fleet": _fleet,
+    "gateway": _gateway,
     "wire": _wire,
     "pc": _pc,
     "data": _data,

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.bench import data, pc, peers
+from tools.bench import data, gateway, pc, peers
 from tools.bench.board import Counts
 from tools.bench.data import Data
 from tools.bench.fleet import BAUD, LOST, NODES, Measured, Rollout
+from tools.bench.gateway import Gateways
 from tools.bench.networks import DEPLOY_BYTES, NARROW
 from tools.bench.pc import Pc
 from tools.bench.wire import Wire
@@ -301,6 +302,67 @@ def _times(run: Rollout) -> tuple[float, float, float]:
 
 def _s(seconds: float) -> str:
     return f"{seconds:.2f} s"
+
+
+def gateway_part(measured: Gateways) -> Part:
+    """gateway: of each number of nodes the seconds of a round, and by how much a lamp was later than the longest round;
+    messages a second, None without a broker."""
+    figures = {
+        "round": {str(one.nodes): one.seconds for one in measured.rounds},
+        "behind_round": {str(one.nodes): one.late - one.longest for one in measured.rounds},
+        "messages": measured.messages.a_second if measured.messages else None,
+    }
+    lacks = [] if measured.messages else [gateway.NO_BROKER]
+    return Part(_measured(), list(_gateway_tables(measured)), {"gateway": figures}, lacks)
+
+
+def _gateway_tables(measured: Gateways) -> Iterator[Table]:
+    yield Table(
+        f"Polling a line at {BAUD:,} baud",
+        [
+            "nodes",
+            "a round",
+            "rounds a second",
+            "with silences of 3.5 characters",
+            "a lamp is known after, at most",
+            "the longest round then",
+        ],
+        [
+            [
+                _n(one.nodes),
+                _s(one.seconds),
+                f"{1 / one.seconds:.1f}",
+                f"{1 / one.short:.1f}",
+                _s(one.late),
+                _s(one.longest),
+            ]
+            for one in measured.rounds
+        ],
+        [
+            "The firmware itself, in the line's time: every character and silence, and nothing of what the PC takes."
+        ],
+    )
+    if measured.messages is None or measured.three is None:
+        return
+    yield Table(
+        "From the gateway to a listener at the broker, 100 nodes",
+        ["", "measured"],
+        [
+            ["a lamp, while all values change, median", f"{measured.messages.median:.1f} ms"],
+            ["the latest of 300", f"{measured.messages.worst:.1f} ms"],
+            ["messages a second, when there is no end of them", _n(round(measured.messages.a_second))],
+        ],
+        ["Mosquitto and the listener on this computer too."],
+    )
+    yield Table(
+        f"Three processes of host.serve, {gateway.NODES} nodes that sense each, one broker",
+        ["line", "rounds a second"],
+        [
+            *([str(number), f"{one:.1f}"] for number, one in enumerate(measured.three.rounds, 1)),
+            ["messages a second at the broker", f"{measured.three.messages:.0f}"],
+        ],
+        ["All of it on this computer, the simulated nodes too, which answer as fast as they can."],
+    )
 
 
 def pc_part(measured: Pc) -> Part:
