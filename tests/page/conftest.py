@@ -109,9 +109,19 @@ def pytest_runtest_makereport(item: pytest.Function, call: pytest.CallInfo[None]
 
 
 @pytest.fixture
-def pictures(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """Where pictures of the page go."""
-    return Path(request.config.getoption("--pictures") or tmp_path)
+def pictured(tab: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str, int], None]:
+    """Take pictures of the page as it is, so many pixels of it from the top: NAME-light.png and NAME-dark.png."""
+    folder = Path(request.config.getoption("--pictures") or tmp_path)
+
+    def take(name: str, height: int) -> None:
+        tab.size(1280, height)
+        tab.run("scrollTo(0, 0)")
+        for colours in ("dark", "light"):
+            tab.scheme(colours)
+            tab.picture(folder / f"{name}-{colours}.png")
+        tab.size(1280, 800)
+
+    return take
 
 
 @pytest.fixture

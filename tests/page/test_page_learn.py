@@ -3,6 +3,8 @@ away."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from selenium.webdriver import Keys
 
@@ -76,7 +78,9 @@ def frames_of(tab: Browser) -> list[list[str]]:
     return shown
 
 
-def test_the_whole_walk_from_data_to_the_lamp(tab: Browser, served: Served) -> None:
+def test_the_whole_walk_from_data_to_the_lamp(
+    tab: Browser, served: Served, pictured: Callable[[str, int], None]
+) -> None:
     tab.open(served.page)
     tab.find("input[value=and]:checked")
     train(tab)
@@ -99,6 +103,7 @@ def test_the_whole_walk_from_data_to_the_lamp(tab: Browser, served: Served) -> N
     tab.reads(f"{ASIDE} .lamp", "lit")
     asks, answers = frames_of(tab)
     assert asks[:2] == ["01", "17"] == answers[:2]
+    pictured("learn", 2200)
     tab.find(".frame button:nth-of-type(2)").send_keys("")
     tab.reads(".part-text", "17: function 23")
     tab.click(f"{INPUTS} tbody tr:nth-child(1) button")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from host.core.decide import Decision
 from host.core.image import Model
@@ -19,10 +18,11 @@ SIMULATE = [sys.executable, "-m", "host.sim", "--signal", "pump:1"]
 CURVES = ["Lamp: lit or dark", "Outputs", "Inputs", "Channels, raw"]
 
 
-def test_the_lamp_follows_a_pump(tab: Browser, image: Callable[[Model], str], pictures: Path) -> None:
+def test_the_lamp_follows_a_pump(
+    tab: Browser, image: Callable[[Model], str], pictured: Callable[[str, int], None]
+) -> None:
     pump = replace(learnt().result.model, name="pump", decision=Decision(threshold_off=9830, on_delay=200))
     with started(SIMULATE, "         Ctrl-C") as (_, lines), serving(lines[0].split()[-1]) as served:
-        tab.size(1280, 1080)
         at_the_node(tab, served.page)
         send(tab, served, image(pump), pump)
         tab.reads("table", "a0.crossings")
@@ -35,6 +35,4 @@ def test_the_lamp_follows_a_pump(tab: Browser, image: Callable[[Model], str], pi
         drawn = [one.text.split("\n")[0] for one in tab.all("figure") if one.is_displayed()]
         assert drawn == CURVES
         tab.reads(LAMP, "lit")
-        for colours in ("light", "dark"):
-            tab.scheme(colours)
-            tab.picture(pictures / f"nodes-{colours}.png")
+        pictured("nodes", 1080)

@@ -22,9 +22,9 @@ export function nodeView(uid) {
   const happened = events(uid, 40)
   const [shown, measured, told, known] = parts.map(part => part.element)
   const body = h('div', { class: 'node' },
-    h('div', { class: 'column' }, shown, section('curves-title', t('nodes.curves'), curve.element),
+    h('div', { class: 'half' }, shown, section('curves-title', t('nodes.curves'), curve.element),
       section('node-events-title', t('nodes.events'), happened.element)),
-    h('div', { class: 'column' }, told, measured, known))
+    h('div', { class: 'half' }, told, measured, known))
   const element = h('div', { class: 'stack' },
     h('p', {}, h('a', { href: '#nodes' }, `← ${t('nodes.back')}`)), title, absent, body)
   const draw = () => {
