@@ -4,6 +4,7 @@ away."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from selenium.webdriver import Keys
@@ -12,6 +13,7 @@ from host.compiler import ROOT
 from tests.browser import PHONE, Browser
 from tests.page.conftest import Served
 from tests.page.test_page_looks import fits_a_phone, legible
+from tests.page.test_page_nodes import JOB
 
 AND_CRC = "48554e35"
 DROP = """
@@ -29,6 +31,7 @@ slider.dispatchEvent(new Event('input', { bubbles: true }))
 ASIDE, INPUTS, PLUG, BITS, WALK = "#learn > aside", "#inputs", "#plug", "#bits", "#walk"
 EQUAL = "#walk .strip .equal"
 SWITCH = "#inputs .handle:nth-child({}) [role=switch]"
+OTHERS = 4
 CHANGED = """
 const [selector, state] = arguments
 return new Promise(resolve => {
@@ -218,6 +221,23 @@ def test_other_bits_of_the_node_are_loud(tab: Browser, served: Served) -> None:
     assert len(tab.all(f"{WALK} .strip .different")) == 1
     tab.until(lambda: len(tab.all(".figures [data-same=false]")) == 4)
     legible(tab)
+    tab.click('nav a[href="#nodes"]')
+    tab.click(".cover")
+    tab.reads(JOB, "Train")
+
+
+def test_who_likes_no_motion_sees_the_end_at_once(tab: Browser, served: Served) -> None:
+    still = {"name": "prefers-reduced-motion", "value": "reduce"}
+    tab.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [still]})
+    choose(tab, served.page, "and")
+    tab.click("#also")
+    train(tab)
+    assert tab.find(".player .epoch").text == "epoch 20 of 20"
+    tab.click(".player .back")
+    assert tab.find(".player .epoch").text == "epoch 19 of 20"
+    tab.click(".player .first")
+    tab.click(".player .play")
+    tab.until(lambda: tab.find(".player .epoch").text != "epoch 0 of 20", "who asks for it sees it move")
 
 
 @pytest.mark.parametrize("model", ["wx", "mlp"])
@@ -227,6 +247,29 @@ def test_every_model_walks_on_the_node_too(tab: Browser, served: Served, model: 
     train(tab)
     tab.reads(f"{WALK} .verdict", "the same bits after all 12 epochs")
     assert not tab.all(f"{WALK} .strip .different")
+
+
+def long_csv() -> str:
+    """Few rows of many inputs: nothing is held out, so that no training on it ends early."""
+    columns = range(40)
+    rows = [",".join(str(n * (column + 1) % 7) for column in columns) + f",{n % 3}" for n in range(19)]
+    return "\n".join([",".join(f"x{column}" for column in columns) + ",y", *rows])
+
+
+def test_what_takes_long_is_said_and_can_be_ended(tab: Browser, served: Served) -> None:
+    """It waits for others that take some seconds each, so that it is not over too soon on any machine."""
+    request = {"model": "mlp", "csv": long_csv(), "name": "long.csv", "epochs": 100_000}
+    choose(tab, served.page, "and")
+    with ThreadPoolExecutor(OTHERS) as pool:
+        others = list(pool.map(lambda _: served.ask("api/trainings", request), range(OTHERS)))
+        tab.click("#train")
+        tab.reads(".first", "epochs …")
+        tab.click("#cancel")
+        tab.until(lambda: not tab.all("#cancel:not([hidden])"), "the gateway has taken it")
+        for other in others:
+            served.ask(f"api/trainings/{other['id']}/cancel", {})
+    tab.reads(".first [role=alert]", "cancelled")
+    tab.until(lambda: tab.find("#train").is_enabled())
 
 
 def test_it_is_learnt_from_a_live_recording(tab: Browser, served: Served) -> None:

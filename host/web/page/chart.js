@@ -44,7 +44,8 @@ function drawn(series, axes, width, height) {
   const x = value => LEFT + ((value - left) / (right - left)) * (width - LEFT - RIGHT)
   const y = value => height - BOTTOM - ((value - low) / (high - low)) * (height - TOP - BOTTOM)
   const across = ticks(left, right, Math.max(2, Math.round(width / 110)))
-  const up = ticks(low, high, axes.yCount ?? Math.max(2, Math.round(height / 45)))
+  const heights = ticks(low, high, axes.yCount ?? Math.max(2, Math.round(height / 45)))
+  const up = axes.log ? heights.filter(Number.isInteger) : heights // a power of ten has few digits
   return [
     ...up.map(at => s('line', { class: 'grid', x1: LEFT, x2: width - RIGHT, y1: y(at), y2: y(at) })),
     ...up.map(at => s('text', { class: 'tick', x: LEFT - 6, y: y(at) + 4, 'text-anchor': 'end' },

@@ -1,6 +1,7 @@
 /** The learner's page: choose, train, see it walk, move the inputs of a node that runs it, and pull its plug. */
 
 import { get, post } from './api.js'
+import { UNDER_WAY } from './deeds.js'
 import { fewerBits } from './learn/bits.js'
 import { nodeAside, ready, theNode, whyNot } from './learn/chosen.js'
 import { chooser } from './learn/choose.js'
@@ -22,6 +23,7 @@ export function mount(root) {
   const pulls = plug()
   const bits = fewerBits()
   const train = h('button', { type: 'button', class: 'main', id: 'train', onclick: begin }, t('learn.train'))
+  const cancel = h('button', { type: 'button', id: 'cancel', hidden: true, onclick: end }, t('common.cancel'))
   const also = h('input', { type: 'checkbox', id: 'also', checked: true })
   const alone = h('p', { class: 'small muted' })
   const said = h('p', { class: 'small muted', role: 'status' })
@@ -30,8 +32,9 @@ export function mount(root) {
   const both = h('span', { class: 'field' }, also, h('label', { for: 'also' }, t('learn.also')))
   const first = h('div', { class: 'first' }, place,
     h('section', { class: 'card', 'aria-label': t('learn.how') }, how.element,
-      h('div', { class: 'row' }, train, both), alone, said, wrong))
+      h('div', { class: 'row' }, train, cancel, both), alone, said, wrong))
   let choice = null
+  let begun = null
 
   root.append(
     h('div', { class: 'article' },
@@ -61,16 +64,28 @@ export function mount(root) {
     say(said, t('learn.training'))
     try {
       const request = { ...choice.request(), ...how.request() }
-      show(await trained(await post('/api/trainings', request), text => say(said, text)), request)
+      begun = await post('/api/trainings', request)
+      cancel.hidden = !UNDER_WAY.includes(begun.state)
+      show(await trained(begun, text => say(said, text)), request)
     } catch (error) {
       say(wrong, error.message)
     }
     say(said, '')
+    cancel.hidden = true
     train.disabled = false
   }
 
+  async function end() {
+    try {
+      await post(`/api/trainings/${begun.id}/cancel`)
+      cancel.hidden = true
+    } catch (error) {
+      say(wrong, error.message)
+    }
+  }
+
   function show(training, request) {
-    if (!training.frames.length) throw new Error(training.error)
+    if (!training.frames.length) throw new Error(training.error || training.diverged?.why)
     way.show(training)
     if (also.checked && ready() && !request.recordings) way.onNode(theNode().uid)
     how.learnt(training)

@@ -21,6 +21,7 @@ export function whyNot() {
   const node = theNode()
   if (node === null) return t('learn.node.none.how')
   if (!token.get()) return t('learn.also.not')
+  if (node.locked) return t('nodes.why.locked')
   return node.state === 'ok' ? '' : t('learn.also.away')
 }
 

@@ -1,12 +1,12 @@
 /** A training's end. */
 
 import { get } from '../api.js'
+import { UNDER_WAY } from '../deeds.js'
 import { listen } from '../store.js'
 import { t } from '../words.js'
 
 const LOOK_AGAIN = 500
 /** Milliseconds, to say how far it is. */
-const UNDER_WAY = ['waiting', 'running']
 
 /** The training once it has ended; tell(text): how far it is meanwhile. */
 export async function trained(training, tell) {
