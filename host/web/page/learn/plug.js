@@ -86,7 +86,7 @@ export function plug() {
     let off = false
     const end = listen('event', event => { off ||= event.kind === 'POWER_OFF' })
     try {
-      const job = await post(`/api/trainings/${sent.id}/deploy`, { uid })
+      const job = await post(`/api/trainings/${sent.id}/deploy`, { uid, allow_changed: 1 })
       const failure = await ended(job).then(() => null, error => error)
       if (failure && !off) throw failure
       tell(words, await back(uid), old, sent, off)
