@@ -10,7 +10,7 @@ import pytest
 from host.core.image import Model
 from tests.browser import PHONE, Browser
 from tests.e2e.scenario import NAND
-from tests.page.conftest import Served
+from tests.page.served import Served
 from tests.page.test_page_nodes import LAMP, at_the_node, choose, send
 
 CONTRAST = """

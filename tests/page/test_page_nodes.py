@@ -12,7 +12,7 @@ from host.core.image import Model, encode
 from tests.browser import Browser
 from tests.e2e.scenario import AND, NAND, OR, crc_of
 from tests.e2e.sim_process import native
-from tests.page.conftest import Served, serving
+from tests.page.served import Served, serving
 
 Image = Callable[[Model], str]
 

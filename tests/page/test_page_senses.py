@@ -11,7 +11,7 @@ from host.core.image import Model
 from host.lessons.pump import learnt
 from tests.browser import Browser
 from tests.e2e.sim_process import started
-from tests.page.conftest import serving
+from tests.page.served import serving
 from tests.page.test_page_nodes import LAMP, OVERRIDE, at_the_node, send
 
 SIMULATE = [sys.executable, "-m", "host.sim", "--signal", "pump:1"]

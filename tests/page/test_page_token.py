@@ -5,7 +5,7 @@ from __future__ import annotations
 from selenium.webdriver import Keys
 
 from tests.browser import Browser
-from tests.page.conftest import Served, serving
+from tests.page.served import Served, serving
 from tests.page.test_page_nodes import CAN, IDENTIFY, at_the_node
 
 
