@@ -16,7 +16,7 @@ from host.web.topics import OFFLINE, ONLINE, Topics
 from tests.broker import HOST, Listener, broker, listening
 from tests.e2e.conftest import _nothing_left, processes  # noqa: F401 # nothing may stay
 from tests.e2e.scenario import AND
-from tests.page.conftest import Served, serving
+from tests.page.served import Served, serving
 from tests.patience import ANSWER
 from tests.web_samples import simulated_fleet, simulated_uid
 

@@ -11,7 +11,6 @@ import statistics
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -35,10 +34,11 @@ from tests.broker import HOST, MOSQUITTO, Listener, broker, listening
 from tests.fleet_line import FleetLine
 from tests.hop_node import a_model
 from tests.memory_fleet import InMemory, memory_fleet
+from tests.page.served import Served, serving
 from tests.web_samples import node as sample
 from tests.web_samples import simulated_fleet, simulated_uid, uid_of
 from tools.bench.fleet import BAUD, QUICK
-from tools.bench.soak import SIGNAL, SOURCES, serving
+from tools.bench.page import SIGNAL, SOURCES
 
 COUNTS = (10, 32, 100)
 """Nodes on a line."""
@@ -267,26 +267,25 @@ def gateways() -> Three:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         port = stack.enter_context(broker(folder)).port
         listener = stack.enter_context(listening(port, f"{TOPICS.prefix}/#"))
-        pages = [stack.enter_context(_gateway(folder, port, number)) for number in range(LINES)]
+        served = [stack.enter_context(_gateway(folder, port, number)) for number in range(LINES)]
         states = [TOPICS.node(simulated_uid(address), "state") for address in range(1, LINES * NODES + 1)]
         listener.wait(lambda: all(map(listener.latest, states)), "all nodes")
-        began, before = time.perf_counter(), [_rounds(page) for page in pages]
+        began, before = time.perf_counter(), list(map(_rounds, served))
         heard = len(listener.messages)
         time.sleep(THREE_SECONDS)
         spent = time.perf_counter() - began
-        rounds = [(_rounds(page) - was) / spent for page, was in zip(pages, before, strict=True)]
+        rounds = [(_rounds(one) - was) / spent for one, was in zip(served, before, strict=True)]
         return Three(rounds, (len(listener.messages) - heard) / spent)
 
 
-def _rounds(page: str) -> int:
-    with urllib.request.urlopen(f"{page}api/state") as answer:
-        (line,) = json.load(answer)["lines"]
+def _rounds(gateway: Served) -> int:
+    (line,) = gateway.ask("api/state")["lines"]
     return int(line["rounds"])
 
 
 @contextmanager
-def _gateway(folder: Path, port: int, number: int) -> Iterator[str]:
-    """A process, and a line of nodes that sense; its page's address."""
+def _gateway(folder: Path, port: int, number: int) -> Iterator[Served]:
+    """A process, and a line of nodes that sense."""
     addresses, name = range(1 + number * NODES, 1 + (number + 1) * NODES), f"pc{number + 1}"
     image = encode(a_model(SOURCES, window=64, hop=20))
     with simulate(nodes=list(addresses), signal=generated(list(SIGNAL))) as sim:
@@ -295,5 +294,5 @@ def _gateway(folder: Path, port: int, number: int) -> Iterator[str]:
                 deploy(node, image, prove=False)
         fleet = ["--fleet", str(simulated_fleet(folder, name, addresses))]
         mqtt = ["--mqtt", f"mqtt://{HOST}:{port}", "--mqtt-prefix", TOPICS.prefix, "--mqtt-name", name]
-        with serving(sim.port, *fleet, *mqtt) as (page, _):
-            yield page.split("#")[0]
+        with serving(sim.port, *fleet, *mqtt) as served:
+            yield served
