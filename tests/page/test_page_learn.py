@@ -91,7 +91,7 @@ def test_the_whole_walk_from_data_to_the_lamp(
     tab.reads(f"{ASIDE} .lamp", "lit")
     asks, answers = frames_of(tab)
     assert asks[:2] == ["01", "17"] == answers[:2]
-    pictured("learn", 2200)
+    pictured("learn", 1780)
     tab.find(".frame button:nth-of-type(2)").send_keys("")
     tab.reads(".part-text", "17: function 23")
     tab.click(f"{INPUTS} tbody tr:nth-child(1) button")
