@@ -54,6 +54,7 @@ ELSEWHERE = (
     "pio ",
     "pytest",
     "host.sim --link",
+    "host.serve",
     "--deploy renode",
     "tests.renode",
     "tools.renode",
