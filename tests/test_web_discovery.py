@@ -224,10 +224,9 @@ def test_what_others_have_written_there_is_no_trouble(text: str) -> None:
 # ------------------------------------------------------------------------------------------------ over time
 
 
-def configs(outbox: Outbox) -> list[Json]:
-    found = [
-        json.loads(one.payload) for one in outbox.take(1e9, 1000) if one.topic == node_topic(node()["uid"])
-    ]
+def configs(outbox: Outbox, now: float) -> list[Json]:
+    taken = [one for one in outbox.take(now, 1000) if one.topic == node_topic(node()["uid"])]
+    found = [json.loads(one.payload) for one in taken]
     for config in found:
         assert_documented(config)
     return found
@@ -238,15 +237,25 @@ def test_a_device_is_described_anew_only_when_it_is_another() -> None:
     published = Published(outbox, TOPICS, False)
     published.node(node(), 0)
     published.line(line(), 0)
-    assert len(configs(outbox)) == 1
-    published.node(node(led=True, outputs=[1.0, 1.0]), 1)
-    assert configs(outbox) == []
-    published.node(node(model=model("y1", hash="cd" * 32), outputs=[1.0]), 2)
-    (config,) = configs(outbox)
+    assert len(configs(outbox, 0)) == 1
+    published.node(node(led=True, outputs=[1.0, 1.0]), 10)
+    assert configs(outbox, 10) == []
+    published.node(node(model=model("y1", hash="cd" * 32), outputs=[1.0]), 20)
+    (config,) = configs(outbox, 20)
     assert config["components"]["output_2"] == {"platform": "sensor"}
-    published.node(node(), 3)
-    (config,) = configs(outbox)
+    published.node(node(), 30)
+    (config,) = configs(outbox, 30)
     assert config["components"]["output_2"]["name"] == "Output y2"
+
+
+def test_a_device_is_not_told_of_again_before_the_last_time_is_digested() -> None:
+    outbox = Outbox()
+    published = Published(outbox, TOPICS, False)
+    published.node(node(), 10)
+    outbox.take(10, 1000)
+    published.node(node(name="fan"), 11)
+    assert configs(outbox, 14.9) == []
+    assert len(configs(outbox, 15)) == 1
 
 
 def test_what_another_start_has_left_is_removed() -> None:
@@ -255,7 +264,7 @@ def test_what_another_start_has_left_is_removed() -> None:
     left = described(commands=True, gone={"long_gone": "sensor"})
     published.node(node(), 0)
     published.was(node()["uid"], json.dumps(left), 1)
-    config = configs(outbox)[-1]
+    (config,) = configs(outbox, 1)
     assert config["components"]["rollback"] == {"platform": "button"}
     assert "long_gone" not in config["components"]
 

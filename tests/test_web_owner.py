@@ -341,6 +341,7 @@ def test_a_mailbox_that_overflows_is_given_the_whole_state() -> None:
         assert kind == "state"
         assert said == {**hub.state(), "now": said["now"]}
         assert box.overflows == 1
+        assert box.missed == 10 * WAITING
         hub.say_node(node("a", 0, led=True))
         assert [kind for kind, _ in box.take()] == ["node"]
     assert len(hub.events()) == EVENTS_KEPT

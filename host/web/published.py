@@ -9,6 +9,8 @@ from host.web.topics import OFFLINE, ONLINE, Topics, packed, state_of, urgent_of
 
 VALUES_SECONDS = 1.0
 """Outputs, inputs and channels of a node are said as often at most."""
+DEVICE_SECONDS = 5.0
+"""Home Assistant is told of a device as often: while it is still busy with what it was told, it may pass over more."""
 LINE_SECONDS = 10.0
 """What is counted of a line is said as often."""
 COUNTS = ("rounds", "cycle_seconds", "requests", "timeouts", "damaged")
@@ -82,4 +84,4 @@ class Published:
         before = self._parts.get(uid, {})
         config = node_config(node, self._topics, self._commands, before)
         self._parts[uid] = before | {key: part["platform"] for key, part in config["components"].items()}
-        self._outbox.state(node_topic(uid), packed(config), now)
+        self._outbox.state(node_topic(uid), packed(config), now, every=DEVICE_SECONDS)
