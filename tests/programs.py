@@ -42,7 +42,19 @@ def program(
     cc: str,
 ) -> Path:
     """The test program `name`: `sources` (paths in the repository) with all C files of `folders`; crypto: and with
-    firmware/crypto, which is never the absent one."""
+    firmware/crypto, which is never the absent one. Sources are not looked at again in this process."""
+    return _program(name, tuple(sources), tuple(folders), tuple(flags), crypto, cc)
+
+
+@cache
+def _program(
+    name: str,
+    sources: tuple[str, ...],
+    folders: tuple[str, ...],
+    flags: tuple[str, ...],
+    crypto: bool,
+    cc: str,
+) -> Path:
     every = [*WARNINGS, *flags, "-I."]
     objects = [
         _object(file, every, cc) for file in [ROOT / source for source in sources] + c_sources(*folders)
