@@ -157,6 +157,7 @@ def test_nodes_are_told_what_they_are_told_elsewhere(tmp_path: Path) -> None:
         ("identify", "{}", "on is to be true or false"),
         ("deploy", '{"image": "AAAA"}', ""),
         ("explode", "", "cannot be told to explode"),
+        ("inputs", " " * 70_000, "a command of 70000 bytes: 65536 at most"),
     ],
 )
 def test_what_makes_no_sense_is_answered_by_a_line(

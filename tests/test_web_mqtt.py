@@ -156,6 +156,20 @@ def test_the_end_is_said(tmp_path: Path) -> None:
         assert numbers(listener) == [7], "what was said before the end"
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_bug_of_ours_is_no_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("on purpose")
+
+    with broker(tmp_path) as one, listening(one.port) as listener, bridged(one.port) as here:
+        listener.wait(lambda: listener.latest(TOPICS.status) == "online")
+        monkeypatch.setattr(published.Published, "node", fail)
+        here.hub.say_node(node())
+        here.until(lambda broker: "KeyError: 'on purpose'" in broker["trouble"])
+        listener.wait(lambda: listener.latest(TOPICS.status) == "offline")
+        assert "the gateway itself failed: KeyError" in here.told[-1]
+
+
 def test_a_hundred_nodes_say_each_lamp(tmp_path: Path) -> None:
     with broker(tmp_path) as one, bridged(one.port) as here, listening(one.port) as listener:
         for lit in (False, True, False):
@@ -289,7 +303,7 @@ def test_what_does_not_reach_it_by_the_end_is_said(tmp_path: Path) -> None:
             here.until(lambda broker: "refused" in broker["trouble"])
             here.hub.say_event(event(1))
             here.until(lambda broker: broker["queued"] == 2)  # and that it is gone
-    assert here.told[-1] == "the MQTT broker has not got 2 messages, and they are lost"
+    assert here.told[-1] == "the MQTT broker has not got 2 messages before the end"
 
 
 def test_two_gateways_of_one_name_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

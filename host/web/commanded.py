@@ -13,6 +13,8 @@ from host.web.shapes import Json, in_a_line
 
 UNDER_WAY = 100
 """Commands at a time."""
+PAYLOAD_MAX = 64 << 10
+"""Bytes of a command: an image in base64, and more."""
 
 Answer = Callable[[str, Json], None]
 """answer(uid, what came of a command)."""
@@ -33,6 +35,8 @@ class Commanded:
         try:
             if retained:
                 raise NeuronError("a retained command would be done at each start: publish it without retain")
+            if len(payload) > PAYLOAD_MAX:
+                raise NeuronError(f"a command of {len(payload)} bytes: {PAYLOAD_MAX} at most")
             if len(self._jobs) + self._inputs >= UNDER_WAY:
                 raise NeuronError(f"{UNDER_WAY} commands are under way: wait for their results")
             if kind == "inputs":

@@ -147,7 +147,7 @@ class Bridge:
         self._later(partial(self._change, "gone", words))
 
     def _on_disconnect(self, client: Client, _: Any, flags: Any, reason: ReasonCode, properties: Any) -> None:
-        self._later(self._disconnected)
+        self._later(partial(self._disconnected, client))
 
     def _on_publish(self, client: Client, _: Any, mid: int, reason: Any, properties: Any) -> None:
         self._later(partial(self._acknowledged, mid))
@@ -158,6 +158,7 @@ class Bridge:
     # ------------------------------------------------------------------------------------------------ its own thread
 
     def _run(self) -> None:
+        client = None
         try:
             client = self._client()
             with self._hub.listening(self._news.set) as box:
@@ -169,6 +170,9 @@ class Bridge:
                     self._step(client, box, time.monotonic())
                 self._farewell(client, box)
         except Exception as error:
+            if client is not None:
+                client.publish(self._topics.status, OFFLINE, QOS, retain=True)
+                self._leave(client)
             self._change("gone", in_a_line(error))
             self._report(math.inf)
             raise
@@ -220,10 +224,13 @@ class Bridge:
             if not self._news.wait(deadline - time.monotonic()):
                 break
             self._step(client, box, math.inf)
+        self._leave(client)
+        if left := self._outbox.waiting:
+            self._event("EVENTS_LOST", f"has not got {counted(left, 'message')} before the end")
+
+    def _leave(self, client: Client) -> None:
         client.disconnect()
         client.loop_stop()
-        if left := self._outbox.waiting:
-            self._event("EVENTS_LOST", f"has not got {counted(left, 'message')}, and they are lost")
 
     # ---------------------------------------------------------------------------------------------- what has happened
 
@@ -235,14 +242,16 @@ class Bridge:
         self._since, self._waited = time.monotonic(), self._outbox.waiting
         self._change("up", "")
 
-    def _disconnected(self) -> None:
+    def _disconnected(self, client: Client) -> None:
         if self._state != "up":
             return  # what kept it from being up has been said
         self._short = self._short + 1 if time.monotonic() - self._since < SHORT_SECONDS else 0
-        trouble = "the connection has ended"
+        trouble, (first, most) = "the connection has ended", self._retry
         if self._short >= SHORT_TIMES:
             name = self._topics.name
             trouble += f", again and again: is another gateway called {name} too? then give --mqtt-name"
+            first = most  # or the two would take turns every second
+        client.reconnect_delay_set(first, most)
         self._change("gone", trouble)
 
     def _acknowledged(self, mid: int) -> None:
