@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from host.cli.recording import by_channel
-from host.data.labels import ByMarks
+from host.data.labels import ByChannel, ByMarks
 from host.data.recording import beside
 from host.node import client
 from host.record import _so_far
@@ -36,7 +36,7 @@ def path(tmp_path: Path) -> Path:
 def test_channels_and_their_labels_as_they_are_typed(
     text: str, channels: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
-    assert by_channel(text) == (channels, words)
+    assert by_channel(text) == ByChannel(channels, words)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,11 @@ def test_channels_and_their_labels_as_they_are_typed(
 def test_channels_without_a_label_for_each_number_are_refused(text: str) -> None:
     with pytest.raises(ArgumentTypeError, match="is not like d0=off,on or d0,d1="):
         by_channel(text)
+
+
+def test_a_channel_s_label_must_be_one() -> None:
+    with pytest.raises(ArgumentTypeError, match="' ' is no label"):
+        by_channel("d0=off, ")
 
 
 def test_what_is_recorded_is_told_in_seconds_samples_and_the_label(path: Path) -> None:

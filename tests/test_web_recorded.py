@@ -68,6 +68,17 @@ def test_the_text_is_a_recording_of_what_the_node_measures(desk: Desk, tmp_path:
     assert desk.fake.rate == 0  # it does not sample any more
 
 
+def test_a_channel_that_is_not_recorded_says_the_labels(desk: Desk, tmp_path: Path) -> None:
+    asked = {"seconds": 1, "channels": ["a1"], "rate": 500, "label_channel": "d0=off,running"}
+    path = tmp_path / "again.csv"
+    path.write_text(steps(desk, asked)[-1]["text"])
+    recording = read_recording(path)
+    assert recording.channels == ("a1",)
+    assert list(recording.labels or ()) == [
+        ("off", "running")[value(number, "d0")] for number in recording.samples.tolist()
+    ]
+
+
 def test_a_training_takes_two_of_them(desk: Desk) -> None:
     texts = []
     for label in ("normal", "worn"):
@@ -143,7 +154,10 @@ def test_who_closes_it_leaves_the_node_as_it_was(desk: Desk) -> None:
         ({"label": "a,b"}, 'label: "a,b" is no label: one word or more, without commas and quotes'),
         ({"rate": 0}, "rate: 0 is not a whole number of 1..10000"),
         ({"rate": None}, "the node runs no model that says how often to sample: say it with --rate"),
-        ({"file": "x"}, "'file' is no field of a recording, which has seconds, channels, label, rate"),
+        (
+            {"file": "x"},
+            "'file' is no field of a recording, which has seconds, channels, label, label_channel, rate",
+        ),
     ],
     ids=str,
 )

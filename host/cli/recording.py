@@ -11,9 +11,10 @@ from host.cli.line import add_line_options, line_of
 from host.cli.parser import Parser, add_json_option, file_name, number, positive, program, spoken, whole
 from host.core.channels import NAMES, is_analog, ordered
 from host.core.wire import RATE_MAX, RATE_MIN, SAMPLE_WORDS
+from host.errors import NeuronError
 
 if TYPE_CHECKING:
-    from host.data.labels import Labels
+    from host.data.labels import ByChannel, Labels
 
 NO_LABEL = " "
 """The key that ends a label."""
@@ -95,17 +96,14 @@ def keys(text: str) -> dict[str, str]:
     return found
 
 
-def by_channel(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def by_channel(text: str) -> ByChannel:
     """Option type: d0=off,on, or d0,d1=off,normal,off,worn."""
-    left, _, right = text.partition("=")
-    names, words = tuple(left.lower().split(",")), right.split(",")
-    digital = all(name in NAMES and not is_analog(name) for name in names)
-    if not digital or len(set(names)) < len(names) or len(words) != 1 << len(names):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not like d0=off,on or d0,d1=off,normal,off,worn: digital channels, and their labels at 0, 1, "
-            "... (d0 + 2 d1)"
-        )
-    return names, tuple(map(label, words))
+    from host.data.labels import by_channel as found  # --help does without
+
+    try:
+        return found(text)
+    except NeuronError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -177,10 +175,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def labels_of(args: argparse.Namespace) -> Labels | None:
     """Where labels come from; None: there are none."""
-    from host.data.labels import ByChannel, ByMarks, Fixed
+    from host.data.labels import ByMarks, Fixed
 
     if args.label is not None:
         return Fixed(args.label)
     if args.label_channel is not None:
-        return ByChannel(*args.label_channel)
+        by_levels: ByChannel = args.label_channel
+        return by_levels
     return ByMarks() if args.keys else None

@@ -5,6 +5,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
+from host.core.channels import NAMES, is_analog
+from host.data.recording import is_label
+from host.errors import NeuronError
 from host.node.samples import Sampling, Scans
 
 
@@ -29,6 +32,21 @@ class ByChannel:
     def of(self, scans: Scans, sampling: Sampling) -> list[str]:
         levels = scans.channels(sampling, self.channels)
         return [self.words[number] for number in (levels << range(len(self.channels))).sum(axis=1).tolist()]
+
+
+def by_channel(text: str) -> ByChannel:
+    """Of a text like d0=off,on or d0,d1=off,normal,off,worn; NeuronError for any other."""
+    left, _, right = text.partition("=")
+    names, words = tuple(left.lower().split(",")), tuple(right.split(","))
+    digital = all(name in NAMES and not is_analog(name) for name in names)
+    if not digital or len(set(names)) < len(names) or len(words) != 1 << len(names):
+        raise NeuronError(
+            f"{text!r} is not like d0=off,on or d0,d1=off,normal,off,worn: digital channels, and their labels at 0, 1, "
+            "... (d0 + 2 d1)"
+        )
+    if strange := [word for word in words if not is_label(word)]:
+        raise NeuronError(f"{strange[0]!r} is no label: one word or more, without commas and quotes")
+    return ByChannel(names, words)
 
 
 @dataclass

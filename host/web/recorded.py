@@ -9,7 +9,7 @@ from typing import Any
 
 from host.core.channels import NAMES, ordered
 from host.core.wire import RATE_MAX, RATE_MIN
-from host.data.labels import Fixed
+from host.data.labels import ByChannel, Fixed, by_channel
 from host.data.recorded import Recorded, begin
 from host.data.recorder import Recorder
 from host.data.recording import is_label
@@ -28,10 +28,15 @@ def _label(field: str, value: Any) -> str:
     return found
 
 
+def _by_channel(field: str, value: Any) -> ByChannel:
+    return by_channel(word(field, value))
+
+
 FIELDS: dict[str, Check] = {
     "seconds": positive,
     "channels": list_of(one_of(*NAMES), 1, len(NAMES), "channels"),
     "label": _label,
+    "label_channel": _by_channel,
     "rate": whole(RATE_MIN, RATE_MAX),
 }
 """Every field of a RecordRequest."""
@@ -42,6 +47,8 @@ def checked(request: object) -> dict[str, Any]:
     found = fields_of(request, FIELDS, "a recording", '{"seconds": 10, "channels": ["a0"]}')
     if missing := [field for field in ("seconds", "channels") if field not in found]:
         raise NeuronError(f"{missing[0]} is missing: a recording is of some channels, for some seconds")
+    if "label" in found and "label_channel" in found:
+        raise NeuronError("label and label_channel: give one of them")
     return found
 
 
@@ -50,19 +57,21 @@ def record(node: Node, request: object, now: Callable[[], float] = time.monotoni
     writes it; where the node fails on the way it is what had come by then, and says so. Whoever closes this gets
     nothing. A node that was not asked to sample before is not afterwards. now: the clock, s."""
     found = checked(request)
-    label, lines, recorder = found.get("label"), list[str](), None
+    lines, recorder = list[str](), None
+    labels = Fixed(found["label"]) if "label" in found else found.get("label_channel")
     with own_folder() as folder:
         path = folder / "recording.csv"
         begun = begin(
-            str(path), ordered(found["channels"]), found.get("rate"), {}, labelled=label is not None
+            str(path), ordered(found["channels"]), found.get("rate"), {}, labelled=labels is not None
         )
+        names = begun.channels + (labels.channels if labels else ())
         try:
-            with sampled(node, begun.channels, begun.rate) as sampling:
+            with sampled(node, names, begun.rate) as sampling:
                 recorder = Recorder(
                     node,
                     Recorded(begun, sampling.rate),
                     sampling,
-                    labels=None if label is None else Fixed(label),
+                    labels=labels,
                     seconds=found["seconds"],
                     say=lines.append,
                     now=now,

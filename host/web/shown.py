@@ -324,13 +324,15 @@ class BoardFrame(TypedDict):
 
 
 class RecordRequest(TypedDict, total=False):
-    """What a page asks of a recording, of at most SCANS_MAX scans; all but `label` and `rate` must be there. seconds:
-    above 0; channels: of a0..a7 and d0..d3; label: of all scans, a word; rate: scans/s, 1..10000, where it is missing
-    that at which the node samples for its model."""
+    """What a page asks of a recording, of at most SCANS_MAX scans; `seconds` and `channels` must be there. seconds:
+    above 0; channels: of a0..a7 and d0..d3; label: of all scans, a word; label_channel, in its place: by the levels of
+    digital channels, like d0=off,on; rate: scans/s, 1..10000, where it is missing that at which the node samples for
+    its model."""
 
     seconds: float
     channels: list[str]
     label: str
+    label_channel: str
     rate: int
 
 

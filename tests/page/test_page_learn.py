@@ -263,11 +263,11 @@ def test_what_takes_long_is_said_and_can_be_ended(tab: Browser, served: Served) 
 
 def test_it_is_learnt_from_a_live_recording(tab: Browser, served: Served) -> None:
     choose(tab, served.page, "live")
-    for number, label in enumerate(("off", "running"), 1):
-        field = tab.find("#label")
-        field.clear()
-        field.send_keys(label)
-        tab.run(PUT, "#seconds", "1")
+    tab.reads(".own", "d0 is 1 while it runs")
+    by_channel = tab.find("#label-channel").get_attribute("value")
+    for number, (label, seconds) in enumerate((("", "1"), (by_channel, "8")), 1):
+        tab.run(PUT, "#label-channel", label)
+        tab.run(PUT, "#seconds", seconds)
         tab.click("#record")
         tab.until(lambda count=number: len(tab.all(".takes li")) == count)
         if number == 1:
@@ -276,6 +276,7 @@ def test_it_is_learnt_from_a_live_recording(tab: Browser, served: Served) -> Non
     tab.run("document.querySelector('#window').value = '64'")
     train(tab)
     tab.reads(WALK, "Learning label")
+    assert "collapsed" not in tab.find(WALK).text
 
 
 def test_the_keyboard_alone_and_chinese(tab: Browser, served: Served) -> None:
