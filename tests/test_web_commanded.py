@@ -16,9 +16,9 @@ from host.web import commanded
 from host.web.gateway import Gateway
 from host.web.hub import Hub
 from host.web.shapes import Json
+from tests.bridged import TOPICS, bridged
 from tests.broker import Listener, broker, listening
 from tests.e2e.scenario import AND
-from tests.test_web_mqtt import TOPICS, bridged
 from tests.test_web_owner import rig
 from tests.web_samples import node, uid_of
 
