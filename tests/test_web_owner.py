@@ -276,6 +276,7 @@ def test_what_is_asked_of_nobody_is_unknown() -> None:
             here.gateway.do("00" * 12, "deploy", deploying(encode(AND), 0))
         with pytest.raises(Unknown, match="no line 7"):
             here.gateway.search("7")
+        assert here.hub.state()["jobs"] == []
 
 
 def test_a_gateway_that_ends_tells_who_waits() -> None:

@@ -84,9 +84,9 @@ class Gateway:
 
     def search(self, line: str) -> Json:
         """Look for nodes once more."""
+        owner = self.owner(line)
         job = self._job(None, "search")
-        future = self.owner(line).search()
-        self._follow(job, future, lambda found: {"lines": [f"{found} found"], "found": found})
+        self._follow(job, owner.search(), lambda found: {"lines": [f"{found} found"], "found": found})
         return job
 
     def begin(self, uid: str, kind: str, work: Callable[[Polled, Progress], Any]) -> Json:
