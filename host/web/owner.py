@@ -99,13 +99,13 @@ class Owner:
         return self._add(_Job(kind, uid, work))
 
     def power(self, on: bool) -> None:
-        """The simulated nodes of this line have lost their power, or have it again."""
+        """The simulated nodes of this line have lost their power, or have it again: any thread may say so."""
         self._powered = on
         self.own(
             "POWER_ON" if on else "POWER_OFF", f"{self.port} has {'power again' if on else 'no power'}", None
         )
         self._say_line()
-        for polled in self._poller.nodes.values() if on else ():
+        for polled in list(self._poller.nodes.values()) if on else ():  # a search may add to them meanwhile
             polled.changed, polled.retry = True, 0.0  # there is news
 
     def search(self) -> Future[Any]:
