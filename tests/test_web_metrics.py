@@ -162,7 +162,8 @@ def test_names_of_any_kind_and_the_same_name_twice_are_read() -> None:
     hub.say_node(a_node(uid="1" * 24))
     said = samples(hub)
     assert matching(said, "node_input", name=strange, input=strange) == [0.5]
-    assert matching(said, "node_output", name=strange, output="y") == [2.0]
+    assert matching(said, "node_output", name=strange, output="y 1") == [1.0]
+    assert matching(said, "node_output", name=strange, output="y 2") == [2.0]
     assert matching(said, "node_state", name=strange, state="FAULT") == [1]
     assert len(matching(said, "node_state")) == len(STATES), "as many as there are, not as many as stand"
     assert matching(said, "node_up", uid="1" * 24) == [1]

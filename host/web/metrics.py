@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from host.node.watching import STATES
 from host.web.hub import Hub
 from host.web.shapes import Json
+from host.web.topics import named
 
 PREFIX = "neuron485_"
 NODE, LINE = ("uid", "name"), ("line", "port")
@@ -91,7 +92,7 @@ def _of_nodes(nodes: list[Json]) -> Iterator[Metric]:
         lambda node: {state: state in node["states"] for state in STATES},
     )
     for what in ("input", "output"):
-        yield several(what, f"{what.capitalize()}s in their own units", what, partial(_named, what))
+        yield several(what, f"{what.capitalize()}s in their own units", what, partial(named, what=f"{what}s"))
     info = InfoMetricFamily(f"{PREFIX}node", "What it is, and what runs on it", labels=NODE)
     for node in nodes:
         model = node["model"] or {"name": "", "crc32": ""}
@@ -99,12 +100,6 @@ def _of_nodes(nodes: list[Json]) -> Iterator[Metric]:
         said |= {"model": model["name"], "crc32": model["crc32"]}
         info.add_metric((node["uid"], node["name"]), said)
     yield info
-
-
-def _named(what: str, node: Json) -> dict[str, float]:
-    """Inputs or outputs by their names; none while there are none."""
-    names = [one["name"] for one in node["model"][f"{what}s"]] if node["model"] else []
-    return dict(zip(names, node[f"{what}s"], strict=False))
 
 
 def _of_lines(lines: list[Json]) -> Iterator[Metric]:

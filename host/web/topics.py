@@ -67,19 +67,20 @@ def names_of(node: Json, what: str) -> list[str]:
     return [one["name"] for one in node["model"][what]] if node["model"] else []
 
 
+def named(node: Json, what: str) -> dict[str, float]:
+    """inputs or outputs of a node by their names; none while there are none."""
+    return by_name(names_of(node, what), node[what]) if node[what] else {}
+
+
 def state_of(node: Json) -> Json:
     """How a node stands, its values by their names; those that are not known yet are left out."""
     model = node["model"] or {}
-    values = {
-        what: by_name(names_of(node, what), node[what]) if node[what] else {}
-        for what in ("inputs", "outputs")
-    }
     return {
         "lamp": node["led"],
         "decision": node["decision"],
         "class": node["class"],
         "states": node["states"],
-        **values,
+        **{what: named(node, what) for what in ("inputs", "outputs")},
         "channels": {one["name"]: one["value"] for one in node["channels"]},
         "model": model.get("name"),
         "crc": model.get("crc32"),
