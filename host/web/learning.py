@@ -114,11 +114,6 @@ class Training:
         self._done = done, total
 
     @property
-    def image(self) -> bytes | None:
-        """What travels to a node."""
-        return self.trained.image if self.trained else None
-
-    @property
     def start(self) -> Sequence[float]:
         """The parameters that it began with."""
         found = self.trained or self.diverged

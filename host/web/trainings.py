@@ -147,13 +147,13 @@ class Trainings:
         only(said, "uid", "trial", "allow_changed")
         trained.changed.require(share_of(said, "allow_changed"))
         deed = deploying(trained.image, whole_of(said, "trial", 0, TRIAL_MAX, 0))
-        return JSONResponse(self._gateway.do(uid_of(said), "deploy", deed), 202)
+        return JSONResponse(self._gateway.do(_uid_of(said), "deploy", deed), 202)
 
     async def board(self, request: Request) -> Response:
         """Have a node train beside us; each epoch that was compared is told by a message `board`."""
         training, said = self._of(request), await body_of(request)
         only(said, "uid")
-        uid = uid_of(said)
+        uid = _uid_of(said)
 
         def work(polled: Polled, progress: Progress) -> Generator[float, None, Json]:
             assert polled.node is not None
@@ -200,7 +200,7 @@ class Trainings:
         )
 
 
-def uid_of(said: Json) -> str:
+def _uid_of(said: Json) -> str:
     uid = said.get("uid")
     if not isinstance(uid, str):
         raise NeuronError("uid is to be that of a node, 24 hex digits")
