@@ -58,7 +58,7 @@ function plot(title, read, options) {
   const take = (node, time) => {
     const all = read(node)
     const known = all.slice(0, CURVES)
-    if (all.length > CURVES) say(caption, t('nodes.curves.first', { title, count: CURVES, all: all.length }))
+    say(caption, all.length > CURVES ? t('nodes.curves.first', { title, count: CURVES, all: all.length }) : title)
     const wanted = known.map(([name]) => name)
     if (known.length && wanted.join('\n') !== names.join('\n')) {
       names = wanted

@@ -62,7 +62,6 @@ const KINDS = {
     store.broker = said.broker
   },
   node: said => store.nodes.set(said.uid, heard(said)),
-  gone: said => store.nodes.delete(said.uid),
   line: said => store.lines.set(said.id, said),
   job(said) {
     store.jobs.delete(said.id) // the newest stands last

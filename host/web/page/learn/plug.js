@@ -6,6 +6,7 @@ import { h, say } from '../svg.js'
 import { ended, listen, now, store, subscribe } from '../store.js'
 import { t } from '../words.js'
 import { isSimulated, ready, theNode } from './chosen.js'
+import { trained } from './trained.js'
 
 const TRIES_KEPT = 60
 const WORDS_AROUND = 16
@@ -66,8 +67,11 @@ export function plug() {
   }
 
   async function makeOther() {
-    other = await post('/api/trainings', otherOf(known.training, known.request))
-    if (!other.image) throw new Error(other.error || t('learn.plug.none'))
+    const begun = await post('/api/trainings', otherOf(known.training, known.request))
+    const made = await trained(begun, text => say(said, text))
+    say(said, '')
+    if (!made.image) throw new Error(made.error || t('learn.plug.none'))
+    other = made
     const words = Math.ceil(Math.max(other.image.bytes, known.training.image.bytes) / 4)
     way.max = words + WORDS_AROUND
     way.value = Math.round(words / 2)
