@@ -173,6 +173,13 @@ def test_fewer_bits_flip_a_lamp(tab: Browser, served: Served) -> None:
     assert tab.all(f"{BITS} .ring")[0].get_attribute("d")
 
 
+def test_a_picture_that_fewer_bits_do_not_change_says_so(tab: Browser, served: Served) -> None:
+    choose(tab, served.page, "mlp")
+    tab.click("#also")
+    train(tab)
+    tab.reads(BITS, "The model before its weights are rounded")
+
+
 def test_a_csv_file_is_dropped_and_learnt(tab: Browser, served: Served) -> None:
     choose(tab, served.page, "csv")
     tab.click("#train")
@@ -264,6 +271,8 @@ def test_what_takes_long_is_said_and_can_be_ended(tab: Browser, served: Served) 
 def test_it_is_learnt_from_a_live_recording(tab: Browser, served: Served) -> None:
     choose(tab, served.page, "live")
     tab.reads(".own", "d0 is 1 while it runs")
+    tab.reads(".first", "only this PC learns")
+    assert not tab.find("#also").is_enabled()
     by_channel = tab.find("#label-channel").get_attribute("value")
     for number, (label, seconds) in enumerate((("", "1"), (by_channel, "8")), 1):
         tab.run(PUT, "#label-channel", label)
@@ -277,6 +286,10 @@ def test_it_is_learnt_from_a_live_recording(tab: Browser, served: Served) -> Non
     train(tab)
     tab.reads(WALK, "Learning label")
     assert "collapsed" not in tab.find(WALK).text
+    tab.click("#deploy")
+    tab.reads("#inputs", "there is nothing to move here")
+    assert "Try" not in tab.find("#inputs").text
+    tab.until(lambda: tab.find("#inputs .lamp").text == tab.find(f"{ASIDE} .lamp").text == "lit")
 
 
 def test_the_keyboard_alone_and_chinese(tab: Browser, served: Served) -> None:

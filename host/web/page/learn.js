@@ -42,16 +42,19 @@ export function mount(root) {
       first, way.element, sends.element, moves.element, pulls.element, bits.element),
     nodeAside())
 
-  subscribe(() => {
-    also.disabled = !ready()
-    say(alone, whyNot())
-  })
+  subscribe(stand)
+
+  function stand() {
+    also.disabled = !ready() || Boolean(choice?.alone)
+    say(alone, whyNot() || choice?.alone || '')
+  }
 
   get('/api/recipes').then(recipes => {
     const choices = chooser(recipes, one => {
       choice = one
       how.set(one)
       say(wrong, '')
+      stand()
     })
     place.append(choices.element)
     place.after(choices.preview)

@@ -12,7 +12,13 @@ const TONES = { up: 'good', searching: '', gone: 'bad', refused: 'bad' }
 export function lines() {
   const element = h('div', { class: 'lines-grid' })
   const draw = keyed(element, one => one.id ?? one.url, one => (one.url ? brokerCard() : lineCard(one)))
-  return { element, draw: () => draw([...store.lines.values(), ...(store.broker ? [store.broker] : [])]) }
+  return {
+    element,
+    draw() {
+      const ordered = [...store.lines.values()].sort((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }))
+      draw([...ordered, ...(store.broker ? [store.broker] : [])])
+    },
+  }
 }
 
 function lineCard({ id }) {

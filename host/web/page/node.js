@@ -124,8 +124,8 @@ function deeds(uid) {
     action(t('nodes.do.revert'), () => tell('revert')))
   const banner = h('div', { class: 'trial stack', hidden: true }, left, trial.element)
   const deploy = deployment(uid)
-  const back = t('nodes.do.rollback')
-  const rollback = action(back, async () => {
+  const back = t('nodes.rollback')
+  const rollback = action(t('nodes.do.rollback'), async () => {
     if (await sure(back, t('nodes.rollback.sure', { name: name() }), back)) await tell('rollback')
   })
   const set = state => store.nodes.get(uid)?.states.includes(state) ?? false

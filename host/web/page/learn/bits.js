@@ -19,6 +19,7 @@ export function fewerBits() {
   const flips = h('ul', { class: 'flips' })
   const chart = lineChart({ label: t('learn.bits.chart'), height: 190 })
   const place = h('div', {})
+  const caption = h('p', { class: 'small muted' })
   const wrong = h('p', { class: 'wrong', role: 'alert', lang: 'en' })
   const body = h('div', { class: 'columns' },
     h('div', {}, h('div', { class: 'row' }, h('label', { for: 'bits-way' }, t('learn.bits.bits')), chosen), way,
@@ -49,7 +50,7 @@ export function fewerBits() {
     way.max = Math.max(...all.map(one => one.bits))
     way.value = FULL
     picture = fitPicture({ ...of, activation: of.activation.at(-1) }, t('learn.bits.picture'))
-    place.replaceChildren(...picture ? [picture.element] : [])
+    place.replaceChildren(...picture ? [picture.element, caption] : [])
     draw()
   }
 
@@ -62,6 +63,7 @@ export function fewerBits() {
     say(said, now.error || verdict(now))
     said.dataset.changed = now.error !== '' || now.changed > 0
     const last = training.frames.find(frame => frame.epoch === training.kept) ?? training.frames.at(-1)
+    say(caption, t(now.line.length ? 'learn.bits.picture' : 'learn.bits.picture.whole'))
     picture?.show(now.line.length ? { ...last, line: now.line } : last)
     picture?.ring(training.samples.count === training.samples.x.length ? now.flips.map(flip => flip.row) : [])
     drawChart(bits)

@@ -67,7 +67,8 @@ export function nodeAside() {
     light.element, h('div', { class: 'about' }, name, list, state, model, why))
   const options = keyed(list, one => one.uid, one => {
     const option = h('option', { value: one.uid })
-    return { element: option, update: now => say(option, now.name) }
+    const named = now => (store.lines.size > 1 ? t('learn.node.of', now) : now.name)
+    return { element: option, update: now => say(option, named(now)) }
   })
   subscribe(() => {
     const node = theNode()

@@ -67,6 +67,7 @@ export function csvFile(changed) {
 
   function request() {
     if (!file) throw new Error(t('learn.csv.first'))
+    if (asked.hidden) throw new Error(t('learn.csv.columns'))
     return { model: model.value, csv: file.text, name: file.name, target: target.value }
   }
 

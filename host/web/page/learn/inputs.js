@@ -36,10 +36,11 @@ export function inputs() {
   const bus = h('p', { class: 'muted' })
   const rows = h('div', { class: 'scroll' })
   const frames = wire()
+  const asking = h('div', { class: 'columns' }, rows, frames.element)
   const element = h('section', { class: 'card', id: 'inputs', hidden: true, 'aria-labelledby': 'inputs-title' },
     h('h2', { id: 'inputs-title' }, t('learn.inputs')), h('p', { class: 'muted' }, t('learn.inputs.text')), bus,
     h('div', { class: 'moving' }, h('div', { class: 'lit-by' }, light.element, output), controls),
-    trouble, h('div', { class: 'columns' }, rows, frames.element))
+    trouble, asking)
   let shown = ''
   let values = []
   let handles = []
@@ -101,15 +102,20 @@ export function inputs() {
     const key = `${node.uid} ${model.crc32} ${ours()}`
     const sensed = model.inputs.find(input => input.source)
     bus.hidden = !sensed
-    if (sensed) say(bus, t('learn.inputs.sensed', { source: sensed.source }))
+    if (sensed) {
+      say(bus, t('learn.inputs.sensed', { source: sensed.source }))
+      light.set(node.led)
+    }
     if (key === shown) return
     shown = key
     values = model.inputs.map((input, n) => node.inputs[n] ?? input.low)
     handles = sensed ? [] : model.inputs.map(handle)
     controls.replaceChildren(...handles.map(one => one.element))
     handles.forEach((one, n) => one.set(values[n]))
+    asking.hidden = Boolean(sensed)
     rows.replaceChildren(...ours() ? [tried.element] : [])
     light.set(node.led)
+    say(output, '')
     frames.show([])
   })
 

@@ -32,8 +32,9 @@ export function recorder(changed) {
   const list = h('ul', { class: 'takes' })
   const element = h('div', { class: 'own', hidden: true }, h('p', { class: 'muted' }, t('learn.live.text')), pump,
     h('div', { class: 'row' },
-      field('learn.live.label', label), field('learn.live.by', by), field('learn.live.seconds', seconds), field('learn.live.rate', rate),
-      field('learn.live.channels', channels), record),
+      field('learn.live.label', label), field('learn.live.by', by),
+      field('learn.live.seconds', seconds), field('learn.live.rate', rate), field('learn.live.channels', channels),
+      record),
     said, wrong, list,
     h('div', { class: 'row' }, field('learn.live.window', windows), field('learn.csv.model', model)))
   let takes = []
@@ -94,5 +95,5 @@ export function recorder(changed) {
     return { model: model.value, recordings, window: Number(windows.value) }
   }
 
-  return { element, choice: () => ofOwn(model.value, request) }
+  return { element, choice: () => ({ ...ofOwn(model.value, request), alone: t('learn.also.windows') }) }
 }

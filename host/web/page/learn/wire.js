@@ -34,7 +34,7 @@ export function wire() {
       frame.way === '->' ? arrow('→', t('learn.wire.asks')) : arrow('←', t('learn.wire.answers')),
       frame.parts.map((part, place) => piece(part, `${n}-${place}`)))))
     const same = lines.querySelector('[data-chosen]')
-    say(text, same ? same.getAttribute('aria-label') : t('learn.wire.hint'))
+    say(text, same ? same.getAttribute('aria-label') : t(frames.length ? 'learn.wire.point' : 'learn.wire.hint'))
     if (held) lines.querySelector(`[data-key="${held}"]`)?.focus()
   }
 
