@@ -21,6 +21,7 @@ from host.cli.serving import parse, require_libraries, token_of
 from host.core.wire import DEFAULT_ADDRESS
 from host.errors import command
 from host.show.terminal import console, note
+from host.start import ends_raise
 
 if TYPE_CHECKING:
     import argparse
@@ -103,6 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     fleets = [read_fleet(path) if path else None for path in args.fleet or [None] * len(args.ports)]
     hub, token = Hub(), token_of(args.token_file)
     with ExitStack() as stack:
+        stack.enter_context(ends_raise())
         listener = stack.enter_context(listening(args.http.host, args.http.port))
         port = listener.getsockname()[1]
         owners: list[Owner] = []

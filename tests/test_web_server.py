@@ -16,6 +16,7 @@ from host.web.gateway import Gateway
 from host.web.guard import Rules
 from host.web.hub import Hub
 from host.web.shapes import own_event
+from tests.page.served import serving as gateway_process
 from tests.patience import PATIENCE
 from tests.web_client import TOKEN
 
@@ -68,6 +69,14 @@ def test_a_gateway_that_ends_ends_its_streams(monkeypatch: pytest.MonkeyPatch) -
         for stream in streams:
             stream.close()
     assert gateway.hub._mailboxes == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_asks_a_gateway_to_end_ends_it_as_ctrl_c_does(number: signal.Signals) -> None:
+    with gateway_process("sim") as gateway:
+        gateway.ask("api/state")  # it listens to signals by then
+        gateway.process.send_signal(number)
+        assert gateway.process.wait() == 0
 
 
 def test_who_never_reads_does_not_keep_a_gateway_that_ends(monkeypatch: pytest.MonkeyPatch) -> None:
