@@ -191,7 +191,7 @@ def test_what_was_left_behind_is_ended_and_what_runs_is_not(node: MemoryNode) ->
     while next(left)["frame"] is None:
         pass
     steps = list(beside(board, trained(model="and")))
-    assert steps[0]["text"] == "a training that stood still on the node after 1 epochs is ended"
+    assert steps[0]["text"] == "a training that stood still on the node after 1 epoch is ended"
     assert all(frame["equal"] for frame in frames(steps))
     assert [frame["equal"] for frame in frames(list(left))] == [False]
     busy = slowly(node)
@@ -215,7 +215,7 @@ def test_who_ends_it_elsewhere_is_told_of(node: MemoryNode, deed: str) -> None:
     else:
         node.power_cycle()
         node.work()
-    says = {"restart": "the training was lost", "stop": "was stopped after 1 epochs"}
+    says = {"restart": "the training was lost", "stop": "was stopped after 1 epoch"}
     with pytest.raises(NodeError, match=says[deed]):
         list(going)
 

@@ -30,7 +30,7 @@ from host.core.wire import (
     Reason,
     Training,
 )
-from host.errors import NeuronError
+from host.errors import NeuronError, counted
 from host.models.dense import dense_layers
 from host.models.quantise import quantise
 from host.models.report import Report
@@ -333,7 +333,7 @@ class Watch:
 
 
 def stopped_in_words(board: Standing) -> str:
-    return f"the training on the board was stopped after {board.epoch} epochs"
+    return f"the training on the board was stopped after {counted(board.epoch, 'epoch')}"
 
 
 def no_model_in_words(reason: Reason) -> str:
@@ -361,7 +361,8 @@ def train_on_board(node: Node, wish: Wish, progress: Progress = silent) -> Learn
             watch.look(board)
             if board.state is Training.PAUSED:
                 raise NodeError(
-                    f"the training on the board was paused after {board.epoch} epochs: does another master use it?"
+                    f"the training on the board was paused after {counted(board.epoch, 'epoch')}: "
+                    "does another master use it?"
                 )
             if board.state not in (Training.STOPPED, Training.REFUSED):
                 companion.compare(board)

@@ -9,7 +9,7 @@ from contextlib import suppress
 import numpy as np
 
 from host.core.wire import Command, Training
-from host.errors import NeuronError
+from host.errors import NeuronError, counted
 from host.node.client import NodeError
 from host.node.node import Node
 from host.training import onboard
@@ -68,7 +68,7 @@ def _require_free(node: Node) -> str | None:
     if board.state is not Training.PAUSED:
         return None
     onboard.stop_on_board(node)
-    return f"a training that stood still on the node after {board.epoch} epochs is ended"
+    return f"a training that stood still on the node after {counted(board.epoch, 'epoch')} is ended"
 
 
 def _followed(node: Node, wish: Wish, stops: list[int]) -> Iterator[BoardStep]:
