@@ -72,6 +72,8 @@ class Training:
 
     def __init__(self, number: str, request: object) -> None:
         self.id, self._request = number, request
+        model = request.get("model") if isinstance(request, dict) else None
+        self._model = model if isinstance(model, str) else ""
         self.state, self.error = "waiting", ""
         self.plan: Plan | None = None
         self.trained: Trained | None = None
@@ -85,6 +87,7 @@ class Training:
         self.state = "running"
         try:
             with options_of(self._request) as options:
+                self._request = None  # its files may be long, and a shelf is full of trainings
                 self.plan = plan = make_plan(options, self._tell)
             require_small(plan)
             try:
@@ -123,14 +126,13 @@ class Training:
         """How it stands now."""
         state = self.state
         done, total = self._done
-        model = self._request.get("model") if isinstance(self._request, dict) else None
         stands = {
             "id": self.id,
             "state": state,
             "error": self.error,
             "done": done,
             "total": total,
-            "model": model if isinstance(model, str) else "",
+            "model": self._model,
         }
         known = self._shown if state in ("trained", "diverged") else {}
         return cast(TrainingJson, {**nothing(), **known, **stands})
