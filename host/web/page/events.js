@@ -5,8 +5,11 @@ import { h, keyed } from './svg.js'
 import { store } from './store.js'
 import { clock, known, t } from './words.js'
 
-const TONES = { FAULT: 'bad', LOST: 'bad', TROUBLE: 'bad', LINE_TROUBLE: 'bad', LINE_GONE: 'bad', POWER_OFF: 'warn', BROKER_GONE: 'bad', EVENTS_LOST: 'bad', BUS_LOST: 'warn',
-  CLIPPED: 'warn', GAP: 'warn', LATE: 'warn', BACK: 'good', LINE_BACK: 'good', BROKER_BACK: 'good' }
+const TONES = {
+  FAULT: 'bad', LOST: 'bad', TROUBLE: 'bad', LINE_TROUBLE: 'bad', LINE_GONE: 'bad', BROKER_GONE: 'bad', EVENTS_LOST: 'bad',
+  POWER_OFF: 'warn', BUS_LOST: 'warn', CLIPPED: 'warn', GAP: 'warn', LATE: 'warn',
+  BACK: 'good', LINE_BACK: 'good', BROKER_BACK: 'good',
+}
 
 /** uid: of whose events; null: all. shown: how many at most. */
 export function events(uid, shown) {

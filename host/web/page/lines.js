@@ -2,7 +2,7 @@
 
 import { post } from './api.js'
 import { chips, facts, sayings } from './parts.js'
-import { action, tokenWanted } from './deeds.js'
+import { action, tokenWanted, UNDER_WAY } from './deeds.js'
 import { h, keyed, say } from './svg.js'
 import { ended, store } from './store.js'
 import { number, t } from './words.js'
@@ -51,8 +51,7 @@ function lineCard({ id }) {
       [t('nodes.line.timeouts'), line.timeouts + (line.timeouts ? share(line.timeouts) : '')],
       [t('nodes.line.damaged'), line.damaged + (line.damaged ? share(line.damaged) : '')],
     ])
-    const searching = [...store.jobs.values()].some(job =>
-      job.kind === 'search' && ['waiting', 'running'].includes(job.state))
+    const searching = [...store.jobs.values()].some(job => job.kind === 'search' && UNDER_WAY.includes(job.state))
     look.set(tokenWanted() || (searching ? t('nodes.why.search') : ''))
   }
   return { element, update }
