@@ -13,13 +13,20 @@ from host.boards.opening import PORT_HELP
 from host.cli.broker import add_broker_options
 from host.cli.bus import add_bus_options
 from host.cli.key import add_key_options, first_line
-from host.cli.parser import Parser, file_name, program
+from host.cli.parser import Parser, file_name, program, spoken
 from host.errors import NeuronError
 
 LIBRARIES = ("prometheus_client", "starlette", "uvicorn")
 TOKEN_BYTES, TOKEN_MIN = 24, 16
 TOKEN = re.compile(rf"[A-Za-z0-9._~-]{{{TOKEN_MIN},}}")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+EXAMPLES = """\
+examples:
+  python -m host.serve sim                          a simulated node, to learn with
+  python -m host.serve /dev/ttyUSB0 --fleet fleet.toml    a line, by its names
+  python -m host.serve /dev/ttyUSB0 /dev/ttyUSB1 --mqtt mqtt://broker.local
+  python -m host.serve /dev/ttyUSB0 --http 0.0.0.0:8485 --allow-remote
+"""
 
 
 class Http(NamedTuple):
@@ -56,6 +63,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         usage="%(prog)s [options] PORT [PORT ...]",
         description="Own one line or several, poll their nodes, and offer them to all: a page in the\n"
         "browser, HTTP, MQTT, Prometheus. Until Ctrl-C.",
+        epilog=spoken(EXAMPLES),
     )
     parser.add_argument("ports", nargs="+", metavar="PORT", help=f"{PORT_HELP}; several: a line each")
     parser.add_argument(
