@@ -155,7 +155,8 @@ class Routes:
         said = await body_of(request)
         only(said, "words")
         words = whole_of(said, "words", 0, WORDS_MAX)
-        return JSONResponse(self._gateway.cut(request.path_params["uid"], words), 202)
+        cut = asyncio.to_thread(self._gateway.cut, request.path_params["uid"], words)
+        return JSONResponse(await cut, 202)
 
     async def deed(self, request: Request) -> Response:
         """deploy, confirm, revert, rollback, acknowledge, override or identify: a job."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ class Gateway:
         self.hub = hub
         self._owners = {owner.number: owner for owner in owners}
         self.signer = signer
-        self._cuts = cuts or {}
+        self._cuts, self._cutting = cuts or {}, threading.Lock()
         self._numbers = itertools.count(1)
 
     @contextmanager
@@ -75,11 +76,12 @@ class Gateway:
         )
 
     def cut(self, uid: str, words: int) -> Json:
-        """Have a simulated node's power fail."""
+        """Have a simulated node's power fail: done when its simulation has said so."""
         node = self.node(uid)
         if node["line"] not in self._cuts:
             raise NeuronError("only a simulated node's power can be cut from here: pull the plug yourself")
-        self._cuts[node["line"]](words)
+        with self._cutting:
+            self._cuts[node["line"]](words)
         return {}
 
     def search(self, line: str) -> Json:
