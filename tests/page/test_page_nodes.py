@@ -188,6 +188,7 @@ def test_a_node_that_is_lost_and_comes_back(tab: Browser) -> None:
         tab.reads(".node-card", "answers")
         tab.reads(".node-card .lamp", "dark")
         tab.reads(".events", "node 1 answers again")
+        assert "node 1 node 1" not in tab.find("main .events").text
 
 
 def test_nodes_are_filtered(tab: Browser, served: Served) -> None:

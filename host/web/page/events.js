@@ -26,13 +26,14 @@ export function events(uid, shown) {
 
 function row(event, uid) {
   const who = uid ? '' : store.nodes.get(event.uid)?.name
+  const named = Boolean(who) && event.text.startsWith(who)  // as the gateway's own events are, for the terminal too
   const day = new Date(event.time * 1000)
   return {
     element: h('li', {},
       h('time', { class: 'number muted small', datetime: day.toISOString(), title: day.toLocaleString() },
         clock(event.time)),
       chip(known(`nodes.kind.${event.kind}`, event.kind), TONES[event.kind] ?? ''),
-      h('span', {}, who ? h('a', { href: `#nodes/${event.uid}` }, who) : null, who ? ' ' : null,
-        h('span', { lang: 'en' }, event.text))),
+      h('span', {}, who ? h('a', { href: `#nodes/${event.uid}` }, who) : null, named ? null : ' ',
+        h('span', { lang: 'en' }, named ? event.text.slice(who.length) : event.text))),
   }
 }
