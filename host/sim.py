@@ -149,8 +149,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
         prog=program("sim"),
         description="Run a simulated node until Ctrl-C and show its lamp. Every command of neuron485,\n"
-        "and any Modbus client, can talk to it on the port that it prints. Type `cut 1 12`,\n"
-        "and the power of node 1 fails at the 12th word that it then keeps; `cut 1 0`: at once.",
+        "and any Modbus client, can talk to it on the port that it prints. Type\n"
+        "`cut 1 12`, and the power of node 1 fails at the 12th word that it then keeps;\n"
+        "`cut 1 0`: at once.",
         epilog="generators, in raw values of 0..4095, of a digital channel 0 and 1:\n" + generators_help(),
     )
     parser.add_argument(

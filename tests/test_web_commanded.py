@@ -171,3 +171,17 @@ def test_what_makes_no_sense_is_answered_by_a_line(
     assert said in result["error"]
     assert result["error"].isprintable()
     assert gateway.done == []
+
+
+def test_a_job_that_is_no_longer_known_is_answered_too() -> None:
+    told: list[tuple[str, Json]] = []
+    with rig(1) as here:
+        commands = commanded.Commanded(
+            here.gateway, lambda uid, said: told.append((uid, said)), lambda do: None
+        )
+        commands.take(here.uids[0], "identify", b'{"on": false}', retained=False)
+        commands.jobs([])
+        commands.jobs([])
+    ((uid, said),) = told
+    assert (uid, said["kind"], said["state"]) == (here.uids[0], "identify", "failed")
+    assert "what came of it was lost" in said["error"]

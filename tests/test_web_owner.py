@@ -15,14 +15,14 @@ import pytest
 from host.core.image import encode
 from host.errors import NeuronError
 from host.node.link import Link, PortError
-from host.web.deeds import SIMPLE, deploying
+from host.web.deeds import SIMPLE, deploying, setting
 from host.web.gateway import Gateway, Unknown
 from host.web.hub import EVENTS_KEPT, JOBS_KEPT, WAITING, Hub
 from host.web.owner import Owner
 from host.web.poller import NOBODY, Polled, Poller
 from host.web.shapes import Json, own_event
 from host.web.telling import telling
-from tests.e2e.scenario import AND
+from tests.e2e.scenario import AND, OR
 from tests.fleet_line import FleetLine
 from tests.memory_fleet import InMemory, memory_fleet
 from tests.patience import PATIENCE
@@ -122,6 +122,15 @@ def test_what_runs_already_is_not_said_to_be_on_trial() -> None:
         again = ended(here, here.gateway.do(here.uids[0], "deploy", deploying(encode(AND), 60)))
         assert again["lines"][0].startswith("it ran there already: nothing was written")
         assert not any("on trial" in line for line in again["lines"])
+
+
+def test_a_lamp_that_blinks_is_let_go_before_a_model_is_proven() -> None:
+    with rig() as here:
+        ended(here, here.gateway.do(here.uids[0], "deploy", deploying(encode(AND), 0)))
+        ended(here, here.gateway.do(here.uids[0], "identify", setting("identify", True)))
+        done = ended(here, here.gateway.do(here.uids[0], "deploy", deploying(encode(OR), 0)))
+        assert done["state"] == "done", done
+        assert done["lines"][0] == "the lamp blinks no more"
 
 
 def test_inputs_are_answered_by_the_node_with_the_frames_that_did_it() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import socket
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
@@ -99,6 +98,8 @@ def add_broker_options(parser: argparse.ArgumentParser) -> None:
 
 def own_name() -> str:
     """This computer's, as a gateway's name."""
+    import socket  # --help does without
+
     return re.sub(r"[^A-Za-z0-9_-]+", "_", socket.gethostname().split(".")[0])[:NAME_MAX] or "gateway"
 
 

@@ -22,7 +22,7 @@ TOKEN = re.compile(rf"[A-Za-z0-9._~-]{{{TOKEN_MIN},}}")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 EXAMPLES = """\
 examples:
-  python -m host.serve sim                          a simulated node, to learn with
+  python -m host.serve sim                     a simulated node, to learn with
   python -m host.serve /dev/ttyUSB0 --fleet fleet.toml    a line, by its names
   python -m host.serve /dev/ttyUSB0 /dev/ttyUSB1 --mqtt mqtt://broker.local
   python -m host.serve /dev/ttyUSB0 --http 0.0.0.0:8485 --allow-remote

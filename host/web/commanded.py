@@ -53,6 +53,16 @@ class Commanded:
             del self._jobs[said["id"]]
             self._say(said["uid"], said["kind"], said["state"], said["lines"], said["result"], said["error"])
 
+    def jobs(self, known: list[Json]) -> None:
+        """How all jobs stand, after some of their news were lost; one that is no longer known has ended long since."""
+        for said in known:
+            self.job(said)
+        for number in self._jobs.keys() - {said["id"] for said in known}:
+            lost = self._jobs.pop(number)
+            self._failed(
+                lost["uid"], lost["kind"], NeuronError("what came of it was lost: see what the node runs")
+            )
+
     def _give(self, uid: str, values: list[float]) -> None:
         future = self._gateway.inputs(uid, values)
         self._inputs += 1

@@ -76,12 +76,15 @@ def deploying(image: bytes, trial: int) -> Deed:
     checked_image(image)
 
     def do(node: Node, progress: Progress) -> Json:
+        blinked = "IDENTIFY" in coils.held_by(node)
+        if blinked:  # the proof looks at the lamp
+            coils.identify(node, False)
         done = (
             try_out(node, image, trial, progress=progress)
             if trial
             else deploy(node, image, progress=progress)
         )
-        said = [*done.in_words(), *done.warnings]
+        said = ["the lamp blinks no more"] * blinked + [*done.in_words(), *done.warnings]
         if trial and not done.already:
             said.append(f"on trial for {trial} s: confirm it, or the model of before comes back")
         return {"lines": said, **done.as_dict()}

@@ -61,7 +61,7 @@ class Rules:
         asks = path == OPEN[0] or path.startswith(OPEN[1])
         if (method in SAFE and (asks or not self.remote)) or self.knows(headers.get("authorization", "")):
             return None
-        return 401, "give the token that was printed when the gateway started"
+        return 401, "give the token: printed when the gateway started, or that of its --token-file"
 
     def _is_us(self, host: str) -> bool:
         if self.hosts is None:

@@ -205,8 +205,7 @@ class Bridge:
         match kind:
             case "state":
                 self._published.state(said, now)
-                for job in said["jobs"]:
-                    self._commanded.job(job)
+                self._commanded.jobs(said["jobs"])
             case "node":
                 self._published.node(said, now)
             case "line":

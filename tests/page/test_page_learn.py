@@ -323,5 +323,5 @@ def test_without_the_token_one_looks(tab: Browser, served: Served) -> None:
     tab.reads(".first", "takes the token")
     assert not tab.find("#also").is_enabled()
     tab.click("#train")
-    tab.reads(".first [role=alert]", "give the token that was printed when the gateway started")
+    tab.reads(".first [role=alert]", "give the token: printed when the gateway started")
     assert "401" in "".join(tab.errors())
