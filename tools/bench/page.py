@@ -74,10 +74,13 @@ class Times:
 def times() -> Iterator[Times]:
     """Of the first paint, each in a browser's tab of its own; then of the lamp."""
     with serving("sim") as gateway, tempfile.TemporaryDirectory() as folder, browser(Path(folder)) as tab:
-        painted = []
+        painted, first = [], tab.driver.current_window_handle
         for _ in range(LOADS):
             tab.new_tab(gateway.page)
             painted.append(tab.until(lambda: tab.run(PAINTED), "the page is painted"))
+            tab.driver.close()
+            tab.go_to(first)
+        tab.open(gateway.page)
         yield Times.of("from the request to the first paint", painted)
         tab.click(TRAIN)
         tab.click(DEPLOY)

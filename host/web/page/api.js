@@ -4,6 +4,9 @@ const FIRST_WAIT = 500
 const MOST_WAIT = 8000
 /** Milliseconds without a word, after which the gateway is gone: it sends a comment every 15 s. */
 const SILENCE = 40_000
+/** Milliseconds after which a tab that nobody sees lets its stream go: a browser opens six connections to a gateway and
+ * no more, whatever its tabs. */
+const UNSEEN = 20_000
 
 /** The token that lets this page change nodes, for as long as this tab is open. */
 export const token = {
@@ -36,7 +39,7 @@ async function ask(path, options, given = token.get()) {
   try {
     answer = await fetch(path, { ...options, headers })
   } catch (error) {
-    throw error.name === 'AbortError' ? error : new Refused('the gateway does not answer', 0)
+    throw ['AbortError', 'Unseen'].includes(error.name) ? error : new Refused('the gateway does not answer', 0)
   }
   if (answer.ok) return answer
   const said = await answer.json().catch(() => ({ error: `${answer.status} ${answer.statusText}` }))
@@ -70,18 +73,26 @@ export function base64(bytes) {
   return btoa(Array.from(new Uint8Array(bytes), byte => String.fromCharCode(byte)).join(''))
 }
 
-/** Listen for ever. take(kind, said) has each message, stands(error) how the stream stands: null when it has begun,
+/** Until somebody sees this tab. */
+function seen() {
+  if (!document.hidden) return Promise.resolve()
+  return new Promise(resolve => document.addEventListener('visibilitychange', resolve, { once: true }))
+}
+
+/** Listen for ever, while somebody sees this tab. take(kind, said) has each message, stands(error) how the stream stands: null when it has begun,
  * else the Error that ended it, after which it is tried again. What it answers, called, tries at once. */
 export function live(take, stands) {
   let wake = () => {}
   const forever = async () => {
     for (let wait = FIRST_WAIT; ; wait = Math.min(2 * wait, MOST_WAIT)) {
+      await seen()
       try {
         await listen(take, () => {
           wait = FIRST_WAIT
           stands(null)
         })
       } catch (error) {
+        if (error.name === 'Unseen') continue
         stands(error)
       }
       await new Promise(resolve => {
@@ -98,6 +109,12 @@ async function listen(take, begun) {
   const ending = new AbortController()
   const silent = () => ending.abort(new Refused('the gateway does not answer', 0))
   let timer = setTimeout(silent, SILENCE)
+  let unseen
+  const look = () => {
+    clearTimeout(unseen)
+    if (document.hidden) unseen = setTimeout(() => ending.abort(new DOMException('', 'Unseen')), UNSEEN)
+  }
+  document.addEventListener('visibilitychange', look)
   try {
     const { body } = await ask('/api/live', { signal: ending.signal })
     const reader = body.pipeThrough(new TextDecoderStream()).getReader()
@@ -115,6 +132,8 @@ async function listen(take, begun) {
       }
     }
   } finally {
+    document.removeEventListener('visibilitychange', look)
+    clearTimeout(unseen)
     clearTimeout(timer)
     ending.abort()
   }
