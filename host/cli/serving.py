@@ -19,7 +19,6 @@ from host.errors import NeuronError
 LIBRARIES = ("prometheus_client", "starlette", "uvicorn")
 TOKEN_BYTES, TOKEN_MIN = 24, 16
 TOKEN = re.compile(rf"[A-Za-z0-9._~-]{{{TOKEN_MIN},}}")
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 EXAMPLES = """\
 examples:
   python -m host.serve sim                     a simulated node, to learn with
@@ -38,11 +37,17 @@ class Http(NamedTuple):
     @property
     def local(self) -> bool:
         """Whether only this computer can come."""
-        return self.host in LOOPBACK
+        from host.web.guard import LOOPBACK
+
+        return self.named in LOOPBACK
+
+    @property
+    def named(self) -> str:
+        """The host as it stands in an address."""
+        return f"[{self.host}]" if ":" in self.host else self.host
 
     def url(self, port: int) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{port}/"
+        return f"http://{self.named}:{port}/"
 
 
 USUAL = Http("127.0.0.1", 8485)

@@ -38,7 +38,7 @@ from tests.page.served import Served, serving
 from tests.web_samples import node as sample
 from tests.web_samples import simulated_fleet, simulated_uid, uid_of
 from tools.bench.fleet import BAUD, QUICK
-from tools.bench.page import SIGNAL, SOURCES
+from tools.bench.networks import SIGNAL, SOURCES
 
 COUNTS = (10, 32, 100)
 """Nodes on a line."""

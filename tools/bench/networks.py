@@ -10,7 +10,8 @@ import numpy as np
 
 from host.core.image import Layer, Model, encode
 from host.core.infer import infer
-from host.core.wire import IMAGE_MAX, Activation
+from host.core.senses import Source
+from host.core.wire import IMAGE_MAX, Activation, Feature
 from host.models.dense import Dense
 from host.models.quantise import quantise
 from host.models.report import Report
@@ -19,6 +20,9 @@ DEPLOY_BYTES = 4096
 SIZES = ("24-16-4", "32-24-8", "64-48-10", "64-16-16-16-8-16-16-64")
 NARROW, WIDE = "10-7-10 narrow", "10-7-10 wide"
 NETWORKS = (NARROW, WIDE, *SIZES)
+SIGNAL = ("a0=sine:50", "d0=pulse:40")
+SOURCES = (Source(0, Feature.RMS, 1, 5, -100), Source(8, Feature.COUNT, 100, 0, 0))
+"""What simulated nodes hear, and what their models make of it."""
 
 
 def small_models() -> dict[str, Model]:

@@ -20,14 +20,13 @@ from pathlib import Path
 from host.boards.signals import generated
 from host.boards.simulated import simulate
 from host.core.image import encode
-from host.core.senses import Source
-from host.core.wire import Feature
 from host.errors import NeuronError, command
 from host.node.node import open_line
 from host.node.staging import deploy
 from tests.browser import Browser, browser, missing
 from tests.hop_node import a_model
 from tests.page.served import serving
+from tools.bench.networks import SIGNAL, SOURCES
 
 LOADS, PRESSES = 9, 40
 TRAIN, DEPLOY, LIT_ROW = "#train", "#deploy", "#inputs tbody tr:nth-child(4) button"
@@ -48,8 +47,6 @@ return new Promise(resolve => {
 """
 """Milliseconds from a press to the lamp's change."""
 NODES = range(1, 9)
-SIGNAL = ("a0=sine:50", "d0=pulse:40")
-SOURCES = (Source(0, Feature.RMS, 1, 5, -100), Source(8, Feature.COUNT, 100, 0, 0))
 MIB = 1 << 20
 PAGE_BYTES = 4096
 """Of Linux' memory."""
