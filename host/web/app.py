@@ -18,11 +18,12 @@ from starlette.staticfiles import StaticFiles
 
 from host.errors import NeuronError
 from host.show.describe import as_lines
+from host.web.fields import only
 from host.web.gateway import Gateway, Unknown
 from host.web.guard import App, Rules, guarded
 from host.web.live import stream
 from host.web.metrics import exposed
-from host.web.requests import deed_of, image_of, only, parsed, values_of, whole_of
+from host.web.requests import deed_of, image_of, parsed, values_of, whole_of
 from host.web.shapes import Json, in_a_line
 
 ROOM = Path(__file__).resolve().parent

@@ -71,10 +71,15 @@ def list_of(each: Check, least: int, most: int, what: str) -> Check:
     return check
 
 
+def only(said: dict[str, Any], *fields: str, of: str = "this request") -> None:
+    """NeuronError where it says anything else, which would be left undone in silence."""
+    if strange := [str(field) for field in said if field not in fields]:
+        raise NeuronError(f"{strange[0][:40]!a} is no field of {of}, which has {', '.join(fields) or 'none'}")
+
+
 def fields_of(request: object, fields: dict[str, Check], what: str, like: str) -> dict[str, Any]:
     """The fields that are there and not null, each as its check takes it. what: is asked for; like: an example."""
     if not isinstance(request, dict):
         raise NeuronError(f"{what} is asked for by an object like {like}")
-    if strange := [str(field) for field in request if field not in fields]:
-        raise NeuronError(f"{strange[0][:40]!a} is no field of {what}, which has {', '.join(fields)}")
+    only(request, *fields, of=what)
     return {field: fields[field](field, value) for field, value in request.items() if value is not None}

@@ -9,7 +9,7 @@ import json
 from host.core.wire import IMAGE_MAX
 from host.errors import NeuronError
 from host.web.deeds import SETTINGS, SIMPLE, Deed, deploying, setting
-from host.web.fields import NAMES_MAX, list_of, number, whole, wrong
+from host.web.fields import NAMES_MAX, list_of, number, only, whole, wrong
 from host.web.gateway import Unknown
 from host.web.shapes import Json
 
@@ -29,12 +29,6 @@ def parsed(data: bytes) -> Json:
 
 def _no_number(name: str) -> float:
     raise ValueError(name)
-
-
-def only(said: Json, *keys: str) -> None:
-    """NeuronError where a request says anything else: it would be left undone in silence."""
-    if strange := [key for key in said if key not in keys]:
-        raise NeuronError(f"{strange[0][:40]!a} is not known here: give {' and '.join(keys) or 'nothing'}")
 
 
 def whole_of(said: Json, key: str, low: int, high: int, usual: int | None = None) -> int:

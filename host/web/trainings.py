@@ -20,11 +20,12 @@ from host.web.app import Handler, body_of
 from host.web.beside import beside
 from host.web.bits import bits
 from host.web.deeds import deploying
+from host.web.fields import only
 from host.web.gateway import Gateway, Unknown
 from host.web.learning import Training, recipes
 from host.web.poller import Polled
 from host.web.recorded import checked, record
-from host.web.requests import TRIAL_MAX, only, share_of, whole_of
+from host.web.requests import TRIAL_MAX, share_of, whole_of
 from host.web.shapes import Json
 
 KEPT = 20
