@@ -167,6 +167,8 @@ class Poller:
         well = [polled for polled in self.nodes.values() if polled.state == "ok" and not polled.misses]
         for polled in sorted(well, key=lambda one: (not one.changed, one.looked))[:LOOKS]:
             self._do(polled, self._look)
+        if len(self._images) > IMAGES_KEPT:
+            self._images.clear()  # what runs is with its node; it is read once more where it comes back
         self.rounds += 1
         self.cycle_seconds = self._clock() - began
 
@@ -217,8 +219,6 @@ class Poller:
             others = [one.gap for one in self.nodes.values() if one.node is not None]
             true = all(gap is Gap.TRUE_CHARACTERS for gap in [polled.gap, *others])
             self.link.gap = Gap.TRUE_CHARACTERS if true else Gap.STANDARD
-        if len(self._images) > IMAGES_KEPT:
-            self._images.clear()
         polled.watching = polled.watching or Watching(node, self._images)
         polled.node, polled.changed = node, True
 

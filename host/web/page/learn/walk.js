@@ -90,7 +90,9 @@ export function walk() {
   return { element, show, onNode, stop: () => plays.stop() }
 }
 
-function exploded({ diverged, rate }) {
+function exploded({ diverged, rate, frames }) {
   const values = { rate: number(rate), epoch: diverged.epoch, stable: number(diverged.stable_rate) }
-  return t(diverged.stable_rate === null ? 'learn.diverged' : 'learn.diverged.stable', values)
+  const why = t(diverged.stable_rate === null ? 'learn.diverged' : 'learn.diverged.stable', values)
+  const { epoch } = frames.at(-1)
+  return epoch < diverged.epoch ? `${why} ${t('learn.diverged.drawn', { epoch })}` : why
 }
