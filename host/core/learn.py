@@ -86,6 +86,11 @@ class Config:
         return layers
 
     @property
+    def is_neuron(self) -> bool:
+        """Whether it is a single neuron: one layer, of one unit."""
+        return self.units[1:] == (1,)
+
+    @property
     def decay(self) -> bool:
         """Whether weights are drawn towards 0, in the training's type."""
         return bool(self.dtype(self.l2))

@@ -217,7 +217,7 @@ def diverged_descent(plan: Plan, diverged: Diverged) -> Descent:
         x=data.x,
         path=np.array([diverged.start, *(epoch.parameters for epoch in seen)]),
         counts=[0, *(epoch.epoch + 1 for epoch in seen)],
-        parameters=_parameters_of(plan) if plan.config.units[1:] == (1,) else "?" * plan.config.count,
+        parameters=_parameters_of(plan) if plan.config.is_neuron else "?" * plan.config.count,
         losses=measures_of(plan.config, {part: plan.samples.weighted(part) for part in plan.samples.parts}),
         loss_name=LOSS_NAMES[plan.config.loss],
         diverged=True,

@@ -136,7 +136,7 @@ def fit(
     history = _History(config.count, every_loss)
     stopped, first, before = "", math.nan, math.nan
     tolerance = config.dtype(config.tolerance)
-    neuron = len(config.units) == 2 and config.units[1] == 1
+    neuron = config.is_neuron
     for number, (loss, parameters) in enumerate(epochs(config, x, y, start, weights)):
         epoch = Epoch(number, loss, parameters if neuron else array("d", parameters), None)
         if neuron and config.bias:

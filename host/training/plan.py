@@ -161,7 +161,7 @@ FULL_HISTORY_MAX = 10_000_000
 
 
 def _require_room_for_history(config: Config) -> None:
-    most = FULL_HISTORY_MAX // (10 + config.count * (config.units[1:] == (1,)))
+    most = FULL_HISTORY_MAX // (10 + config.count * config.is_neuron)
     if config.epochs > most:
         raise NeuronError(
             f"a full history of {config.epochs} epochs is too much for JSON: --epochs {most} at most, or leave "

@@ -31,10 +31,6 @@ from host.web.shown import (
 )
 
 
-def is_neuron(plan: Plan) -> bool:
-    return plan.config.units[1:] == (1,)
-
-
 def chosen(epochs: Sequence[Epoch], kept: Epoch | None) -> list[Epoch]:
     """At most FRAMES_MAX in their order, evenly spread, and the one that counts among them."""
     some = [*(epochs[place] for place in evenly(len(epochs), FRAMES_MAX - 1)), *filter(None, [kept])]
@@ -61,7 +57,7 @@ def _frame(
     validation: float | None,
 ) -> Frame:
     line: list[float] = []
-    if is_neuron(plan):
+    if plan.config.is_neuron:
         (layer,) = float_layers(plan, parameters)
         line = [*layer.weights[0].tolist(), float(layer.bias[0])]
     return {
@@ -109,7 +105,7 @@ def boundary_of(plan: Plan, walked: Sequence[tuple[int, Sequence[float]]]) -> Bo
     x, lamp = plan.data.x, plan.lamp
     if x.shape[1] > 2:
         return None
-    line, outputs = is_neuron(plan), plan.config.units[-1]
+    line, outputs = plan.config.is_neuron, plan.config.units[-1]
     targets = plan.data.targets[:, lamp.output if outputs > 1 else 0]
     low, high = padded(float(targets.min()), float(targets.max()), 0.25)
     found: Boundary = {

@@ -110,7 +110,7 @@ def names_of(config: Config, data: Dataset) -> list[str]:
     its bias."""
     if config.count > PARAMETERS_MAX:
         return []
-    if config.units[1:] == (1,):
+    if config.is_neuron:
         return parameter_names(len(data.inputs))[: config.count]
     before, names = list(data.inputs), list[str]()
     for depth, outputs in enumerate(config.units[1:], 1):
