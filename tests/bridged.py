@@ -30,7 +30,7 @@ class Here:
     @property
     def told(self) -> list[str]:
         """What people have been told of the broker."""
-        return [one["text"] for one in self.hub.events() if one["number"] is None]
+        return [one["text"] for one in self.hub.state()["events"] if one["number"] is None]
 
     def until(self, condition: Callable[[Json], object]) -> Json:
         """The broker as it stands, when that holds."""

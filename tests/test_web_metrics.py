@@ -17,7 +17,8 @@ from host.web.gateway import Gateway
 from host.web.guard import Rules
 from host.web.hub import EVENTS_KEPT, Hub
 from host.web.metrics import exposed
-from host.web.shapes import Json, own_event
+from host.web.poller import Polled
+from host.web.shapes import Json, node_json, own_event
 from tests.e2e.scenario import AND
 from tests.patience import PATIENCE
 from tests.test_web_guard import KNOWN, OPEN, PORT, TOKEN, asked
@@ -64,33 +65,8 @@ def documented() -> set[str]:
 
 
 def a_node(**news: Any) -> Json:
-    nothing = {
-        "line": "1",
-        "address": 11,
-        "name": "n",
-        "state": "ok",
-        "trouble": "",
-        "seen": 7.5,
-        "busy": None,
-    }
-    nothing |= {
-        "model": None,
-        "led": None,
-        "decision": None,
-        "states": [],
-        "inputs": [],
-        "outputs": [],
-        "class": None,
-    }
-    nothing |= {
-        "rate": 0,
-        "channels": [],
-        "keyed": None,
-        "locked": None,
-        "trial_left": None,
-        "firmware": None,
-    }
-    said = {"uid": "0" * 24, **nothing, "warnings": [], "lost": [], **news}
+    unknown = node_json(Polled("0" * 24, "n", 11, state="ok", seen=7.5), "1", None)
+    said = unknown | news
     assert_holds({"$ref": "#/$defs/Node"}, said)
     return said
 

@@ -229,7 +229,7 @@ def test_a_line_that_goes_ends_its_jobs_and_is_opened_again() -> None:
         state = here.until(lambda state: all_are(state, "ok"))
         assert state["lines"][0]["state"] == "up"
         assert here.line.opened == 2
-        kinds = [event["kind"] for event in here.hub.events()]
+        kinds = [event["kind"] for event in here.hub.state()["events"]]
         assert [kind for kind in kinds if kind.startswith("LINE")] == ["LINE_GONE", "LINE_BACK"]
         assert "LOST" not in kinds
 
@@ -263,7 +263,7 @@ def test_a_line_where_nobody_answers_says_what_to_check_and_is_searched_again() 
             here = Rig(line, hub, owner, gateway)
             state = here.until(lambda state: state["lines"] and state["lines"][0]["trouble"])
             assert state["lines"][0]["trouble"] == NOBODY
-            assert [event["text"] for event in hub.events()] == [f"a line: {NOBODY}"]
+            assert [event["text"] for event in hub.state()["events"]] == [f"a line: {NOBODY}"]
             node.off = False
             state = here.until(lambda state: all_are(state, "ok"))
             here.until(lambda state: state["lines"][0]["trouble"] == "")
@@ -354,7 +354,7 @@ def test_a_mailbox_that_overflows_is_given_the_whole_state() -> None:
         assert box.missed == 10 * WAITING
         hub.say_node(node("a", 0, led=True))
         assert [kind for kind, _ in box.take()] == ["node"]
-    assert len(hub.events()) == EVENTS_KEPT
+    assert len(hub.state()["events"]) == EVENTS_KEPT
 
 
 def test_jobs_that_have_ended_are_forgotten_and_those_that_run_are_not() -> None:

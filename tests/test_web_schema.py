@@ -18,7 +18,7 @@ from host.web import shown
 from host.web.deeds import SETTINGS, SIMPLE
 from host.web.gateway import Gateway
 from host.web.hub import Hub
-from host.web.live import packed
+from host.web.live import sent
 from host.web.shapes import own_event
 from tests.e2e.scenario import AND, NAND
 from tests.test_web_owner import Rig, ended, rig
@@ -144,7 +144,7 @@ def test_every_answer_and_every_message_hold() -> None:
     assert client.asked == set(SCHEMA["answers"])
     for kind, said in messages:
         assert_holds(SCHEMA["messages"][kind], said)
-        first, second = packed(kind, said).splitlines()[:2]
+        first, second = sent(kind, said).splitlines()[:2]
         assert (first, json.loads(second.removeprefix("data: "))) == (f"event: {kind}", said)
     assert {kind for kind, _ in messages} == set(SCHEMA["messages"]) - {"broker"}
 

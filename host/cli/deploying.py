@@ -9,6 +9,7 @@ from host.boards.opening import PORT_HELP
 from host.cli.key import add_key_options
 from host.cli.line import add_line_options, names_image, require_no_line
 from host.cli.parser import Parser, add_json_option, file_name, program, spoken, whole
+from host.core.wire import TRIAL_MAX
 from host.errors import NeuronError
 
 EXAMPLES = """\
@@ -20,7 +21,6 @@ examples:
   python -m host.deploy /dev/ttyUSB0 --confirm     keep it; else it goes again
   python -m host.deploy iris.img --describe        what is inside?
 """
-TRIAL_MAX = 0xFFFF
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -86,6 +86,8 @@ DEFAULT_RATE = 1000
 WINDOW_MIN, WINDOW_MAX = 2, 1024
 """Samples of a window, a power of two."""
 HOP_MAX = 0xFFFF
+TRIAL_MAX = 0xFFFF
+"""Seconds of a trial."""
 BAND_BINS_MAX = 16
 """Of one input's frequency band; a bin is rate / window wide."""
 FEATURE_SHIFT_MAX = 62

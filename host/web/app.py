@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -50,8 +48,14 @@ async def body_of(request: Request) -> Json:
     return parsed(bytes(data))
 
 
-async def result_of(future: Future[Any]) -> Any:
-    return await asyncio.wrap_future(future)
+def routed(get: dict[str, Handler], post: dict[str, Handler]) -> list[Route]:
+    """Routes by their addresses, in that order."""
+    methods = {"GET": get, "POST": post}
+    return [
+        Route(path, handler, methods=[method])
+        for method, handlers in methods.items()
+        for path, handler in handlers.items()
+    ]
 
 
 class Routes:
@@ -79,10 +83,7 @@ class Routes:
             "/api/nodes/{uid}/cut": self.cut,
             "/api/nodes/{uid}/{deed}": self.deed,
         }
-        return [
-            *(Route(path, handler, methods=["GET"]) for path, handler in get.items()),
-            *(Route(path, handler, methods=["POST"]) for path, handler in post.items()),
-        ]
+        return routed(get, post)
 
     # ------------------------------------------------------------------------------------------------------- to read
 
@@ -149,7 +150,7 @@ class Routes:
         said = await body_of(request)
         only(said, "values")
         future = self._gateway.inputs(request.path_params["uid"], values_of(said))
-        return JSONResponse(await result_of(future))
+        return JSONResponse(await asyncio.wrap_future(future))
 
     async def cut(self, request: Request) -> Response:
         """Have a simulated node's power fail in the middle of what it writes."""

@@ -17,12 +17,13 @@ from host import __version__
 from host.core.wire import WIRE_VERSION
 from host.web.shapes import Json
 
-EVENTS_KEPT = 500
-EVENTS_SAID = 100
-"""In a whole state."""
+EVENTS_KEPT = 100
 JOBS_KEPT = 50
 WAITING = 1000
 """Messages in a mailbox."""
+
+NEWEST_BY = {"node": "uid", "line": "id", "job": "id"}
+"""What tells apart those of which only the newest message counts."""
 
 Message = tuple[str, Json]
 """Its kind, as a server-sent event has it, and what it says."""
@@ -40,7 +41,6 @@ class Mailbox:
         self.overflows = self.missed = 0
 
     def put(self, kind: str, said: Json) -> None:
-        keys = {"node": "uid", "line": "id", "job": "id"}
         with self._lock:
             asleep = not self._waiting
             if len(self._waiting) >= WAITING:
@@ -50,7 +50,7 @@ class Mailbox:
             if "all" in self._waiting:
                 self.missed += kind == "event"
             else:
-                key = (kind, said[keys[kind]]) if kind in keys else next(self._number)
+                key = (kind, said[NEWEST_BY[kind]]) if kind in NEWEST_BY else next(self._number)
                 self._waiting.pop(key, None)  # the newest, and behind what was said before it
                 self._waiting[key] = kind, said
         if asleep:
@@ -97,7 +97,7 @@ class Hub:
                 "now": time.time(),
                 "lines": list(self._lines.values()),
                 "nodes": list(self._nodes.values()),
-                "events": list(self._events)[-EVENTS_SAID:],
+                "events": list(self._events),
                 "broker": self._broker,
                 "jobs": list(self._jobs.values()),
             }
@@ -105,11 +105,6 @@ class Hub:
     def node(self, uid: str) -> Json | None:
         with self._lock:
             return self._nodes.get(uid)
-
-    def events(self) -> list[Json]:
-        """All that are kept, the newest last."""
-        with self._lock:
-            return list(self._events)
 
     def event_counts(self) -> dict[str, int]:
         """How many there have been since the start, by their kind."""

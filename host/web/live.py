@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from host.web.hub import Hub
-from host.web.shapes import Json
+from host.web.shapes import Json, packed
 
 STILL_SECONDS = 15.0
 """After so long without news a comment is sent, by which either side notices that the other has gone."""
 
 
-def packed(kind: str, said: Json) -> str:
-    return f"event: {kind}\ndata: {json.dumps(said, separators=(',', ':'), allow_nan=False)}\n\n"
+def sent(kind: str, said: Json) -> str:
+    """A server-sent event."""
+    return f"event: {kind}\ndata: {packed(said)}\n\n"
 
 
 async def stream(hub: Hub, ending: threading.Event) -> AsyncIterator[str]:
@@ -28,7 +28,7 @@ async def stream(hub: Hub, ending: threading.Event) -> AsyncIterator[str]:
             loop.call_soon_threadsafe(news.set)
 
     with hub.listening(wake) as box:
-        yield packed("state", hub.state())
+        yield sent("state", hub.state())
         while not ending.is_set():
             try:
                 await asyncio.wait_for(news.wait(), STILL_SECONDS)
@@ -36,4 +36,4 @@ async def stream(hub: Hub, ending: threading.Event) -> AsyncIterator[str]:
                 yield ": still here\n\n"
             news.clear()
             if taken := box.take():
-                yield "".join(packed(kind, said) for kind, said in taken)
+                yield "".join(sent(kind, said) for kind, said in taken)

@@ -26,8 +26,8 @@ from host.web.gateway import Gateway
 from host.web.hub import Mailbox
 from host.web.outbox import MESSAGES_WAITING, Message, Outbox
 from host.web.published import Published
-from host.web.shapes import Json, in_a_line, own_event
-from host.web.topics import OFFLINE, ONLINE, Topics, packed
+from host.web.shapes import Json, in_a_line, own_event, packed
+from host.web.topics import OFFLINE, ONLINE, Topics
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage

@@ -7,6 +7,7 @@ the dead together take a small share of the line's time, so that they never slow
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -122,12 +123,14 @@ class Poller:
         """Look for nodes, and poll those that are found at an address of their own; how many were found. trouble says
         what keeps the others from being polled."""
         seen, _ = scan_line(self.link, wait)
-        shared = {one.address for one in seen if sum(other.address == one.address for other in seen) > 1}
+        shared = {
+            address: count for address, count in Counter(one.address for one in seen).items() if count > 1
+        }
         said = [f"{one.uid}: {one.trouble}" for one in seen if one.trouble]
         said += [
-            f"{counted(sum(one.address == address for one in seen), 'node')} share address {address}: give each its "
-            "own (python -m host.scan PORT --assign 11)"
-            for address in sorted(shared)
+            f"{counted(count, 'node')} share address {address}: give each its own (python -m host.scan PORT "
+            "--assign 11)"
+            for address, count in sorted(shared.items())
         ]
         self.trouble = "; ".join(said) if seen else NOBODY
         alone = [one for one in seen if not one.trouble and one.address not in shared]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from host.web.discovery import gateway_config, gateway_id, gateway_topic, node_config, node_topic, parts_of
 from host.web.outbox import Message, Outbox
-from host.web.shapes import Json
-from host.web.topics import OFFLINE, ONLINE, Topics, packed, state_of, urgent_of
+from host.web.shapes import Json, packed
+from host.web.topics import OFFLINE, ONLINE, Topics, state_of, urgent_of
 
 VALUES_SECONDS = 1.0
 """Outputs, inputs and channels of a node are said as often at most."""

@@ -6,14 +6,12 @@ import base64
 import binascii
 import json
 
-from host.core.wire import IMAGE_MAX
+from host.core.wire import IMAGE_MAX, TRIAL_MAX
 from host.errors import NeuronError
 from host.web.deeds import SETTINGS, SIMPLE, Deed, deploying, setting
 from host.web.fields import NAMES_MAX, list_of, number, only, whole, wrong
 from host.web.gateway import Unknown
 from host.web.shapes import Json
-
-TRIAL_MAX = 0xFFFF
 
 
 def parsed(data: bytes) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import time
 import traceback
 from typing import Any
@@ -99,6 +100,11 @@ def _described(image: bytes) -> Json:
         "classes": said["classes"],
         "lamp": "; ".join([f"lit when {lit_in_words(said)}", *map(str.strip, decided_in_words(said))]),
     }
+
+
+def packed(said: object) -> str:
+    """As text for others, as short as it goes."""
+    return json.dumps(said, separators=(",", ":"), allow_nan=False)
 
 
 def event_json(event: Event, uid: str) -> Json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,10 +46,6 @@ class Topics:
         """UID and kind of a command's topic."""
         uid, kind, _ = topic.removeprefix(f"{self.prefix}/nodes/").split("/")
         return uid, kind
-
-
-def packed(said: Any) -> str:
-    return json.dumps(said, separators=(",", ":"), allow_nan=False)
 
 
 def by_name(names: list[str], values: list[Any]) -> dict[str, Any]:

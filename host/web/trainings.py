@@ -12,11 +12,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from host.core.wire import TRIAL_MAX
 from host.errors import NeuronError
 from host.node.keyed import obeyed
 from host.progress import Progress
 from host.training.trained import Trained
-from host.web.app import Handler, body_of
+from host.web.app import Handler, body_of, routed
 from host.web.beside import beside
 from host.web.bits import bits
 from host.web.deeds import deploying
@@ -25,7 +26,7 @@ from host.web.gateway import Gateway, Unknown
 from host.web.learning import Training, recipes
 from host.web.poller import Polled
 from host.web.recorded import checked, record
-from host.web.requests import TRIAL_MAX, share_of, whole_of
+from host.web.requests import share_of, whole_of
 from host.web.shapes import Json
 
 KEPT = 20
@@ -84,10 +85,7 @@ class Trainings:
             "/api/trainings/{id}/board": self.board,
             "/api/nodes/{uid}/record": self.record,
         }
-        return [
-            *(Route(path, handler, methods=["GET"]) for path, handler in get.items()),
-            *(Route(path, handler, methods=["POST"]) for path, handler in post.items()),
-        ]
+        return routed(get, post)
 
     def close(self) -> None:
         """What is being trained is not trained to its end."""
@@ -134,11 +132,7 @@ class Trainings:
         """The image file of a training's model."""
         training = self._of(request)
         name = f"training-{training.id}.img"
-        return Response(
-            _trained(training).image,
-            media_type="application/octet-stream",
-            headers={"content-disposition": f'attachment; filename="{name}"'},
-        )
+        return _file(_trained(training).image, name, "application/octet-stream")
 
     # ------------------------------------------------------------------------------------------------------- a node's
 
@@ -194,11 +188,14 @@ class Trainings:
     async def recording(self, request: Request) -> Response:
         """A recording's file, as host.record writes it."""
         number = request.path_params["id"]
-        return Response(
-            self._recordings.take(number),
-            media_type="text/csv; charset=utf-8",
-            headers={"content-disposition": f'attachment; filename="recording-{number}.csv"'},
-        )
+        return _file(self._recordings.take(number), f"recording-{number}.csv", "text/csv; charset=utf-8")
+
+
+def _file(content: bytes | str, name: str, kind: str) -> Response:
+    """To be saved under that name."""
+    return Response(
+        content, media_type=kind, headers={"content-disposition": f'attachment; filename="{name}"'}
+    )
 
 
 def _uid_of(said: Json) -> str:
